@@ -1,0 +1,82 @@
+#include "base/file.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace dure {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Scratch(const std::string& name) {
+  std::string folder = ::testing::TempDir() + "/dure_file_test_" +
+                       ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  return folder + "/" + name;
+}
+
+TEST(FileTest, WhatIsWrittenIsRead) {
+  std::string path = Scratch("a");
+  ASSERT_TRUE(WriteFileAtomic(path, "one", 0600).ok());
+  ASSERT_TRUE(WriteFileAtomic(path, "two", 0600).ok());
+  EXPECT_EQ(*ReadFile(path, 3), "two");
+  struct stat info;
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+}
+
+TEST(FileTest, AFileAboveItsLimitIsRefusedWithTheLimit) {
+  std::string path = Scratch("a");
+  ASSERT_TRUE(WriteFileAtomic(path, "four").ok());
+  absl::Status status = ReadFile(path, 3).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("limit of 3 bytes"));
+}
+
+TEST(FileTest, AMissingFileIsNamed) {
+  absl::Status status = ReadFile("/no/such/file", 1).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("/no/such/file"));
+}
+
+TEST(FileTest, AFolderIsNotAFile) {
+  EXPECT_FALSE(ReadFile(::testing::TempDir(), 1).ok());
+}
+
+TEST(FileTest, AFailedWriteLeavesTheOldContentsAndNothingElse) {
+  std::string path = Scratch("folder");
+  std::filesystem::create_directories(path + "/child");
+  EXPECT_FALSE(WriteFileAtomic(path, "x").ok());  // a folder that is not empty
+  int entries = 0;
+  for (auto& entry : std::filesystem::directory_iterator(std::filesystem::path(path).parent_path())) {
+    (void)entry;
+    ++entries;
+  }
+  EXPECT_EQ(entries, 1);
+}
+
+TEST(FileTest, ALockIsHeldOnce) {
+  std::string path = Scratch("lock");
+  {
+    auto first = FileLock::Acquire(path);
+    ASSERT_TRUE(first.ok());
+    EXPECT_EQ(FileLock::Acquire(path).status().code(), absl::StatusCode::kFailedPrecondition);
+  }
+  EXPECT_TRUE(FileLock::Acquire(path).ok());
+}
+
+TEST(FileTest, MakeFolderMakesParentsAndRefusesAFileInTheWay) {
+  std::string path = Scratch("a/b/c");
+  EXPECT_TRUE(MakeFolder(path).ok());
+  EXPECT_TRUE(MakeFolder(path).ok());
+  ASSERT_TRUE(WriteFileAtomic(path + "/file", "x").ok());
+  EXPECT_FALSE(MakeFolder(path + "/file").ok());
+}
+
+}  // namespace
+}  // namespace dure

@@ -1,0 +1,60 @@
+#include "base/strand.h"
+
+#include <chrono>
+
+namespace dure {
+namespace {
+
+// Time since the start of the machine; moves evenly whatever happens to the wall clock.
+absl::Duration Monotonic() {
+  return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+}  // namespace
+
+Strand::Strand() : thread_([this] { Run(); }) {}
+
+Strand::~Strand() {
+  Stop();
+  thread_.join();
+}
+
+void Strand::Post(Task task) { PostAfter(absl::ZeroDuration(), std::move(task)); }
+
+void Strand::PostAfter(absl::Duration delay, Task task) {
+  // Tasks without a delay share the due time 0, so that their order is that of the calls.
+  absl::Duration due = delay <= absl::ZeroDuration() ? absl::ZeroDuration() : Monotonic() + delay;
+  std::lock_guard lock(mutex_);
+  if (stopped_) return;
+  tasks_.emplace(std::make_pair(due, next_sequence_++), std::move(task));
+  wake_.notify_one();
+}
+
+void Strand::Stop() {
+  std::lock_guard lock(mutex_);
+  stopped_ = true;
+  tasks_.clear();
+  wake_.notify_one();
+}
+
+void Strand::Run() {
+  std::unique_lock lock(mutex_);
+  while (!stopped_) {
+    if (tasks_.empty()) {
+      wake_.wait(lock);
+      continue;
+    }
+    absl::Duration wait = tasks_.begin()->first.first - Monotonic();
+    if (wait > absl::ZeroDuration()) {
+      wake_.wait_for(lock, absl::ToChronoNanoseconds(wait));
+      continue;
+    }
+    Task task = std::move(tasks_.extract(tasks_.begin()).mapped());
+    lock.unlock();
+    task();
+    task = nullptr;  // what it holds ends outside the lock
+    lock.lock();
+  }
+}
+
+}  // namespace dure
