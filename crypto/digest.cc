@@ -1,0 +1,68 @@
+#include "crypto/digest.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "base/check.h"
+
+namespace dure {
+namespace {
+
+template <size_t kBytes>
+std::array<uint8_t, kBytes> BigEndian(uint64_t value) {
+  std::array<uint8_t, kBytes> bytes;
+  for (size_t i = 0; i < kBytes; ++i) {
+    bytes[i] = static_cast<uint8_t>(value >> (8 * (kBytes - 1 - i)));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Digest Sha256(ByteView data) {
+  Digest digest;
+  DURE_CHECK(EVP_Digest(data.data(), data.size(), digest.data(), nullptr, EVP_sha256(), nullptr) ==
+             1);
+  return digest;
+}
+
+std::string ToHex(ByteView bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(2 * bytes.size());
+  for (uint8_t byte : bytes) {
+    text.push_back(kDigits[byte >> 4]);
+    text.push_back(kDigits[byte & 15]);
+  }
+  return text;
+}
+
+std::optional<Digest> DigestFromBytes(std::string_view bytes) {
+  Digest digest;
+  if (bytes.size() != digest.size()) return std::nullopt;
+  std::copy(bytes.begin(), bytes.end(), digest.begin());
+  return digest;
+}
+
+Transcript::Transcript(std::string_view label) {
+  ByteView prefix = AsBytes("FLSA-v1/");
+  bytes_.insert(bytes_.end(), prefix.begin(), prefix.end());
+  bytes_.insert(bytes_.end(), label.begin(), label.end());
+  bytes_.push_back(0);
+}
+
+Transcript& Transcript::Add(ByteView element) {
+  DURE_CHECK(element.size() <= UINT32_MAX);
+  auto length = BigEndian<4>(element.size());
+  bytes_.insert(bytes_.end(), length.begin(), length.end());
+  bytes_.insert(bytes_.end(), element.begin(), element.end());
+  return *this;
+}
+
+Transcript& Transcript::AddU32(uint32_t value) { return Add(ByteView(BigEndian<4>(value))); }
+Transcript& Transcript::AddU64(uint64_t value) { return Add(ByteView(BigEndian<8>(value))); }
+Transcript& Transcript::AddF64(double value) { return AddU64(std::bit_cast<uint64_t>(value)); }
+
+}  // namespace dure
