@@ -44,7 +44,8 @@ struct RoundTerms {
 };
 
 // FailedPrecondition, with the numbers and the remedy, if no such round can work: fewer than 3
-// members, minimum above the cohort, a threshold that cannot be met, a sum that does not fit 62 bits.
+// members, minimum above the cohort, a threshold that cannot be met, a sum that does not fit 62
+// bits.
 absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim, uint32_t invited);
 
 // epsilon per record after `attempts` attempts, at the federation's delta less
