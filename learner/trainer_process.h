@@ -1,0 +1,84 @@
+// Training in a process of its own: starts `dure-trainer`, hands it a model and a member's data as
+// open descriptors, and asks it for gradients. The trainer is treated as hostile: whatever it
+// answers is checked for size, range and sense, and a trainer that dies, hangs or answers nonsense
+// is ended and started again by the next call. Not thread-safe: one call at a time.
+#ifndef DURE_LEARNER_TRAINER_PROCESS_H_
+#define DURE_LEARNER_TRAINER_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "learner/data/dataset.h"
+#include "learner/trainer.h"
+#include "proto/federation.pb.h"
+
+namespace dure {
+
+// One thing the trainer gave up before it saw model or data, as it reported itself after trying to
+// do what it should no longer be able to do.
+struct SandboxLayer {
+  std::string name;     // "no network", "no files", …
+  bool applied = false;
+  std::string detail;   // why not, if it is not applied
+};
+
+struct TrainerOptions {
+  std::string program;      // path of dure-trainer
+  ModelSection model;       // complete and validated
+  std::string data_folder;  // learner/data/dataset.h
+  DataPart part = DataPart::kTraining;
+  int threads = 1;  // cores divided by members on this machine, at least 1
+  absl::Duration load_timeout = absl::Seconds(120);
+  absl::Duration train_timeout = absl::Seconds(120);
+  absl::Duration evaluate_timeout = absl::Minutes(10);
+};
+
+class TrainerProcess final : public Trainer {
+ public:
+  // Starts the trainer and loads the data. InvalidArgument, FailedPrecondition, NotFound or
+  // ResourceExhausted, with what the trainer said, if the data cannot be used (learner/data);
+  // Unavailable if the program is not there, cannot be run or died; DeadlineExceeded.
+  static absl::StatusOr<std::unique_ptr<TrainerProcess>> Start(TrainerOptions options);
+  ~TrainerProcess() override;
+  TrainerProcess(const TrainerProcess&) = delete;
+  TrainerProcess& operator=(const TrainerProcess&) = delete;
+
+  const ParamManifest& manifest() const override;
+  const DataSummary& data() const override;
+  // Layers of the sandbox, in the order of the trainer's report.
+  const std::vector<SandboxLayer>& sandbox() const;
+
+  // Adds to Trainer::Train: InvalidArgument if params.size() is not manifest().dim(), if
+  // plan.records are not strictly ascending below data().records, or if clip norm and scale are
+  // not in range (privacy/dp/fixed_point.h); no process is needed to find that out.
+  absl::StatusOr<std::vector<int64_t>> Train(std::span<const float> params,
+                                             const GradientPlan& plan) override;
+  absl::StatusOr<EvalResult> Evaluate(std::span<const float> params) override;
+
+  // The running trainer, or -1 if the last call ended it.
+  pid_t pid() const;
+
+ private:
+  class Child;
+  explicit TrainerProcess(TrainerOptions options);
+  absl::Status EnsureRunning();
+
+  TrainerOptions options_;
+  DataFiles files_;
+  ParamManifest manifest_;
+  DataSummary data_;
+  std::vector<SandboxLayer> sandbox_;
+  std::unique_ptr<Child> child_;
+};
+
+}  // namespace dure
+
+#endif  // DURE_LEARNER_TRAINER_PROCESS_H_
