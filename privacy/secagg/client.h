@@ -1,0 +1,179 @@
+// A member's half of secure aggregation, FLSA-v1 (docs/secure-aggregation.md section 1), as a state
+// machine without input or output. One object is one session. It releases one masked input and, if
+// it agreed with a quorum on who survived, shares that open one sum; never anything else.
+//
+// How to drive it:
+//   StartFromOffer() -> send the Advertise. Then Receive() every DownMessage and send what it
+//   returns. SetInput() at any time after StartFromOffer(): training runs beside the key exchange,
+//   and the masked input is returned by whichever of SetInput() and Receive() comes second.
+// What the caller writes down, durably, before it sends:
+//   Shares: (session id, t1()); MaskedInput: the privacy charge; Consent: (t1(), t3()).
+//
+// Not thread-safe: lives on one strand.
+#ifndef DURE_PRIVACY_SECAGG_CLIENT_H_
+#define DURE_PRIVACY_SECAGG_CLIENT_H_
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/ring.h"
+#include "base/strong_id.h"
+#include "crypto/ed25519.h"
+#include "crypto/random.h"
+#include "crypto/x25519.h"
+#include "privacy/secagg/dealing.h"
+#include "privacy/secagg/evidence.h"
+#include "privacy/secagg/identity.h"
+#include "privacy/secagg/member_set.h"
+#include "privacy/secagg/roster.h"
+#include "privacy/secagg/thresholds.h"
+#include "proto/secagg.pb.h"
+
+namespace dure::secagg {
+
+// What a member insists on, whatever the coordinator offers (section 1.5).
+struct ClientPolicy {
+  uint32_t minimum_roster = kMinMembers;  // n_min: least that the Offer's may be
+  uint32_t minimum_sum = kMinMembers;     // U_min: least that the Offer's may be
+  uint32_t max_corrupt = 1;               // c_max: least that the Offer's may be
+  // Most members of one organisation in a roster. Members without an organisation are not counted.
+  uint32_t max_per_organisation = std::numeric_limits<uint32_t>::max();
+  // The pinned list of members, ascending; a roster may contain nobody else. Absent: no list.
+  std::optional<std::vector<MemberId>> members;
+};
+
+class Client {
+ public:
+  struct Params {
+    ClientPolicy policy;
+    const SigningKey* key = nullptr;          // this member's identity; borrowed
+    std::string certificate;                  // DER, of `key`
+    PublicKey coordinator = {};               // pinned
+    CertificateVerifier* verifier = nullptr;  // borrowed
+    Random* random = nullptr;                 // SystemRandom in shipped programs; borrowed
+  };
+
+  explicit Client(Params params);
+  Client(Client&&) = default;
+  Client& operator=(Client&&) = default;
+  ~Client();
+
+  // Message 0 -> message 1. The caller has compared the config with the federation's terms, the
+  // model's hash with the model that it received, and has looked into its ledger. May be called
+  // once (FailedPrecondition).
+  // InvalidArgument, FailedPrecondition: ValidateConfig. Unauthenticated: not signed by the pinned
+  // coordinator. PermissionDenied: the policy forbids the config.
+  absl::StatusOr<UpMessage> StartFromOffer(const Offer& offer);
+
+  // Takes one message of the coordinator and returns the answer, if there is one now.
+  //   InvalidArgument: malformed or of another session; FailedPrecondition: not awaited now, or the
+  //     session has ended. Nothing changes.
+  //   Aborted: a check of section 1.2 failed; PermissionDenied: the policy forbids the roster;
+  //     Unauthenticated: a signature of the coordinator or of a member is wrong or missing. The
+  //     session has ended and its secrets are erased: see ended() and evidence().
+  // A byte-identical repetition gets the same answer.
+  absl::StatusOr<std::optional<UpMessage>> Receive(const DownMessage& message);
+
+  // The input: d integers, taken mod 2^b. Returns the masked input if the coordinator's U2 is here
+  // already. InvalidArgument if there are not d; FailedPrecondition before StartFromOffer(), for a
+  // second input, or when the session has ended.
+  absl::StatusOr<std::optional<UpMessage>> SetInput(std::span<const int64_t> input);
+  // The same for an input in the ring; its words must be those of b (RingFits) (InvalidArgument).
+  absl::StatusOr<std::optional<UpMessage>> SetInput(RingVector input);
+
+  // Ends the session and erases its secrets: the caller refuses, or the coordinator is gone.
+  void End(absl::Status why);
+
+  // Why the session ended early; OK while it goes on and after the Unmask message.
+  const absl::Status& ended() const { return ended_; }
+  // The Unmask message was returned: nothing more will come.
+  bool finished() const;
+  // Contradictory signed statements of the coordinator.
+  const std::vector<Evidence>& evidence() const { return evidence_; }
+
+  // All zero before StartFromOffer().
+  const SessionId& session_id() const { return session_id_; }
+  const Digest& config_hash() const { return config_hash_; }
+  // Set once the Roster, U2 and U3 have been accepted.
+  const std::optional<Digest>& t1() const { return t1_; }
+  const std::optional<Digest>& t2() const { return t2_; }
+  const std::optional<Digest>& t3() const { return t3_; }
+  // Computed from the accepted Roster.
+  const std::optional<Thresholds>& thresholds() const { return thresholds_; }
+  // Who is in the sum; set with t3(). Positions in the roster.
+  const std::optional<MemberSet>& survivors() const { return u3_; }
+
+ private:
+  friend class SessionForTest;  // defined in tests only: sessions of given hash and thresholds
+  using ThresholdRule = std::function<absl::StatusOr<Thresholds>(uint32_t, uint32_t, uint32_t)>;
+
+  // One struct a phase. A phase holds the secrets that it still needs; leaving it wipes the rest.
+  struct Fresh {};
+  struct Advertised {
+    X25519PrivateKey enc;
+    X25519PrivateKey mask;
+    Advertise sent;
+  };
+  struct Shared {  // waits for U2
+    SessionSecrets secrets;
+  };
+  struct Masking {  // waits for the input
+    MaskSecrets secrets;
+    HeldShares held;
+  };
+  struct Masked {  // waits for U3
+    HeldShares held;
+  };
+  struct Consented {  // waits for the quorum
+    HeldShares held;
+    Signature signature;
+  };
+  struct Finished {};
+  struct Ended {};
+  using State = std::variant<Fresh, Advertised, Shared, Masking, Masked, Consented, Finished, Ended>;
+
+  // What was accepted of one kind and what was answered, for repetitions and equivocation.
+  struct Accepted {
+    Digest fingerprint = {};
+    SignedStatement signed_statement;
+    std::optional<UpMessage> answer;
+  };
+
+  absl::StatusOr<UpMessage> Begin(const SessionId& session_id, const RoundConfig& config,
+                                  const Digest& config_hash);
+  absl::Status CheckOffer(const Offer& offer, const Digest& config_hash) const;
+  absl::StatusOr<std::optional<UpMessage>> Dispatch(const DownMessage& message);
+  absl::Status CheckEquivocation(const DownMessage& message, const Accepted& accepted);
+  absl::StatusOr<UpMessage> OnRoster(const Roster& message);
+  absl::StatusOr<std::vector<RosterEntry>> CheckRoster(const Roster& message,
+                                                       const Advertise& own) const;
+  absl::StatusOr<std::optional<UpMessage>> OnDealt(const Dealt& message);
+  absl::StatusOr<UpMessage> OnSurvivors(const Survivors& message);
+  absl::StatusOr<UpMessage> OnQuorum(const Quorum& message);
+  absl::StatusOr<std::optional<UpMessage>> MaskIfReady();
+  bool SignedByCoordinator(ByteView statement, const std::string& signature) const;
+  UpMessage NewUpMessage() const;
+
+  Params params_;
+  ThresholdRule rule_;
+  State state_;
+  SessionId session_id_ = {};
+  RoundConfig config_;
+  Digest config_hash_ = {};
+  std::vector<RosterEntry> roster_;
+  ClientIndex self_;
+  std::optional<RingVector> input_;
+};
+
+}  // namespace dure::secagg
+
+#endif  // DURE_PRIVACY_SECAGG_CLIENT_H_

@@ -1,0 +1,30 @@
+// What a session agrees on before anything else: the RoundConfig of the Offer and the hash by
+// which every later message is bound to it. Thread-safe: pure functions.
+#ifndef DURE_PRIVACY_SECAGG_CONFIG_H_
+#define DURE_PRIVACY_SECAGG_CONFIG_H_
+
+#include "absl/status/status.h"
+#include "crypto/digest.h"
+#include "proto/secagg.pb.h"
+
+namespace dure::secagg {
+
+// RoundConfig.suite of the protocol in this folder.
+inline constexpr uint32_t kSuite = 1;
+// RoundConfig.graph_rule: the complete graph, up to kMaxMembers members.
+inline constexpr char kGraphRuleComplete[] = "complete";
+
+// config_hash = H("config", f1, ...), the fields of RoundConfig in field-number order, each its own
+// element: integers u64be, reals binary64 big-endian, hashes raw, names UTF-8
+// (docs/secure-aggregation.md sections 1.1 and 1.2).
+Digest ConfigHash(const RoundConfig& config);
+
+// What both sides check first. InvalidArgument, naming the field, the value and the limit: another
+// suite or graph rule, a hash that has not 32 bytes, a name above 64 bytes, d outside 1..kMaxDim, b
+// outside 1..64, reals that are not finite and positive, n_min or U_min above n_invited.
+// FailedPrecondition from ComputeThresholds for n_invited, c_max and U_min.
+absl::Status ValidateConfig(const RoundConfig& config);
+
+}  // namespace dure::secagg
+
+#endif  // DURE_PRIVACY_SECAGG_CONFIG_H_

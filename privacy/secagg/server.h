@@ -1,0 +1,218 @@
+// The coordinator's half of secure aggregation, FLSA-v1 (docs/secure-aggregation.md section 1), as
+// a state machine without input or output: it knows no clock, socket or file. One object is one
+// session, that is one attempt at a round. It learns one sum over at least U_min' members.
+//
+// How to drive it:
+//   send offer() to every expected member; then, for each phase,
+//     Receive() what arrives (Drop() whom the transport lost), until Complete(), or until the
+//     deadline if CanAdvance(); then Advance() and send what it puts into the outbox.
+//   An AcceptedInput goes into the caller's sum at once; the Server keeps only its hash. After the
+//   Advance() out of kUnmask, RemoveMasks() turns that sum into the sum of the inputs.
+//
+// Not thread-safe: lives on one strand.
+#ifndef DURE_PRIVACY_SECAGG_SERVER_H_
+#define DURE_PRIVACY_SECAGG_SERVER_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/ring.h"
+#include "base/strong_id.h"
+#include "crypto/ed25519.h"
+#include "privacy/secagg/evidence.h"
+#include "privacy/secagg/identity.h"
+#include "privacy/secagg/member_set.h"
+#include "privacy/secagg/roster.h"
+#include "privacy/secagg/thresholds.h"
+#include "privacy/secagg/unmasking.h"
+#include "proto/secagg.pb.h"
+
+namespace dure::secagg {
+
+// What the session waits for, in order.
+enum class Phase {
+  kAdvertise,    // keys of every member
+  kShares,       // encrypted shares of every member's secrets
+  kMaskedInput,  // masked inputs; training happens here
+  kConsent,      // signatures on the set of survivors
+  kUnmask,       // shares that remove the masks
+  kFinished,     // RemoveMasks() may be called
+  kAborted,      // see Server::aborted()
+};
+// "keys", "shares", ...: for status displays and messages.
+std::string_view PhaseName(Phase phase);
+
+struct OutMessage {
+  MemberId to;
+  DownMessage message;
+};
+using Outbox = std::vector<OutMessage>;
+
+// A masked input whose length, padding and signature were verified. Add it to the sum exactly once.
+struct AcceptedInput {
+  MemberId member;
+  ClientIndex index;
+  std::string packed;  // PackedBytes(d, b) bytes
+};
+
+class Server {
+ public:
+  struct Params {
+    SessionId session_id = {};                // 32 fresh random bytes
+    RoundConfig config;                       // config.invited == expected.size()
+    const SigningKey* key = nullptr;          // the coordinator's; borrowed
+    CertificateVerifier* verifier = nullptr;  // borrowed
+    std::vector<MemberId> expected;           // the cohort: distinct client ids
+  };
+
+  // InvalidArgument or FailedPrecondition from ValidateConfig; InvalidArgument if the cohort is not
+  // config.invited distinct members.
+  static absl::StatusOr<Server> Create(Params params);
+
+  // Message 0, the same for everyone.
+  const Offer& offer() const { return offer_; }
+
+  // Takes one message of the authenticated member `sender`, in any phase and order.
+  //   OK: it was recorded, or it repeats byte for byte what the sender said before. A masked input
+  //     that is new is handed out; everything else gives nullopt.
+  //   NotFound: the sender is not of this session.
+  //   InvalidArgument: malformed, of another session, or it fails a check. Nothing changes, except
+  //     that a share which does not match its commitment excludes its holder.
+  //   FailedPrecondition: nothing of this kind is awaited from the sender now. Nothing changes.
+  //   PermissionDenied: the sender is excluded, or now becomes so because it signed two different
+  //     messages of one kind; see faults() and evidence().
+  absl::StatusOr<std::optional<AcceptedInput>> Receive(const MemberId& sender, UpMessage message);
+
+  // The member declined or was lost: it is not awaited any more. If a valid message of it still
+  // comes in time, it counts. Unknown ids are ignored.
+  void Drop(const MemberId& member);
+
+  Phase phase() const;
+  // Everybody who is still awaited in this phase has answered.
+  bool Complete() const { return Awaited().empty(); }
+  // Enough members have answered this phase for the session to go on.
+  bool CanAdvance() const;
+  // Whose answer to this phase is missing, lost and excluded members left out.
+  std::vector<MemberId> Awaited() const;
+  // How many members have answered this phase, and how many it needs at least.
+  uint32_t answered() const;
+  uint32_t needed() const;
+
+  // Closes the phase and appends the next messages, one a member. Aborted, with the numbers, if the
+  // session cannot go on; it then stays in kAborted. FailedPrecondition once it has ended.
+  absl::Status Advance(Outbox* outbox);
+
+  // The latest message for a member, once more, for one that lost its connection. NotFound if there
+  // is none.
+  absl::StatusOr<DownMessage> LatestFor(const MemberId& member) const;
+
+  // In kFinished only (DURE_CHECK), once: turns `sum`, the sum mod 2^b of the accepted inputs of
+  // the survivors, into the sum of what they put in. Aborted, naming the dealer, if shares do not
+  // rebuild what was committed to; `sum` is then unchanged and the session aborted. `sum` must have
+  // d elements of b bits (DURE_CHECK).
+  absl::Status RemoveMasks(RingVector* sum);
+
+  // Why the session was aborted; OK while it was not.
+  const absl::Status& aborted() const { return aborted_; }
+  // Members that broke the protocol, with the reason. A retry should leave them out.
+  const std::map<MemberId, std::string>& faults() const { return faults_; }
+  // Contradictory signed statements of members.
+  const std::vector<Evidence>& evidence() const { return evidence_; }
+
+  // From the end of kAdvertise: client ids ascending; a ClientIndex is a position in it.
+  std::vector<MemberId> roster() const;
+  const std::optional<Thresholds>& thresholds() const { return thresholds_; }
+  // From the end of kShares and kMaskedInput: who dealt shares (U2), whose input is in the sum (U3).
+  const std::optional<MemberSet>& dealers() const { return u2_; }
+  const std::optional<MemberSet>& survivors() const { return u3_; }
+  // Hashes of what was agreed; all zero before.
+  const Digest& config_hash() const { return config_hash_; }
+  const Digest& t1() const { return t1_; }
+  const Digest& t2() const { return t2_; }
+  const Digest& t3() const { return t3_; }
+
+ private:
+  friend class SessionForTest;  // defined in tests only: sessions of given thresholds
+  using ThresholdRule = std::function<absl::StatusOr<Thresholds>(uint32_t, uint32_t, uint32_t)>;
+
+  // What was signed by a member in one phase, to tell a repetition from a contradiction.
+  struct Said {
+    Digest fingerprint = {};
+    SignedStatement signed_statement;
+  };
+  // Everything known of one member, by the phase that brought it.
+  struct Member {
+    bool lost = false;
+    std::optional<RosterEntry> entry;
+    Advertise advertise;
+    std::optional<Shares> shares;
+    std::optional<MaskedUpload> upload;
+    std::optional<Signature> consent;
+    bool unmasked = false;
+    std::map<int, Said> said;  // by UpMessage::kind_case()
+  };
+
+  // One struct a phase. `phase_` says what is awaited; what was received is in the members.
+  struct Advertising {};
+  struct Sharing {};
+  struct Masking {};
+  struct Consenting {};
+  struct Unmasking {
+    UnmaskingShares shares;
+  };
+  struct Finished {
+    UnmaskingShares shares;
+  };
+  struct Aborted {};
+  using State =
+      std::variant<Advertising, Sharing, Masking, Consenting, Unmasking, Finished, Aborted>;
+
+  Server(Params params, Digest config_hash, ThresholdRule rule);
+
+  Member* Find(const MemberId& id);
+  ClientIndex IndexOf(const MemberId& id) const;
+  bool Excluded(const MemberId& id) const { return faults_.contains(id); }
+  bool Expects(const MemberId& id, const Member& member) const;
+  bool HasAnswered(const Member& member) const;
+  absl::Status Abort(std::string why);
+  void Exclude(const MemberId& id, std::string why);
+
+  absl::StatusOr<bool> IsRepetition(const MemberId& id, Member& member, const UpMessage& message,
+                                    const Digest& fingerprint);
+  std::optional<SignedStatement> VerifiedStatement(const Member& member, const MemberId& id,
+                                                   const UpMessage& message) const;
+  absl::Status OnAdvertise(const MemberId& id, Member& member, Advertise advertise);
+  absl::Status OnShares(const MemberId& id, Member& member, Shares shares);
+  absl::StatusOr<AcceptedInput> OnMaskedInput(const MemberId& id, Member& member,
+                                              MaskedInput input);
+  absl::Status OnConsent(const MemberId& id, Member& member, const Consent& consent);
+  absl::Status OnUnmask(const MemberId& id, Member& member, const Unmask& unmask);
+
+  absl::Status CloseAdvertise();
+  absl::Status CloseShares();
+  absl::Status CloseMaskedInput();
+  absl::Status CloseConsent();
+  absl::Status CloseUnmask();
+
+  SessionId session_id_;
+  RoundConfig config_;
+  Digest config_hash_;
+  ThresholdRule rule_;
+  const SigningKey* key_;
+  CertificateVerifier* verifier_;
+  Offer offer_;
+  State state_;
+  std::map<MemberId, Member> members_;
+};
+
+}  // namespace dure::secagg
+
+#endif  // DURE_PRIVACY_SECAGG_SERVER_H_
