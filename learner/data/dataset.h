@@ -59,7 +59,8 @@ struct DataFiles {
   std::string labels_path;
 };
 
-// NotFound, naming the folder and the file names that were looked for, if it has no such part.
+// NotFound, naming the folder and the file names that were looked for, if it has no such part;
+// FailedPrecondition if it has the images but not the labels.
 absl::StatusOr<DataFiles> OpenDataFolder(const std::string& folder,
                                          DataPart part = DataPart::kTraining);
 

@@ -16,7 +16,7 @@
 
 namespace dure {
 
-inline constexpr uint32_t kMaxPartitionClients = 100'000;
+inline constexpr uint32_t kMaxPartitionClients = 10'000;
 
 // Sizes equal within one, records at random.
 struct IidPartition {};
@@ -38,8 +38,10 @@ std::string PartitionToString(const PartitionSpec& spec);
 
 // For each client its records, ascending. InvalidArgument if there are fewer records (or shards)
 // than clients, no client, or more than kMaxPartitionClients.
-absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(
-    std::span<const uint8_t> labels, uint32_t clients, const PartitionSpec& spec, uint64_t seed);
+absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(std::span<const uint8_t> labels,
+                                                                    uint32_t clients,
+                                                                    const PartitionSpec& spec,
+                                                                    uint64_t seed);
 
 struct PartitionRequest {
   std::string source;  // a data folder

@@ -1,0 +1,167 @@
+#include "learner/data/dataset.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "learner/data/idx.h"
+
+namespace dure {
+namespace {
+
+constexpr std::array<const char*, 2> kEndings = {"", ".gz"};
+
+std::vector<std::string> Prefixes(DataPart part) {
+  if (part == DataPart::kHeldOut) return {"t10k-"};
+  return {"", "train-"};
+}
+
+// Opens the first of `stem` and `stem`.gz that is there.
+absl::StatusOr<std::pair<FileDescriptor, std::string>> OpenFirst(const std::string& stem) {
+  for (const char* ending : kEndings) {
+    std::string path = absl::StrCat(stem, ending);
+    FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd.valid()) return std::make_pair(std::move(fd), path);
+    if (errno != ENOENT) return ErrnoStatus(errno, absl::StrCat("cannot open ", path));
+  }
+  return absl::NotFoundError(absl::StrCat(stem, " is missing (with or without .gz)"));
+}
+
+std::string Times(std::span<const uint32_t> dims) { return absl::StrJoin(dims, " x "); }
+
+// Whether records of shape `have` can be read as `want`: the same row of bytes.
+bool ShapeFits(const std::vector<uint32_t>& have, const std::vector<uint32_t>& want) {
+  if (have == want) return true;
+  std::vector<uint32_t> one_channel = {1};
+  one_channel.insert(one_channel.end(), have.begin(), have.end());
+  if (one_channel == want) return true;
+  uint64_t size = 1;
+  for (uint32_t dim : have) size *= dim;
+  return want.size() == 1 && want[0] == size;
+}
+
+}  // namespace
+
+uint64_t Dataset::record_size() const {
+  uint64_t size = 1;
+  for (uint32_t dim : shape) size *= dim;
+  return size;
+}
+
+Dataset Dataset::Select(std::span<const uint32_t> indices) const {
+  Dataset selected;
+  selected.shape = shape;
+  selected.labels.reserve(indices.size());
+  selected.features.reserve(indices.size() * record_size());
+  for (uint32_t index : indices) {
+    DURE_CHECK(index < records());
+    std::span<const uint8_t> record = Record(index);
+    selected.features.insert(selected.features.end(), record.begin(), record.end());
+    selected.labels.push_back(labels[index]);
+  }
+  return selected;
+}
+
+std::vector<uint64_t> Dataset::LabelCounts(uint64_t classes) const {
+  std::vector<uint64_t> counts(classes);
+  for (uint8_t label : labels) {
+    if (label >= counts.size()) counts.resize(label + size_t{1});
+    ++counts[label];
+  }
+  return counts;
+}
+
+absl::StatusOr<DataFiles> OpenDataFolder(const std::string& folder, DataPart part) {
+  std::vector<std::string> looked_for;
+  for (const std::string& prefix : Prefixes(part)) {
+    std::string images = absl::StrCat(folder, "/", prefix, "images-idx3-ubyte");
+    auto opened = OpenFirst(images);
+    if (absl::IsNotFound(opened.status())) {
+      looked_for.push_back(absl::StrCat(prefix, "images-idx3-ubyte"));
+      continue;
+    }
+    DURE_RETURN_IF_ERROR(opened.status());
+    DataFiles files;
+    files.images = std::move(opened->first);
+    files.images_path = std::move(opened->second);
+    auto labels = OpenFirst(absl::StrCat(folder, "/", prefix, "labels-idx1-ubyte"));
+    if (absl::IsNotFound(labels.status())) {
+      return absl::FailedPreconditionError(labels.status().message());
+    }
+    DURE_RETURN_IF_ERROR(labels.status());
+    files.labels = std::move(labels->first);
+    files.labels_path = std::move(labels->second);
+    return files;
+  }
+  return absl::NotFoundError(absl::StrCat(
+      folder, " holds no ", absl::StrJoin(looked_for, " and no "), " (with or without .gz)"));
+}
+
+absl::StatusOr<Dataset> ReadDataset(const DataFiles& files) {
+  DURE_ASSIGN_OR_RETURN(IdxArray labels,
+                        ReadIdx(files.labels.get(), files.labels_path, kMaxDatasetRecords));
+  if (labels.dims.size() != 1) {
+    return absl::InvalidArgumentError(absl::StrCat(files.labels_path, ": labels have 1 dimension, ",
+                                                   "this file has ", labels.dims.size()));
+  }
+  DURE_ASSIGN_OR_RETURN(IdxArray images,
+                        ReadIdx(files.images.get(), files.images_path, kMaxDatasetBytes));
+  if (images.dims.size() < 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(files.images_path, ": records need 2 dimensions or more, this file has 1"));
+  }
+  if (images.dims[0] != labels.dims[0]) {
+    return absl::InvalidArgumentError(absl::StrCat(files.images_path, " has ", images.dims[0],
+                                                   " records, ", files.labels_path, " has ",
+                                                   labels.dims[0], " labels"));
+  }
+  Dataset data;
+  data.shape.assign(images.dims.begin() + 1, images.dims.end());
+  data.features = std::move(images.bytes);
+  data.labels = std::move(labels.bytes);
+  return data;
+}
+
+absl::StatusOr<Dataset> ReadDataFolder(const std::string& folder, DataPart part) {
+  DURE_ASSIGN_OR_RETURN(DataFiles files, OpenDataFolder(folder, part));
+  return ReadDataset(files);
+}
+
+absl::Status CheckDataset(const Dataset& data, const ModelSection& model, const std::string& name) {
+  if (data.records() == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(name, " holds no record"));
+  }
+  std::vector<uint32_t> want(model.input().shape().begin(), model.input().shape().end());
+  if (!ShapeFits(data.shape, want)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        name, " holds records of shape ", Times(data.shape), ", the model takes ", Times(want)));
+  }
+  const uint32_t classes = model.input().classes();
+  auto bad = std::find_if(data.labels.begin(), data.labels.end(),
+                          [&](uint8_t label) { return label >= classes; });
+  if (bad != data.labels.end()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        name, ": record ", bad - data.labels.begin(), " has label ", static_cast<int>(*bad),
+        ", the model has ", classes, " classes (0 to ", static_cast<int64_t>(classes) - 1, ")"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<DataPreview> PreviewDataFolder(const std::string& folder, DataPart part) {
+  DURE_ASSIGN_OR_RETURN(DataFiles files, OpenDataFolder(folder, part));
+  DURE_ASSIGN_OR_RETURN(Dataset data, ReadDataset(files));
+  return DataPreview{.images_path = files.images_path,
+                     .labels_path = files.labels_path,
+                     .records = data.records(),
+                     .shape = data.shape,
+                     .label_counts = data.LabelCounts()};
+}
+
+}  // namespace dure

@@ -1,0 +1,202 @@
+#include "learner/data/partition.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "learner/data/idx.h"
+
+namespace dure {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::vector<uint8_t> Labels(size_t count, size_t classes) {
+  std::vector<uint8_t> labels(count);
+  for (size_t i = 0; i < count; ++i) labels[i] = static_cast<uint8_t>(i % classes);
+  return labels;
+}
+
+void ExpectPartition(const std::vector<std::vector<uint32_t>>& groups, size_t records) {
+  std::set<uint32_t> seen;
+  for (const auto& group : groups) {
+    EXPECT_FALSE(group.empty());
+    EXPECT_TRUE(std::is_sorted(group.begin(), group.end()));
+    for (uint32_t record : group) {
+      EXPECT_LT(record, records);
+      EXPECT_TRUE(seen.insert(record).second) << record << " twice";
+    }
+  }
+  EXPECT_EQ(seen.size(), records);
+}
+
+// Mean over the clients of the share of their most frequent class.
+double Skew(const std::vector<std::vector<uint32_t>>& groups, std::span<const uint8_t> labels) {
+  double sum = 0;
+  for (const auto& group : groups) {
+    std::vector<double> counts(256);
+    for (uint32_t record : group) counts[labels[record]] += 1;
+    sum += *std::max_element(counts.begin(), counts.end()) / static_cast<double>(group.size());
+  }
+  return sum / static_cast<double>(groups.size());
+}
+
+TEST(PartitionTest, EveryRecordGoesToExactlyOneClient) {
+  const auto labels = Labels(1003, 10);
+  for (const char* spec :
+       {"iid", "dirichlet:0.001", "dirichlet:0.5", "dirichlet:1e6", "shards:2"}) {
+    for (uint32_t clients : {1u, 2u, 10u, 97u}) {
+      auto groups = PartitionRecords(labels, clients, ParsePartition(spec).value(), 1);
+      ASSERT_TRUE(groups.ok()) << spec << ": " << groups.status();
+      ASSERT_EQ(groups->size(), clients);
+      ExpectPartition(*groups, labels.size());
+    }
+  }
+  // As many clients as records: one each.
+  auto groups = PartitionRecords(Labels(50, 10), 50, DirichletPartition{0.01}, 3);
+  ASSERT_TRUE(groups.ok());
+  ExpectPartition(*groups, 50);
+}
+
+TEST(PartitionTest, IidSizesDifferByAtMostOne) {
+  auto groups = PartitionRecords(Labels(1003, 10), 10, IidPartition{}, 1);
+  ASSERT_TRUE(groups.ok());
+  for (const auto& group : *groups) EXPECT_TRUE(group.size() == 100 || group.size() == 101);
+}
+
+TEST(PartitionTest, SmallerAlphaSkewsMore) {
+  const auto labels = Labels(10'000, 10);
+  auto skew = [&](double alpha) {
+    return Skew(PartitionRecords(labels, 10, DirichletPartition{alpha}, 5).value(), labels);
+  };
+  EXPECT_LT(skew(1000), 0.15);
+  EXPECT_GT(skew(0.5), 0.25);
+  EXPECT_GT(skew(0.05), 0.5);
+}
+
+TEST(PartitionTest, ShardsGiveEachClientFewClasses) {
+  const auto labels = Labels(1000, 10);
+  auto groups = PartitionRecords(labels, 10, ShardPartition{2}, 5).value();
+  for (const auto& group : groups) {
+    std::set<uint8_t> classes;
+    for (uint32_t record : group) classes.insert(labels[record]);
+    EXPECT_LE(classes.size(), 2u);
+  }
+}
+
+TEST(PartitionTest, SeedDecides) {
+  const auto labels = Labels(1000, 10);
+  const DirichletPartition spec{0.5};
+  EXPECT_EQ(*PartitionRecords(labels, 10, spec, 7), *PartitionRecords(labels, 10, spec, 7));
+  EXPECT_NE(*PartitionRecords(labels, 10, spec, 7), *PartitionRecords(labels, 10, spec, 8));
+}
+
+TEST(PartitionTest, TooFewRecordsAndBadClientNumbersAreRefused) {
+  auto message = [](const auto& result) {
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
+    return std::string(result.status().message());
+  };
+  EXPECT_THAT(message(PartitionRecords(Labels(5, 2), 6, IidPartition{}, 1)),
+              HasSubstr("5 records are too few for 6 clients"));
+  EXPECT_THAT(message(PartitionRecords(Labels(5, 2), 0, IidPartition{}, 1)),
+              HasSubstr("0 clients"));
+  EXPECT_THAT(message(PartitionRecords(Labels(5, 2), kMaxPartitionClients + 1, IidPartition{}, 1)),
+              HasSubstr("1 to 10000"));
+  EXPECT_THAT(message(PartitionRecords(Labels(5, 2), 3, ShardPartition{2}, 1)),
+              HasSubstr("at least 6"));
+}
+
+TEST(PartitionTest, SpecsAreReadAndPrinted) {
+  for (const char* text : {"iid", "dirichlet:0.5", "shards:2"}) {
+    auto spec = ParsePartition(text);
+    ASSERT_TRUE(spec.ok()) << spec.status();
+    EXPECT_EQ(PartitionToString(*spec), text);
+  }
+  for (const char* text : {"", "idd", "dirichlet", "dirichlet:", "dirichlet:0", "dirichlet:-1",
+                           "dirichlet:nan", "dirichlet:inf", "shards:0", "shards:x", "iid:2"}) {
+    EXPECT_EQ(ParsePartition(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
+class PartitionFoldersTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = ::testing::TempDir() + "dure_partition_test";
+    std::filesystem::remove_all(root_);
+    ASSERT_TRUE(MakeFolder(root_ + "/source").ok());
+    Write("train-", 20);
+    Write("t10k-", 4);
+    request_ = {.source = root_ + "/source",
+                .clients = 3,
+                .spec = DirichletPartition{0.5},
+                .seed = 1,
+                .out = root_ + "/out"};
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+
+  void Write(const std::string& prefix, uint32_t records) {
+    const std::string stem = root_ + "/source/" + prefix;
+    std::vector<uint8_t> features;
+    for (uint32_t i = 0; i < records; ++i) features.insert(features.end(), 2, uint8_t(i));
+    const std::vector<uint32_t> dims = {records, 1, 2};
+    ASSERT_TRUE(WriteFileAtomic(stem + "images-idx3-ubyte", EncodeIdx(dims, features)).ok());
+    ASSERT_TRUE(WriteFileAtomic(stem + "labels-idx1-ubyte",
+                                EncodeIdx(std::span(dims).first(1), Labels(records, 4)))
+                    .ok());
+  }
+
+  std::string root_;
+  PartitionRequest request_;
+};
+
+TEST_F(PartitionFoldersTest, FoldersHoldTheSourceBetweenThem) {
+  auto report = PartitionIntoFolders(request_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->members.size(), 3u);
+  EXPECT_EQ(report->members[2].path, root_ + "/out/member-03");
+  std::set<int> seen;
+  for (const auto& member : report->members) {
+    auto data = ReadDataFolder(member.path);
+    ASSERT_TRUE(data.ok()) << data.status();
+    EXPECT_EQ(data->records(), member.records);
+    EXPECT_EQ(data->LabelCounts(4), member.label_counts);
+    for (uint64_t i = 0; i < data->records(); ++i) {
+      seen.insert(data->Record(i)[0]);
+      EXPECT_EQ(data->Record(i)[0] % 4, data->labels[i]);
+    }
+  }
+  EXPECT_EQ(seen.size(), 20u);
+  ASSERT_EQ(report->held_out.size(), 1u);
+  EXPECT_EQ(ReadDataFolder(root_ + "/out/heldout")->records(), 4u);
+  auto json = ReadFile(root_ + "/out/partition.json", 1 << 20);
+  ASSERT_TRUE(json.ok());
+  EXPECT_THAT(*json, HasSubstr("\"partition\": \"dirichlet:0.5\""));
+  EXPECT_THAT(*json, HasSubstr("\"folder\": \"member-03\""));
+}
+
+TEST_F(PartitionFoldersTest, AnEarlierPartitionIsNotOverwritten) {
+  ASSERT_TRUE(PartitionIntoFolders(request_).ok());
+  EXPECT_EQ(PartitionIntoFolders(request_).status().code(), absl::StatusCode::kAlreadyExists);
+}
+
+TEST_F(PartitionFoldersTest, HeldOutFolderOnlyIfTheSourceHasThatPart) {
+  std::filesystem::remove(root_ + "/source/t10k-images-idx3-ubyte");
+  auto report = PartitionIntoFolders(request_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->held_out.empty());
+  EXPECT_FALSE(FileExists(root_ + "/out/heldout"));
+}
+
+TEST_F(PartitionFoldersTest, MissingSourceIsNotFound) {
+  request_.source = root_ + "/nowhere";
+  EXPECT_EQ(PartitionIntoFolders(request_).status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace dure
