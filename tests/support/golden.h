@@ -30,12 +30,19 @@ inline std::vector<std::string> SplitCsv(const std::string& line) {
   return fields;
 }
 
-// Every row of tests/golden/NAME by column name.
+// The folder of known answers: that of the environment variable DURE_GOLDEN_DIR if it is set, so
+// that other answers of the same form can be tried, else tests/golden.
+inline std::string GoldenFolder() {
+  const char* folder = std::getenv("DURE_GOLDEN_DIR");
+  return folder != nullptr ? folder : std::string(DURE_SOURCE_DIR) + "/tests/golden";
+}
+
+// Every row of NAME in GoldenFolder() by column name.
 inline std::vector<Row> ReadGolden(const std::string& name) {
-  std::ifstream file(std::string(DURE_SOURCE_DIR) + "/tests/golden/" + name);
+  std::ifstream file(GoldenFolder() + "/" + name);
   std::string line;
   if (!std::getline(file, line)) {
-    std::fprintf(stderr, "cannot read tests/golden/%s\n", name.c_str());
+    std::fprintf(stderr, "cannot read %s/%s\n", GoldenFolder().c_str(), name.c_str());
     std::abort();
   }
   std::vector<std::string> header = SplitCsv(line);
@@ -43,7 +50,7 @@ inline std::vector<Row> ReadGolden(const std::string& name) {
   while (std::getline(file, line)) {
     std::vector<std::string> fields = SplitCsv(line);
     if (fields.size() != header.size()) {
-      std::fprintf(stderr, "tests/golden/%s: a row has %zu fields, the header %zu\n", name.c_str(),
+      std::fprintf(stderr, "%s: a row has %zu fields, the header %zu\n", name.c_str(),
                    fields.size(), header.size());
       std::abort();
     }
