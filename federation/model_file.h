@@ -23,8 +23,16 @@ struct ModelFile {
 // Bytes of a safetensors file. Tensors are laid out in the manifest's order.
 std::string EncodeSafetensors(const ModelFile& model);
 
+// Limits of what DecodeSafetensors takes.
+inline constexpr uint64_t kMaxModelHeaderBytes = uint64_t{1} << 20;
+inline constexpr size_t kMaxModelTensors = 10'000;
+inline constexpr size_t kMaxTensorRank = 8;
+inline constexpr size_t kMaxTensorNameBytes = 256;
+
 // InvalidArgument, naming `file`, for anything that is not a complete, consistent float32 file:
-// header length, JSON, dtype, shapes, offsets that overlap or leave holes, trailing bytes.
+// header length, JSON, names twice, dtype, shapes, tensors without elements, offsets that overlap
+// or leave holes, trailing bytes, values that are not finite, anything above its limit. Tensors
+// come in the order of their offsets.
 absl::StatusOr<ModelFile> DecodeSafetensors(std::string_view bytes, std::string_view file);
 
 // A flattened model as little-endian float32 bytes, and back; what is hashed as "model hash" and

@@ -21,17 +21,21 @@ inline constexpr uint64_t kMaxFederationFileBytes = uint64_t{1} << 20;
 // unknown key or value; FailedPrecondition for settings that cannot work together.
 absl::StatusOr<FederationSpec> ParseFederation(std::string_view toml, std::string_view file);
 
-// Fills in the defaults that `spec` lacks.
+// Fills in the defaults that `spec` lacks (docs/federation-file.md). What has none stays unset:
+// required keys, rounds.cohort, and keys that the chosen optimiser does not use.
 void FillDefaults(FederationSpec* spec);
 
-// The checks of ParseFederation, for a spec that arrived as a message. Every field is set.
+// The checks of ParseFederation, for a spec that arrived as a message, defaults filled in by its
+// sender. InvalidArgument for one key that is missing, outside its limits or not used;
+// FailedPrecondition for keys that cannot go together and for fields that this version lacks.
 absl::Status ValidateFederation(const FederationSpec& spec);
 
-// H("spec", (path, canonical value)...) in field-number order, defaults included. What members
-// approve, and what every session binds as "task".
+// H("spec", (path, canonical value)...) in field-number order, defaults included
+// (docs/formats/spec-digest.md). What members approve, and what every session binds as "task".
+// `spec` must have passed ValidateFederation.
 Digest SpecDigest(const FederationSpec& spec);
 
-// The spec as commented TOML that ParseFederation reads back to the same spec.
+// The spec as commented TOML that ParseFederation reads back to the same spec, if it is valid.
 std::string FederationToToml(const FederationSpec& spec);
 
 }  // namespace dure

@@ -1,0 +1,244 @@
+#include "federation/spec_check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "federation/spec.h"
+#include "federation/spec_fields.h"
+
+namespace dure {
+
+using google::protobuf::Message;
+
+namespace {
+
+// Each attempt adds this to delta: the chance that a member's batch reaches its cap
+// (docs/secure-aggregation.md section 2.4).
+const double kDeltaPerAttempt = std::ldexp(1.0, -40);
+
+struct CodePoint {
+  uint32_t value = 0;
+  size_t bytes = 0;  // 0: not UTF-8
+};
+
+// The first code point of `text`, which is not empty (RFC 3629).
+CodePoint DecodeUtf8(std::string_view text) {
+  auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+  if (byte(0) < 0x80) return {byte(0), 1};
+  const size_t bytes = byte(0) >= 0xF0 ? 4 : byte(0) >= 0xE0 ? 3 : 2;
+  if (byte(0) < 0xC2 || byte(0) > 0xF4 || text.size() < bytes) return {};
+  uint32_t value = byte(0) & (0xFF >> (bytes + 1));
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return {};
+    value = value << 6 | (byte(i) & 0x3F);
+  }
+  constexpr uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
+  if (value < kSmallest[bytes] || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) {
+    return {};
+  }
+  return {value, bytes};
+}
+
+// Characters that would act on a terminal or turn the direction of what follows.
+bool IsControl(uint32_t c) {
+  return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x2028 || c == 0x2029 ||
+         (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
+bool OnlyHas(std::string_view text, bool (*allowed)(char)) {
+  return std::all_of(text.begin(), text.end(), allowed);
+}
+
+bool IsNameChar(char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-'; }
+bool IsLicenseChar(char c) { return absl::ascii_isalnum(c) || c == '-' || c == '.' || c == '+'; }
+bool IsHostChar(char c) { return absl::ascii_isalnum(c) || c == '-' || c == '.'; }
+bool IsIpv6Char(char c) { return absl::ascii_isxdigit(c) || c == ':' || c == '.'; }
+
+// HOST:PORT, [IPV6]:PORT.
+bool IsAddress(std::string_view text) {
+  size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  std::string_view host = text.substr(0, colon);
+  std::string port(text.substr(colon + 1));
+  uint32_t number = 0;
+  if (port.empty() || port.size() > 5 ||
+      !OnlyHas(port, [](char c) { return absl::ascii_isdigit(c); }) ||
+      !absl::SimpleAtoi(port, &number) || number < 1 || number > 65535) {
+    return false;
+  }
+  if (host.front() == '[') {
+    return host.size() > 4 && host.back() == ']' &&
+           OnlyHas(host.substr(1, host.size() - 2), IsIpv6Char);
+  }
+  return OnlyHas(host, IsHostChar);
+}
+
+// What is wrong with a text, as the end of a sentence. "" if nothing is.
+std::string TextFault(const std::string& path, const std::string& text, const Field& key) {
+  double characters = 0;
+  for (std::string_view rest = text; !rest.empty(); ++characters) {
+    CodePoint point = DecodeUtf8(rest);
+    if (point.bytes == 0) return "it must be UTF-8";
+    if (IsControl(point.value)) return "it must not have control characters or line breaks";
+    rest.remove_prefix(point.bytes);
+  }
+  if (characters < 1 || !WithinLimits(RulesOf(key), characters)) {
+    return absl::StrCat("it must be ", LimitsInWords(key), ", not ", characters);
+  }
+  if (path == "federation.name" && !OnlyHas(text, IsNameChar)) {
+    return "it must be lower-case letters, digits and dashes";
+  }
+  if (path == "federation.license" && !OnlyHas(text, IsLicenseChar)) {
+    return "it must be an SPDX identifier, such as Apache-2.0";
+  }
+  if (path == "federation.address" && !IsAddress(text)) {
+    return "it must be HOST:PORT, such as coordinator.example.org:7443";
+  }
+  return "";
+}
+
+std::string NumberFault(const Message& section, const Field& key) {
+  const google::protobuf::Reflection& reflection = *section.GetReflection();
+  const KeyRules& rules = RulesOf(key);
+  bool good = true;
+  switch (KindOf(key)) {
+    case KeyKind::kInteger:
+      good = WithinLimits(rules, key.cpp_type() == Field::CPPTYPE_UINT32
+                                     ? reflection.GetUInt32(section, &key)
+                                     : static_cast<double>(reflection.GetUInt64(section, &key)));
+      break;
+    case KeyKind::kReal: good = WithinLimits(rules, reflection.GetDouble(section, &key)); break;
+    case KeyKind::kDuration: {
+      absl::StatusOr<uint64_t> ms = DurationMs(section, key);
+      if (!ms.ok()) return std::string(ms.status().message());
+      good = WithinLimits(rules, static_cast<double>(*ms) / 1000);
+      break;
+    }
+    case KeyKind::kIntegerList: {
+      int size = reflection.FieldSize(section, &key);
+      good = static_cast<uint32_t>(size) <= rules.max_elements();
+      for (int i = 0; good && i < size; ++i) {
+        good = WithinLimits(rules, reflection.GetRepeatedUInt32(section, &key, i));
+      }
+      // A long list is not repeated in the message.
+      if (size > 16) return absl::StrCat("it must be ", LimitsInWords(key), ", not ", size);
+      break;
+    }
+    default: break;
+  }
+  return good ? ""
+              : absl::StrCat("it is ", ValueToToml(section, key), " and must be ",
+                             LimitsInWords(key));
+}
+
+std::optional<SpecFault> KeyFault(const std::string& path, const Message& section,
+                                  const Field& key) {
+  const KeyRules& rules = RulesOf(key);
+  if (!IsUsed(section, key)) {
+    if (!IsSet(section, key)) return std::nullopt;
+    const Field* other = section.GetDescriptor()->FindFieldByName(rules.used_if());
+    return SpecFault{path, absl::StrCat(path, " is not used with ", rules.used_if(), " = ",
+                                        ValueToToml(section, *other), ": remove it, or choose ",
+                                        rules.used_if(), " ", absl::StrJoin(rules.is(), ", "))};
+  }
+  if (!IsSet(section, key)) {
+    if (rules.may_be_absent()) return std::nullopt;
+    if (path == "rounds.minimum") {
+      return SpecFault{path, "rounds.minimum is missing: without rounds.cohort nothing says how "
+                             "many members a sum must have; set it to 3 or more"};
+    }
+    return SpecFault{path, absl::StrCat(path, " is missing: set it to ", KindInWords(KindOf(key)),
+                                        ", ", LimitsInWords(key))};
+  }
+  std::string fault;
+  if (KindOf(key) == KeyKind::kText) {
+    fault = TextFault(path, section.GetReflection()->GetString(section, &key), key);
+  } else if (KindOf(key) == KeyKind::kChoice) {
+    int number = section.GetReflection()->GetEnumValue(section, &key);
+    if (ChoiceName(*key.enum_type(), number).empty()) {
+      fault = absl::StrCat("it is number ", number, ", which this version does not know; it must be ",
+                           LimitsInWords(key));
+    }
+  } else {
+    fault = NumberFault(section, key);
+  }
+  if (fault.empty()) return std::nullopt;
+  return SpecFault{path, absl::StrCat(path, ": ", fault)};
+}
+
+// What several keys must hold together. Every key alone is good.
+std::optional<SpecFault> FaultBetweenKeys(const FederationSpec& spec) {
+  constexpr auto kCode = absl::StatusCode::kFailedPrecondition;
+  const RoundsSection& rounds = spec.rounds();
+  if (rounds.has_cohort() && rounds.minimum() > rounds.cohort()) {
+    return SpecFault{"rounds.minimum",
+                     absl::StrCat("rounds.minimum is ", rounds.minimum(), ", above the cohort of ",
+                                  rounds.cohort(), ": lower it, or invite more members"),
+                     kCode};
+  }
+  if (rounds.max_attempts() < rounds.count()) {
+    return SpecFault{"rounds.max_attempts",
+                     absl::StrCat("rounds.max_attempts is ", rounds.max_attempts(),
+                                  ", fewer than the ", rounds.count(),
+                                  " rounds: each round needs at least one attempt"),
+                     kCode};
+  }
+  const PrivacySection& privacy = spec.privacy();
+  if (privacy.max_records_per_member() > privacy.total_records()) {
+    return SpecFault{
+        "privacy.max_records_per_member",
+        absl::StrCat("privacy.max_records_per_member is ", privacy.max_records_per_member(),
+                     ", more than privacy.total_records, ", privacy.total_records()),
+        kCode};
+  }
+  const double caps = rounds.max_attempts() * kDeltaPerAttempt;
+  if (caps > privacy.delta() / 2) {
+    return SpecFault{"privacy.delta",
+                     absl::StrCat("privacy.delta is ", privacy.delta(), ", but the batch caps of ",
+                                  rounds.max_attempts(), " attempts use up ", caps,
+                                  " of it: lower rounds.max_attempts or raise delta to ", 2 * caps),
+                     kCode};
+  }
+  return std::nullopt;
+}
+
+// Fields of a newer version would be agreed to unseen: they are not in the digest.
+bool HasUnknownFields(const Message& message) {
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  if (!reflection.GetUnknownFields(message).empty()) return true;
+  std::vector<const Field*> set;
+  reflection.ListFields(message, &set);
+  return std::any_of(set.begin(), set.end(), [&](const Field* field) {
+    return field->cpp_type() == Field::CPPTYPE_MESSAGE &&
+           HasUnknownFields(reflection.GetMessage(message, field));
+  });
+}
+
+}  // namespace
+
+std::optional<SpecFault> FindFault(const FederationSpec& spec) {
+  if (HasUnknownFields(spec)) {
+    return SpecFault{"", "the federation has settings that this version does not know: install the "
+                         "version that its organiser uses",
+                     absl::StatusCode::kFailedPrecondition};
+  }
+  std::optional<SpecFault> fault;
+  VisitKeys(spec, [&](const std::string& path, const Message& section, const Field& key) {
+    if (!fault) fault = KeyFault(path, section, key);
+  });
+  return fault ? fault : FaultBetweenKeys(spec);
+}
+
+absl::Status ValidateFederation(const FederationSpec& spec) {
+  std::optional<SpecFault> fault = FindFault(spec);
+  return fault ? absl::Status(fault->code, fault->text) : absl::OkStatus();
+}
+
+}  // namespace dure

@@ -1,0 +1,179 @@
+#include "federation/spec_reference.h"
+
+#include <google/protobuf/descriptor.pb.h>
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "base/check.h"
+#include "federation/spec.h"
+#include "federation/spec_fields.h"
+
+namespace dure {
+
+// Made when building (federation/CMakeLists.txt): the descriptors of proto/federation.proto with
+// its comments, which the generated code leaves out.
+extern const unsigned char kFederationDescriptors[];
+extern const size_t kFederationDescriptorsSize;
+
+namespace {
+
+constexpr size_t kColumns = 98;
+
+// The comments of proto/federation.proto. Read once, never destroyed.
+class Comments {
+ public:
+  static const Comments& Get() {
+    static const Comments& comments = *new Comments;
+    return comments;
+  }
+
+  std::string Of(const Field& key) const {
+    return Text(*pool_.FindFieldByName(key.full_name()));
+  }
+  std::string Of(const google::protobuf::EnumValueDescriptor& value) const {
+    return Text(*pool_.FindEnumTypeByName(value.type()->full_name())
+                     ->FindValueByNumber(value.number()));
+  }
+
+ private:
+  Comments() {
+    google::protobuf::FileDescriptorSet set;
+    DURE_CHECK(set.ParseFromArray(kFederationDescriptors,
+                                  static_cast<int>(kFederationDescriptorsSize)));
+    for (const auto& file : set.file()) DURE_CHECK(pool_.BuildFile(file) != nullptr);
+  }
+
+  // The comment above `thing`, its lines joined.
+  template <typename Descriptor>
+  static std::string Text(const Descriptor& thing) {
+    google::protobuf::SourceLocation where;
+    if (!thing.GetSourceLocation(&where)) return "";
+    std::vector<std::string> words =
+        absl::StrSplit(where.leading_comments, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+    return absl::StrJoin(words, " ");
+  }
+
+  google::protobuf::DescriptorPool pool_;
+};
+
+std::string DefaultInWords(const Field& key) {
+  const KeyRules& rules = RulesOf(key);
+  std::string text = rules.has_derived()         ? rules.derived()
+                     : rules.has_default_value() ? rules.default_value()
+                                                 : "required";
+  if (!rules.has_used_if()) return text;
+  return absl::StrCat(text, "; only with ", rules.used_if(), " ", absl::StrJoin(rules.is(), ", "));
+}
+
+KeyReference MakeReference(const std::string& path, const Field& key) {
+  KeyReference reference;
+  reference.section = path.substr(0, path.size() - key.name().size() - 1);
+  reference.key = key.name();
+  reference.type = KindInWords(KindOf(key));
+  reference.default_value = DefaultInWords(key);
+  reference.limits = LimitsInWords(key);
+  reference.meaning = Comments::Get().Of(key);
+  if (KindOf(key) == KeyKind::kChoice) {
+    for (int i = 0; i < key.enum_type()->value_count(); ++i) {
+      const auto* value = key.enum_type()->value(i);
+      if (value->number() == 0) continue;
+      reference.choices.emplace_back(ChoiceName(*key.enum_type(), value->number()),
+                                     Comments::Get().Of(*value));
+    }
+  }
+  return reference;
+}
+
+// Adds `text` as comment lines of at most kColumns.
+void AppendComment(const std::string& text, std::string* out) {
+  std::string line = "#";
+  for (absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
+    if (line.size() + 1 + word.size() > kColumns) {
+      absl::StrAppend(out, line, "\n");
+      line = "#";
+    }
+    absl::StrAppend(&line, " ", word);
+  }
+  absl::StrAppend(out, line, "\n");
+}
+
+void AppendKey(const std::string& path, const google::protobuf::Message& section, const Field& key,
+               std::string* out) {
+  const KeyReference reference = MakeReference(path, key);
+  const bool choice = !reference.choices.empty();
+  AppendComment(absl::StrCat(reference.meaning, " ", choice ? "One of: " : "Limits: ",
+                             reference.limits, ". ",
+                             RulesOf(key).has_default_value() ? "Default: " : "Left out: ",
+                             reference.default_value, "."),
+                out);
+  if (IsSet(section, key)) {
+    absl::StrAppend(out, reference.key, " = ", ValueToToml(section, key), "\n");
+  }
+}
+
+// `text` inside a cell of a Markdown table.
+std::string Cell(const std::string& text) { return absl::StrReplaceAll(text, {{"|", "\\|"}}); }
+
+}  // namespace
+
+std::vector<KeyReference> FederationKeys() {
+  std::vector<KeyReference> keys;
+  VisitKeys(FederationSpec::default_instance(),
+            [&](const std::string& path, const google::protobuf::Message&, const Field& key) {
+              keys.push_back(MakeReference(path, key));
+            });
+  return keys;
+}
+
+std::string FederationToToml(const FederationSpec& spec) {
+  // Keys before the sections inside their section: in TOML a key belongs to the header above it.
+  std::vector<std::string> headers;
+  std::map<std::string, std::string> bodies;
+  VisitKeys(spec, [&](const std::string& path, const google::protobuf::Message& section,
+                      const Field& key) {
+    if (!IsUsed(section, key)) return;
+    std::string header = path.substr(0, path.size() - key.name().size() - 1);
+    if (bodies.find(header) == bodies.end()) headers.push_back(header);
+    AppendKey(path, section, key, &bodies[header]);
+  });
+  std::string out =
+      "# What this federation is and what its members agree to. Every key is explained in\n"
+      "# docs/federation-file.md; `dure check` says what the whole means.\n";
+  for (const std::string& header : headers) {
+    absl::StrAppend(&out, "\n[", header, "]\n", bodies[header]);
+  }
+  return out;
+}
+
+std::string FederationReferencePage() {
+  std::string out =
+      "# The federation file\n\n"
+      "One TOML file says what a federation is. Members approve its digest\n"
+      "([formats/spec-digest.md](formats/spec-digest.md)), so nothing in it can change unseen.\n"
+      "`dure init` writes one with these explanations as comments; `dure check` reads it and says\n"
+      "what it means. A key that is not listed here is an error, and so is a key that the chosen\n"
+      "optimiser does not use.\n\n"
+      "This page is made from the comments and rules of `proto/federation.proto`: change them, then\n"
+      "run `dure-federation-reference > docs/federation-file.md`.\n";
+  std::string section;
+  for (const KeyReference& key : FederationKeys()) {
+    if (key.section != section) {
+      section = key.section;
+      absl::StrAppend(&out, "\n## [", section, "]\n\n",
+                      "| key | type | default | limits | meaning |\n|---|---|---|---|---|\n");
+    }
+    std::string meaning = key.meaning;
+    for (const auto& [value, text] : key.choices) {
+      absl::StrAppend(&meaning, "<br>`", value, "`: ", text);
+    }
+    absl::StrAppend(&out, "| `", key.key, "` | ", key.type, " | ", Cell(key.default_value), " | ",
+                    Cell(key.limits), " | ", Cell(meaning), " |\n");
+  }
+  return out;
+}
+
+}  // namespace dure
