@@ -20,6 +20,8 @@
 
 namespace dure::dp {
 
+class RandomWords;
+
 class DiscreteGaussian {
  public:
   static constexpr uint64_t kMaxSigma2 = uint64_t{1} << 40;
@@ -39,9 +41,13 @@ class DiscreteGaussian {
 
  private:
   explicit DiscreteGaussian(uint64_t sigma2);
+  int64_t Draw(RandomWords& words) const;
 
   uint64_t sigma2_;
-  uint64_t t_;                // floor(sigma) + 1, the scale of the Laplace candidate
+  uint64_t t_;             // floor(sigma) + 1, the scale of the Laplace candidate
+  uint64_t reject_below_;  // 2^64 mod t
+  unsigned __int128 two_sigma2_t2_;
+  double inv_t_;              // 1 / t, rounded
   double inv_two_sigma2_t2_;  // 1 / (2 sigma2 t^2), rounded
 };
 

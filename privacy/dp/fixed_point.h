@@ -24,6 +24,7 @@ class ClippedSum {
     size_t dim = 0;        // d, coordinates of a gradient
     double clip_norm = 0;  // C
     int scale_log2 = 0;    // log2 s
+    friend bool operator==(const Params&, const Params&) = default;
   };
 
   // InvalidArgument unless 1 <= dim <= 2^32, clip_norm is positive and finite, 0 <= scale_log2 <=
@@ -46,8 +47,8 @@ class ClippedSum {
   void MergeWith(const ClippedSum& other);
 
   // dim() integers in units of 1 / (F s).
-  std::span<const int64_t> sums() const { return sums_; }
-  size_t dim() const { return sums_.size(); }
+  std::span<const int64_t> sums() const { return std::span(sums_).first(params_.dim); }
+  size_t dim() const { return params_.dim; }
 
   // Back to no records.
   void Reset();
@@ -60,6 +61,7 @@ class ClippedSum {
   unsigned __int128 limit_sq_;  // floor((F s C)^2)
   uint64_t capacity_;
   uint64_t added_ = 0;
+  // Both padded with zeros to a whole number of vectors.
   std::vector<int64_t> scratch_;  // w of the record at hand
   std::vector<int64_t> sums_;
 };

@@ -4,8 +4,10 @@
 // of the aggregated sum. The clipping of single gradients is in privacy/dp/fixed_point.h, the noise
 // in privacy/dp/discrete_gaussian.h, epsilon in privacy/dp/record_accountant.h.
 //
-// The public integers are computed with integers or plain binary64 steps only, so that they are the
-// same on every machine. Thread-safe: pure functions, apart from the AesCtrRandom they are handed.
+// Scale, norm bound and noise are computed with integers, or with single binary64 operations that
+// every machine rounds alike, so that all parties find the same numbers; the norm bound and the
+// noise are rounded up, never down. Thread-safe: pure functions, apart from the AesCtrRandom they
+// are handed.
 #ifndef DURE_PRIVACY_DP_RECORD_GRADIENT_H_
 #define DURE_PRIVACY_DP_RECORD_GRADIENT_H_
 
@@ -13,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "crypto/random.h"
 
@@ -50,7 +53,7 @@ absl::StatusOr<RecordGradient> DeriveRecordGradient(const RecordGradientParams& 
 
 // The smallest m with P[Bin(max_records, sampling_rate) >= m] <= 2^-40: at m records or more a
 // member sends noise alone. At most max_records + 1, which no sample reaches.
-// InvalidArgument unless 1 <= max_records < 2^32 and 0 < sampling_rate <= 1.
+// InvalidArgument unless 1 <= max_records <= 2^31 and 0 < sampling_rate <= 1.
 absl::StatusOr<uint32_t> BatchCap(uint64_t max_records, double sampling_rate);
 
 // The ring Z_{2^bits} in which the sum of all members does not wrap, but for probability 2^-40.
@@ -81,22 +84,15 @@ std::vector<uint32_t> PoissonSample(uint32_t records, double sampling_rate, AesC
 // `sums`. `v` may be `sums`. Precondition: equal sizes, |sums_j| < 2^62.
 void RoundSum(std::span<const int64_t> sums, AesCtrRandom& random, std::span<int64_t> v);
 
-// The signed integer that the low `bits` bits of `word` stand for. Precondition: 1 <= bits <= 64.
-inline int64_t SignExtend(uint64_t word, int bits) {
-  return static_cast<int64_t>(word << (64 - bits)) >> (64 - bits);
-}
-
 struct DecodeParams {
-  int bits = 0;               // b of the ring, 1 to 64
-  int scale_log2 = 0;         // log2 s
+  int scale_log2 = 0;         // log2 s, 0 to 48
   double expected_batch = 0;  // q N > 0, the public divisor; never a count taken from data
 };
 
-// The mean update: out_j = signed(ring_j) / (s * expected_batch). Words above `bits` are ignored.
+// The mean update: out_j = sum_j / (s * expected_batch), where `sum` is the aggregated ring vector
+// as signed integers (RingToSigned, base/ring.h).
 // InvalidArgument if sizes differ or a parameter is outside its range.
-absl::Status DecodeMean(std::span<const uint32_t> ring, const DecodeParams& params,
-                        std::span<float> out);
-absl::Status DecodeMean(std::span<const uint64_t> ring, const DecodeParams& params,
+absl::Status DecodeMean(std::span<const int64_t> sum, const DecodeParams& params,
                         std::span<float> out);
 
 }  // namespace dure::dp

@@ -1,0 +1,282 @@
+#include "privacy/dp/record_gradient.h"
+
+#include <math.h>  // lgammal_r: unlike std::lgamma it writes no global
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "crypto/secret_bytes.h"
+#include "privacy/dp/discrete_gaussian.h"
+#include "privacy/dp/random_words.h"
+
+namespace dure::dp {
+namespace {
+
+using Uint128 = unsigned __int128;
+
+constexpr int kMaxScaleLog2 = 48;
+constexpr int kMaxRingBits = 62;
+constexpr int kMaxMemberSumBits = 62;
+constexpr uint64_t kMaxRecords = uint64_t{1} << 31;
+// s C and sqrt(d) are rounded up to multiples of 2^-40: below 2^24, their sum fits 64 bits.
+constexpr int kGridLog2 = 40;
+
+bool IsPositiveFinite(double x) { return std::isfinite(x) && x > 0; }
+
+// ceil(x / 2^shift).
+Uint128 ShiftRightUp(Uint128 x, int shift) {
+  if (shift >= 128) return x != 0;
+  Uint128 down = x >> shift;
+  return down + ((down << shift) != x);
+}
+
+// ceil(sqrt(x)) for x < 2^126.
+uint64_t CeilSqrt(Uint128 x) {
+  uint64_t root = 0;
+  for (uint64_t bit = uint64_t{1} << 62; bit != 0; bit >>= 1) {
+    uint64_t next = root | bit;
+    if (static_cast<Uint128>(next) * next <= x) root = next;
+  }
+  return root + (static_cast<Uint128>(root) * root < x);
+}
+
+// ceil(s C 2^40). s C < 2^24 (DeriveScaleLog2 sees to it), so that this is below 2^64.
+uint64_t ScaledClipOnGrid(double clip_norm, int scale_log2) {
+  return static_cast<uint64_t>(std::ceil(std::ldexp(clip_norm, scale_log2 + kGridLog2)));
+}
+
+absl::StatusOr<int> DeriveScaleLog2(uint64_t dim, double clip_norm) {
+  const double least = 4096.0 * static_cast<double>(dim);  // (64 sqrt d)^2, exact
+  auto reaches = [&](int log2) {
+    double scaled = std::ldexp(clip_norm, log2);
+    return scaled * scaled >= least;
+  };
+  if (reaches(-1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("clip_norm = ", clip_norm, " needs a scale below 1 for ", dim,
+                     " coordinates; choose one below 128 sqrt(dim) = ",
+                     128 * std::sqrt(static_cast<double>(dim))));
+  }
+  for (int log2 = 0; log2 <= kMaxScaleLog2; ++log2) {
+    if (reaches(log2)) return log2;
+  }
+  return absl::InvalidArgumentError(absl::StrCat("clip_norm = ", clip_norm,
+                                                 " needs a scale above 2^", kMaxScaleLog2, " for ",
+                                                 dim, " coordinates; choose a larger one"));
+}
+
+// ceil((s C + sqrt d)^2).
+uint64_t DeriveNormBoundSq(const RecordGradientParams& params, int scale_log2) {
+  uint64_t root = CeilSqrt(static_cast<Uint128>(params.dim) << (2 * kGridLog2));
+  uint64_t bound = ScaledClipOnGrid(params.clip_norm, scale_log2) + root;
+  return static_cast<uint64_t>(ShiftRightUp(static_cast<Uint128>(bound) * bound, 2 * kGridLog2));
+}
+
+// ceil(z^2 B^2 / h), exact for the binary64 number z. Precondition: z^2 B^2 / h <= 2^41.
+uint64_t DeriveSigma2(double noise_multiplier, uint64_t norm_bound_sq, uint32_t survivors) {
+  int exponent;
+  double fraction = std::frexp(noise_multiplier, &exponent);
+  // z = mantissa 2^(exponent - 53), so z^2 B^2 = (high 2^64 + low) 2^-shift.
+  auto mantissa = static_cast<uint64_t>(std::ldexp(fraction, 53));
+  int shift = 2 * (53 - exponent);
+  Uint128 square = static_cast<Uint128>(mantissa) * mantissa;
+  Uint128 low_product = static_cast<Uint128>(static_cast<uint64_t>(square)) * norm_bound_sq;
+  Uint128 high = (square >> 64) * norm_bound_sq + (low_product >> 64);
+  auto low = static_cast<uint64_t>(low_product);
+  Uint128 product;
+  if (shift >= 64) {
+    // A nonzero low part only matters as "more than the high part".
+    product = ShiftRightUp((high << 1) | (low != 0), shift - 64 + 1);
+  } else {
+    product = (high << (64 - shift)) + ShiftRightUp(low, shift);
+  }
+  return static_cast<uint64_t>((product + survivors - 1) / survivors);
+}
+
+// ln Gamma(x) for x >= 1.
+long double LogGamma(long double x) {
+  int sign;
+  return lgammal_r(x, &sign);
+}
+
+// P[Bin(n, q) >= m] for m at or above the mean, 0 < q < 1.
+long double BinomialUpperTail(uint64_t n, long double q, uint64_t m) {
+  if (m > n) return 0;
+  auto count = static_cast<long double>(n);
+  auto least = static_cast<long double>(m);
+  long double first = LogGamma(count + 1) - LogGamma(least + 1) - LogGamma(count - least + 1) +
+                      least * std::log(q) + (count - least) * std::log1p(-q);
+  long double term = 1;
+  long double sum = 1;
+  for (uint64_t k = m; k < n; ++k) {
+    term *= static_cast<long double>(n - k) / static_cast<long double>(k + 1) * (q / (1 - q));
+    sum += term;
+    if (term < sum * 1e-22L) break;  // the ratio of terms falls, and is below 1 past the mean
+  }
+  return std::exp(first) * sum;
+}
+
+}  // namespace
+
+absl::StatusOr<RecordGradient> DeriveRecordGradient(const RecordGradientParams& params) {
+  if (params.dim < 1 || params.dim > kMaxDim) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dim = ", params.dim, " is outside 1 to ", kMaxDim));
+  }
+  if (!IsPositiveFinite(params.clip_norm)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("clip_norm = ", params.clip_norm, " is not a positive finite number"));
+  }
+  if (!IsPositiveFinite(params.noise_multiplier)) {
+    return absl::InvalidArgumentError(absl::StrCat("noise_multiplier = ", params.noise_multiplier,
+                                                   " is not a positive finite number"));
+  }
+  if (params.honest_survivors < 1) {
+    return absl::InvalidArgumentError("honest_survivors = 0: without one there is no noise");
+  }
+  RecordGradient result;
+  DURE_ASSIGN_OR_RETURN(result.scale_log2, DeriveScaleLog2(params.dim, params.clip_norm));
+  result.scale = uint64_t{1} << result.scale_log2;
+  result.norm_bound_sq = DeriveNormBoundSq(params, result.scale_log2);
+  const double rough = params.noise_multiplier * params.noise_multiplier *
+                       static_cast<double>(result.norm_bound_sq) / params.honest_survivors;
+  const auto limit = static_cast<double>(DiscreteGaussian::kMaxSigma2);
+  if (rough <= 2 * limit) {
+    result.sigma2_local = std::max(
+        kMinSigma2Local,
+        DeriveSigma2(params.noise_multiplier, result.norm_bound_sq, params.honest_survivors));
+  }
+  if (!(rough <= 2 * limit) || result.sigma2_local > DiscreteGaussian::kMaxSigma2) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "noise_multiplier = ", params.noise_multiplier, " with ", params.dim, " coordinates and ",
+        params.honest_survivors, " honest survivors needs noise of variance ", rough,
+        " per member, limit 2^40; choose a smaller multiplier or a larger minimum"));
+  }
+  return result;
+}
+
+absl::StatusOr<uint32_t> BatchCap(uint64_t max_records, double sampling_rate) {
+  if (max_records < 1 || max_records > kMaxRecords) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_records = ", max_records, " is outside 1 to ", kMaxRecords));
+  }
+  if (!(sampling_rate > 0 && sampling_rate <= 1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("sampling_rate = ", sampling_rate, " is outside (0, 1]"));
+  }
+  if (sampling_rate == 1) return static_cast<uint32_t>(max_records + 1);
+  const long double allowed = std::ldexp(1.0L, -kBatchCapBits);
+  // At or below the mean the tail is far above what is allowed, save for m = 0.
+  auto mean = static_cast<uint64_t>(static_cast<double>(max_records) * sampling_rate);
+  uint64_t low = mean;              // too small a cap
+  uint64_t high = max_records + 1;  // a sufficient one
+  while (high - low > 1) {
+    uint64_t middle = low + (high - low) / 2;
+    if (BinomialUpperTail(max_records, sampling_rate, middle) <= allowed) {
+      high = middle;
+    } else {
+      low = middle;
+    }
+  }
+  return static_cast<uint32_t>(high);
+}
+
+absl::StatusOr<RingRange> DeriveRingRange(const RingRangeParams& params) {
+  DURE_ASSIGN_OR_RETURN(RecordGradient gradient, DeriveRecordGradient(params.gradient));
+  if (params.invited < 1) return absl::InvalidArgumentError("invited = 0: a sum needs a member");
+  if (params.batch_cap < 1) {
+    return absl::InvalidArgumentError("batch_cap = 0: no record could take part");
+  }
+  uint64_t clip = ScaledClipOnGrid(params.gradient.clip_norm, gradient.scale_log2);
+  Uint128 member = ShiftRightUp(static_cast<Uint128>(clip) * params.batch_cap, kGridLog2);
+  if (member >= Uint128{1} << (kMaxMemberSumBits - kFixedPointLog2)) {
+    return absl::OutOfRangeError(
+        absl::StrCat("a sum of ", params.batch_cap, " gradients of ", params.gradient.dim,
+                     " coordinates does not stay below 2^62; choose a smaller sampling_rate"));
+  }
+  const double n = params.invited;
+  const double log_term =
+      std::log(2 * static_cast<double>(params.gradient.dim)) + kBatchCapBits * std::log(2.0);
+  const double noise =
+      std::ceil(std::sqrt(2 * n * static_cast<double>(gradient.sigma2_local) * log_term));
+  Uint128 bound = params.invited * (member + 1) + static_cast<uint64_t>(noise);
+  if (bound >= Uint128{1} << (kMaxRingBits - 1)) {
+    return absl::OutOfRangeError(
+        absl::StrCat("the sum of ", params.invited, " members, ", params.batch_cap,
+                     " gradients of ", params.gradient.dim, " coordinates each, needs more than ",
+                     kMaxRingBits, " bits; choose a smaller cohort or sampling_rate"));
+  }
+  RingRange range;
+  range.abs_sum_bound = static_cast<uint64_t>(bound);
+  range.bits = std::bit_width(2 * range.abs_sum_bound + 1);
+  return range;
+}
+
+std::vector<uint32_t> PoissonSample(uint32_t records, double sampling_rate, AesCtrRandom& random) {
+  DURE_CHECK(sampling_rate >= 0 && sampling_rate <= 1);
+  std::vector<uint32_t> chosen;
+  if (sampling_rate == 1) {
+    for (uint32_t i = 0; i < records; ++i) chosen.push_back(i);
+    return chosen;
+  }
+  // The rate is high / 2^64 + low / 2^128; each step is exact.
+  const double scaled = std::ldexp(sampling_rate, 64);
+  const auto high = static_cast<uint64_t>(scaled);
+  const auto low = static_cast<uint64_t>(std::ldexp(scaled - static_cast<double>(high), 64));
+  RandomWords words(random, records);
+  for (uint32_t i = 0; i < records; ++i) {
+    uint64_t coin = words.Next();
+    bool heads = coin < high;
+    if (coin == high) [[unlikely]]
+      heads = words.Next() < low;
+    if (heads) chosen.push_back(i);
+  }
+  return chosen;
+}
+
+void RoundSum(std::span<const int64_t> sums, AesCtrRandom& random, std::span<int64_t> v) {
+  DURE_CHECK(sums.size() == v.size());
+  constexpr size_t kBlock = 2048;
+  static_assert(kFixedPointLog2 == 16, "two random bytes are one u_j");
+  SecretBytes bytes(2 * std::min(kBlock, sums.size()));
+  for (size_t start = 0; start < sums.size(); start += kBlock) {
+    size_t count = std::min(kBlock, sums.size() - start);
+    random.Fill(bytes.mutable_view().first(2 * count));
+    const uint8_t* u_bytes = bytes.view().data();
+    for (size_t j = 0; j < count; ++j) {
+      uint16_t u;
+      std::memcpy(&u, u_bytes + 2 * j, sizeof(u));
+      v[start + j] = (sums[start + j] + u) >> kFixedPointLog2;  // rounds down: C++20 shifts
+    }
+  }
+}
+
+absl::Status DecodeMean(std::span<const int64_t> sum, const DecodeParams& params,
+                        std::span<float> out) {
+  if (sum.size() != out.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the sum has ", sum.size(), " coordinates, the update ", out.size()));
+  }
+  if (params.scale_log2 < 0 || params.scale_log2 > kMaxScaleLog2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("scale_log2 = ", params.scale_log2, " is outside 0 to ", kMaxScaleLog2));
+  }
+  if (!IsPositiveFinite(params.expected_batch)) {
+    return absl::InvalidArgumentError(absl::StrCat("expected_batch = ", params.expected_batch,
+                                                   " is not a positive finite number"));
+  }
+  const double divisor = std::ldexp(params.expected_batch, params.scale_log2);
+  for (size_t j = 0; j < sum.size(); ++j) {
+    out[j] = static_cast<float>(static_cast<double>(sum[j]) / divisor);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace dure::dp
