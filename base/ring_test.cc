@@ -81,8 +81,8 @@ TEST(RingTest, SumsWrapModuloTheRing) {
 TEST(RingTest, ASumAtExactlyTheBoundDoesNotWrap) {
   const int64_t bound = (int64_t{1} << 26) - 1;
   RingVector sum = RingZeros(2, 27);
-  ASSERT_TRUE(UnpackAndAdd(Bytes(Pack(std::vector<int64_t>{bound - 1, 1 - bound}, 27)), 27, &sum)
-                  .ok());
+  ASSERT_TRUE(
+      UnpackAndAdd(Bytes(Pack(std::vector<int64_t>{bound - 1, 1 - bound}, 27)), 27, &sum).ok());
   ASSERT_TRUE(UnpackAndAdd(Bytes(Pack(std::vector<int64_t>{1, -1}, 27)), 27, &sum).ok());
   EXPECT_EQ(RingToSigned(sum, 27), (std::vector<int64_t>{bound, -bound}));
 }

@@ -61,6 +61,20 @@ Transcript& Transcript::Add(ByteView element) {
   return *this;
 }
 
+Digest Transcript::HashWithSecret(ByteView secret) const {
+  DURE_CHECK(secret.size() <= UINT32_MAX);
+  const auto length = BigEndian<4>(secret.size());
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  Digest digest;
+  DURE_CHECK(context != nullptr && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1 &&
+             EVP_DigestUpdate(context, bytes_.data(), bytes_.size()) == 1 &&
+             EVP_DigestUpdate(context, length.data(), length.size()) == 1 &&
+             EVP_DigestUpdate(context, secret.data(), secret.size()) == 1 &&
+             EVP_DigestFinal_ex(context, digest.data(), nullptr) == 1);
+  EVP_MD_CTX_free(context);
+  return digest;
+}
+
 Transcript& Transcript::AddU32(uint32_t value) { return Add(ByteView(BigEndian<4>(value))); }
 Transcript& Transcript::AddU64(uint64_t value) { return Add(ByteView(BigEndian<8>(value))); }
 Transcript& Transcript::AddF64(double value) { return AddU64(std::bit_cast<uint64_t>(value)); }

@@ -49,6 +49,8 @@ class Transcript {
   const std::vector<uint8_t>& bytes() const { return bytes_; }
   // H: its SHA-256.
   Digest Hash() const { return Sha256(bytes_); }
+  // H(label, x..., secret): the last element is hashed where it lies and copied nowhere.
+  Digest HashWithSecret(ByteView secret) const;
 
  private:
   std::vector<uint8_t> bytes_;

@@ -6,6 +6,8 @@
 
 namespace dure {
 
+void WipeBytes(std::span<uint8_t> bytes) { OPENSSL_cleanse(bytes.data(), bytes.size()); }
+
 SecretBytes::SecretBytes(SecretBytes&& other) noexcept : bytes_(std::move(other.bytes_)) {
   other.bytes_.clear();
 }
@@ -25,7 +27,7 @@ bool SecretBytes::Equals(std::span<const uint8_t> other) const {
 }
 
 void SecretBytes::Wipe() {
-  OPENSSL_cleanse(bytes_.data(), bytes_.size());
+  WipeBytes(bytes_);
   bytes_.clear();
 }
 

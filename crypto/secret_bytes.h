@@ -10,6 +10,9 @@
 
 namespace dure {
 
+// Overwrites bytes that hold a secret outside SecretBytes (OPENSSL_cleanse).
+void WipeBytes(std::span<uint8_t> bytes);
+
 class SecretBytes {
  public:
   SecretBytes() = default;
