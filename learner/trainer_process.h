@@ -25,9 +25,9 @@ namespace dure {
 // One thing the trainer gave up before it saw model or data, as it reported itself after trying to
 // do what it should no longer be able to do.
 struct SandboxLayer {
-  std::string name;     // "no network", "no files", …
+  std::string name;  // "no network", "no files", …
   bool applied = false;
-  std::string detail;   // why not, if it is not applied
+  std::string detail;  // why not, if it is not applied
 };
 
 struct TrainerOptions {

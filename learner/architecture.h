@@ -1,0 +1,84 @@
+// The built-in networks as lists of layers: the one description from which parameters, kernels
+// (learner/per_example.h), LibTorch modules and TorchScript are made. Thread-safe: values.
+#ifndef DURE_LEARNER_ARCHITECTURE_H_
+#define DURE_LEARNER_ARCHITECTURE_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "federation/manifest.h"
+#include "proto/federation.pb.h"
+
+namespace dure {
+
+// Most values in one record, and most parameters, that the learner takes.
+inline constexpr uint64_t kMaxRecordSize = uint64_t{1} << 24;
+inline constexpr uint64_t kMaxParameters = uint64_t{1} << 28;
+
+// Shape of what flows between layers; tables and flattened pictures are [features, 1, 1].
+struct Extent {
+  uint32_t channels = 0;
+  uint32_t height = 1;
+  uint32_t width = 1;
+  uint64_t size() const { return uint64_t{channels} * height * width; }
+  bool operator==(const Extent&) const = default;
+};
+
+// Parameters name.weight [out, in, kernel, kernel] and name.bias [out].
+struct Conv2dLayer {
+  std::string name;
+  uint32_t out = 0;
+  uint32_t kernel = 0;
+  uint32_t stride = 1;
+  uint32_t padding = 0;
+};
+// Parameters name.weight [out, in] and name.bias [out]; flattens its input, channels first.
+struct LinearLayer {
+  std::string name;
+  uint32_t out = 0;
+};
+// No padding; of equal values the first counts, row by row.
+struct MaxPoolLayer {
+  uint32_t kernel = 0;
+  uint32_t stride = 1;
+};
+struct TanhLayer {};
+struct ReluLayer {};
+using Layer = std::variant<Conv2dLayer, LinearLayer, MaxPoolLayer, TanhLayer, ReluLayer>;
+
+struct Architecture {
+  std::string name;             // "cnn"
+  std::vector<uint32_t> shape;  // of one record: [channels, height, width] or [features]
+  uint32_t classes = 0;
+  std::vector<Layer> layers;    // the last gives `classes` logits
+  // extents[i] goes into layers[i]; one more than layers.
+  std::vector<Extent> extents;
+
+  const Extent& input() const { return extents.front(); }
+};
+
+// Names that a federation file can use, with one line on each.
+struct ArchitectureInfo {
+  std::string name;
+  std::string summary;
+};
+std::vector<ArchitectureInfo> BuiltInArchitectures();
+
+// FailedPrecondition if the shape does not fit the architecture or a limit above is passed;
+// InvalidArgument for an architecture, a shape or a number of classes that is not set.
+absl::StatusOr<Architecture> MakeArchitecture(const ModelSection& model);
+absl::StatusOr<Architecture> MakeArchitecture(const std::string& name,
+                                              const std::vector<uint32_t>& shape, uint32_t classes);
+
+// The parameters of `architecture`, layer by layer, weight before bias.
+ParamManifest ManifestOf(const Architecture& architecture);
+
+// One line for people: "conv 16 of 8x8, stride 2, padding 3".
+std::string DescribeLayer(const Layer& layer);
+
+}  // namespace dure
+
+#endif  // DURE_LEARNER_ARCHITECTURE_H_
