@@ -55,8 +55,8 @@ constexpr uint32_t kSmallestCnnSide = 14;
 absl::StatusOr<ParamManifest> Cnn(const ModelSection& model, uint64_t classes) {
   const auto& shape = model.input().shape();
   if (shape.size() != 3) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        ShapeText(model), "; the architecture cnn needs [channels, height, width]"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(ShapeText(model), "; the architecture cnn needs [channels, height, width]"));
   }
   const uint64_t height = CnnSide(shape[1]), width = CnnSide(shape[2]);
   if (height < 1 || width < 1) {
@@ -76,7 +76,8 @@ absl::StatusOr<ParamManifest> Cnn(const ModelSection& model, uint64_t classes) {
 absl::StatusOr<ParamManifest> Layers(const ModelSection& model, uint64_t inputs, uint64_t classes) {
   ParamManifest manifest;
   switch (model.architecture()) {
-    case ModelSection::CNN: return Cnn(model, classes);
+    case ModelSection::CNN:
+      return Cnn(model, classes);
     case ModelSection::MLP:
       AddLayer("fc1", {200, inputs}, &manifest);
       AddLayer("fc2", {200, 200}, &manifest);
@@ -85,12 +86,13 @@ absl::StatusOr<ParamManifest> Layers(const ModelSection& model, uint64_t inputs,
     case ModelSection::LOGISTIC_REGRESSION:
       AddLayer("fc", {classes, inputs}, &manifest);
       return manifest;
-    default: break;
+    default:
+      break;
   }
-  return absl::FailedPreconditionError(absl::StrCat(
-      "model.architecture is number ", static_cast<int>(model.architecture()),
-      ", which this version does not know; it must be ",
-      absl::StrJoin(ChoiceNames(*ModelSection::Architecture_descriptor()), ", ")));
+  return absl::FailedPreconditionError(
+      absl::StrCat("model.architecture is number ", static_cast<int>(model.architecture()),
+                   ", which this version does not know; it must be ",
+                   absl::StrJoin(ChoiceNames(*ModelSection::Architecture_descriptor()), ", ")));
 }
 
 }  // namespace
@@ -116,9 +118,9 @@ absl::StatusOr<ParamManifest> BuiltInManifest(const ModelSection& model) {
   DURE_ASSIGN_OR_RETURN(const uint64_t inputs, InputSize(model));
   DURE_ASSIGN_OR_RETURN(ParamManifest manifest, Layers(model, inputs, classes));
   if (manifest.dim() > kMaxModelParams) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the model would have ", manifest.dim(), " parameters, limit ",
-                     kMaxModelParams, "; ", ShapeText(model), ", model.input.classes is ", classes));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the model would have ", manifest.dim(), " parameters, limit ", kMaxModelParams, "; ",
+        ShapeText(model), ", model.input.classes is ", classes));
   }
   return manifest;
 }

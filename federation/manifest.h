@@ -33,7 +33,8 @@ struct ParamManifest {
 // and client know d. The learner's models are tested against it.
 //
 //   cnn                  conv1 16 of 8x8, stride 2, padding 3; tanh; max-pool 2, stride 1;
-//                        conv2 32 of 4x4, stride 2; tanh; max-pool 2, stride 1; fc1 to 32; tanh; fc2
+//                        conv2 32 of 4x4, stride 2; tanh; max-pool 2, stride 1; fc1 to 32; tanh;
+//                        fc2
 //   mlp                  fc1 to 200, ReLU, fc2 to 200, ReLU, fc3
 //   logistic_regression  fc
 //

@@ -1,1 +1,86 @@
+#include "federation/manifest.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace dure {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+ModelSection Model(ModelSection::Architecture architecture, const std::vector<uint32_t>& shape,
+                   uint32_t classes) {
+  ModelSection model;
+  model.set_architecture(architecture);
+  model.mutable_input()->mutable_shape()->Assign(shape.begin(), shape.end());
+  model.mutable_input()->set_classes(classes);
+  return model;
+}
+
+void ExpectRefused(const ModelSection& model, const char* text) {
+  absl::StatusOr<ParamManifest> manifest = BuiltInManifest(model);
+  EXPECT_EQ(manifest.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(manifest.status().message()), HasSubstr(text));
+}
+
+TEST(ManifestTest, CnnOf28By28) {
+  absl::StatusOr<ParamManifest> manifest =
+      BuiltInManifest(Model(ModelSection::CNN, {1, 28, 28}, 10));
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->dim(), 26'010u);
+  EXPECT_THAT(
+      manifest->params,
+      ElementsAre(ParamEntry{"conv1.weight", {16, 1, 8, 8}}, ParamEntry{"conv1.bias", {16}},
+                  ParamEntry{"conv2.weight", {32, 16, 4, 4}}, ParamEntry{"conv2.bias", {32}},
+                  ParamEntry{"fc1.weight", {32, 512}}, ParamEntry{"fc1.bias", {32}},
+                  ParamEntry{"fc2.weight", {10, 32}}, ParamEntry{"fc2.bias", {10}}));
+}
+
+TEST(ManifestTest, CnnOfOtherPictures) {
+  absl::StatusOr<ParamManifest> manifest =
+      BuiltInManifest(Model(ModelSection::CNN, {3, 32, 28}, 7));
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->params[0].shape, (std::vector<uint64_t>{16, 3, 8, 8}));
+  EXPECT_EQ(manifest->params[4].shape, (std::vector<uint64_t>{32, 32 * 5 * 4}));
+  EXPECT_EQ(manifest->params[6].shape, (std::vector<uint64_t>{7, 32}));
+}
+
+TEST(ManifestTest, CnnNeedsPicturesThatAreLargeEnough) {
+  EXPECT_TRUE(BuiltInManifest(Model(ModelSection::CNN, {1, 14, 14}, 2)).ok());
+  ExpectRefused(Model(ModelSection::CNN, {1, 13, 28}, 2), "model.input.shape is [1, 13, 28]");
+  ExpectRefused(Model(ModelSection::CNN, {1, 28, 13}, 2), "at least 14x14");
+  ExpectRefused(Model(ModelSection::CNN, {1, 1, 1}, 2), "0x0");
+  ExpectRefused(Model(ModelSection::CNN, {784}, 2), "[channels, height, width]");
+}
+
+TEST(ManifestTest, Mlp) {
+  absl::StatusOr<ParamManifest> manifest =
+      BuiltInManifest(Model(ModelSection::MLP, {1, 28, 28}, 10));
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->dim(), 199'210u);
+  EXPECT_EQ(manifest->params[0], (ParamEntry{"fc1.weight", {200, 784}}));
+  EXPECT_EQ(manifest->params[5], (ParamEntry{"fc3.bias", {10}}));
+}
+
+TEST(ManifestTest, LogisticRegression) {
+  absl::StatusOr<ParamManifest> manifest =
+      BuiltInManifest(Model(ModelSection::LOGISTIC_REGRESSION, {30}, 2));
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_THAT(manifest->params,
+              ElementsAre(ParamEntry{"fc.weight", {2, 30}}, ParamEntry{"fc.bias", {2}}));
+}
+
+TEST(ManifestTest, WhatCannotBeAModelIsRefused) {
+  ExpectRefused(Model(ModelSection::MLP, {}, 2), "empty");
+  ExpectRefused(Model(ModelSection::MLP, {3, 0}, 2), "a record must have 1 to");
+  ExpectRefused(Model(ModelSection::MLP, {UINT32_MAX, UINT32_MAX, UINT32_MAX}, 2),
+                "a record must have 1 to");
+  ExpectRefused(Model(ModelSection::MLP, {65536, 4096}, 2), "parameters, limit 268435456");
+  ExpectRefused(Model(ModelSection::MLP, {3}, 1), "classes is 1");
+  ExpectRefused(Model(ModelSection::ARCHITECTURE_UNSPECIFIED, {3}, 2),
+                "it must be cnn, mlp, logistic_regression");
+}
+
+}  // namespace
+}  // namespace dure

@@ -65,8 +65,8 @@ absl::StatusOr<Tensor> ParseTensor(const std::string& name, const Json& json,
                                    std::string_view file) {
   const std::string what = absl::StrCat("tensor ", Quoted(name));
   if (name.empty() || name.size() > kMaxTensorNameBytes) {
-    return Fault(file, absl::StrCat(what, ": a name must have 1 to ", kMaxTensorNameBytes,
-                                    " bytes"));
+    return Fault(file,
+                 absl::StrCat(what, ": a name must have 1 to ", kMaxTensorNameBytes, " bytes"));
   }
   const bool known = json.is_object() && json.size() == 3 && json.contains("dtype") &&
                      json.contains("shape") && json.contains("data_offsets");
@@ -80,15 +80,16 @@ absl::StatusOr<Tensor> ParseTensor(const std::string& name, const Json& json,
   const Json& shape = json["shape"];
   const Json& offsets = json["data_offsets"];
   if (!shape.is_array() || shape.size() > kMaxTensorRank) {
-    return Fault(file, absl::StrCat(what, ": the shape must be a list of at most ", kMaxTensorRank));
+    return Fault(file,
+                 absl::StrCat(what, ": the shape must be a list of at most ", kMaxTensorRank));
   }
   Tensor tensor{.entry = {.name = name}};
   uint64_t size = 1;
   for (const Json& json_side : shape) {
     const uint64_t side = AsCount(json_side).value_or(0);
     if (side < 1 || side > kMaxModelParams / size) {
-      return Fault(file, absl::StrCat(what, ": the shape must have 1 to ", kMaxModelParams,
-                                      " elements"));
+      return Fault(file,
+                   absl::StrCat(what, ": the shape must have 1 to ", kMaxModelParams, " elements"));
     }
     tensor.entry.shape.push_back(side);
     size *= side;
@@ -151,7 +152,8 @@ std::string EncodeSafetensors(const ModelFile& model) {
   uint64_t offset = 0;
   for (const ParamEntry& param : model.manifest.params) {
     const uint64_t end = offset + param.size() * sizeof(float);
-    header[param.name] = {{"dtype", "F32"}, {"shape", param.shape}, {"data_offsets", {offset, end}}};
+    header[param.name] = {
+        {"dtype", "F32"}, {"shape", param.shape}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -211,8 +213,8 @@ absl::StatusOr<std::vector<float>> ParamsFromBytes(std::string_view bytes, uint6
   if (dim > 0) std::memcpy(params.data(), bytes.data(), bytes.size());
   for (size_t i = 0; i < params.size(); ++i) {
     if (!std::isfinite(params[i])) {
-      return absl::InvalidArgumentError(absl::StrCat("parameter ", i, " of ", dim,
-                                                     " is not a finite number"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("parameter ", i, " of ", dim, " is not a finite number"));
     }
   }
   return params;

@@ -33,11 +33,18 @@ void SetFromText(const std::string& text, Message* section, const Field& key) {
       DURE_CHECK(absl::SimpleAtod(text, &real));
       reflection.SetDouble(section, &key, real);
       return;
-    case KeyKind::kText: reflection.SetString(section, &key, text); return;
-    case KeyKind::kDuration: DURE_CHECK(SetDuration(text, section, key)); return;
-    case KeyKind::kChoice: DURE_CHECK(SetChoice(text, section, key)); return;
+    case KeyKind::kText:
+      reflection.SetString(section, &key, text);
+      return;
+    case KeyKind::kDuration:
+      DURE_CHECK(SetDuration(text, section, key));
+      return;
+    case KeyKind::kChoice:
+      DURE_CHECK(SetChoice(text, section, key));
+      return;
     case KeyKind::kIntegerList:
-    case KeyKind::kSection: DURE_CHECK(false && "a list or section has no default");
+    case KeyKind::kSection:
+      DURE_CHECK(false && "a list or section has no default");
   }
 }
 
@@ -73,12 +80,17 @@ void AddToTranscript(const std::string& path, const Message& section, const Fiel
     case KeyKind::kReal:
       transcript->AddF64(reflection.GetDouble(section, &key) + 0.0);  // -0.0 becomes 0.0
       return;
-    case KeyKind::kText: transcript->Add(reflection.GetString(section, &key)); return;
-    case KeyKind::kDuration: transcript->AddU64(DurationMs(section, key).value_or(0)); return;
+    case KeyKind::kText:
+      transcript->Add(reflection.GetString(section, &key));
+      return;
+    case KeyKind::kDuration:
+      transcript->AddU64(DurationMs(section, key).value_or(0));
+      return;
     case KeyKind::kChoice:
       transcript->Add(ChoiceName(*key.enum_type(), reflection.GetEnumValue(section, &key)));
       return;
-    default: DURE_CHECK(false && "not a key");
+    default:
+      DURE_CHECK(false && "not a key");
   }
 }
 

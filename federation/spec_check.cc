@@ -114,7 +114,9 @@ std::string NumberFault(const Message& section, const Field& key) {
                                      ? reflection.GetUInt32(section, &key)
                                      : static_cast<double>(reflection.GetUInt64(section, &key)));
       break;
-    case KeyKind::kReal: good = WithinLimits(rules, reflection.GetDouble(section, &key)); break;
+    case KeyKind::kReal:
+      good = WithinLimits(rules, reflection.GetDouble(section, &key));
+      break;
     case KeyKind::kDuration: {
       absl::StatusOr<uint64_t> ms = DurationMs(section, key);
       if (!ms.ok()) return std::string(ms.status().message());
@@ -131,7 +133,8 @@ std::string NumberFault(const Message& section, const Field& key) {
       if (size > 16) return absl::StrCat("it must be ", LimitsInWords(key), ", not ", size);
       break;
     }
-    default: break;
+    default:
+      break;
   }
   return good ? ""
               : absl::StrCat("it is ", ValueToToml(section, key), " and must be ",
@@ -151,8 +154,9 @@ std::optional<SpecFault> KeyFault(const std::string& path, const Message& sectio
   if (!IsSet(section, key)) {
     if (rules.may_be_absent()) return std::nullopt;
     if (path == "rounds.minimum") {
-      return SpecFault{path, "rounds.minimum is missing: without rounds.cohort nothing says how "
-                             "many members a sum must have; set it to 3 or more"};
+      return SpecFault{path,
+                       "rounds.minimum is missing: without rounds.cohort nothing says how "
+                       "many members a sum must have; set it to 3 or more"};
     }
     return SpecFault{path, absl::StrCat(path, " is missing: set it to ", KindInWords(KindOf(key)),
                                         ", ", LimitsInWords(key))};
@@ -163,8 +167,8 @@ std::optional<SpecFault> KeyFault(const std::string& path, const Message& sectio
   } else if (KindOf(key) == KeyKind::kChoice) {
     int number = section.GetReflection()->GetEnumValue(section, &key);
     if (ChoiceName(*key.enum_type(), number).empty()) {
-      fault = absl::StrCat("it is number ", number, ", which this version does not know; it must be ",
-                           LimitsInWords(key));
+      fault = absl::StrCat("it is number ", number,
+                           ", which this version does not know; it must be ", LimitsInWords(key));
     }
   } else {
     fault = NumberFault(section, key);
@@ -184,11 +188,11 @@ std::optional<SpecFault> FaultBetweenKeys(const FederationSpec& spec) {
                      kCode};
   }
   if (rounds.max_attempts() < rounds.count()) {
-    return SpecFault{"rounds.max_attempts",
-                     absl::StrCat("rounds.max_attempts is ", rounds.max_attempts(),
-                                  ", fewer than the ", rounds.count(),
-                                  " rounds: each round needs at least one attempt"),
-                     kCode};
+    return SpecFault{
+        "rounds.max_attempts",
+        absl::StrCat("rounds.max_attempts is ", rounds.max_attempts(), ", fewer than the ",
+                     rounds.count(), " rounds: each round needs at least one attempt"),
+        kCode};
   }
   const PrivacySection& privacy = spec.privacy();
   if (privacy.max_records_per_member() > privacy.total_records()) {
@@ -225,8 +229,9 @@ bool HasUnknownFields(const Message& message) {
 
 std::optional<SpecFault> FindFault(const FederationSpec& spec) {
   if (HasUnknownFields(spec)) {
-    return SpecFault{"", "the federation has settings that this version does not know: install the "
-                         "version that its organiser uses",
+    return SpecFault{"",
+                     "the federation has settings that this version does not know: install the "
+                     "version that its organiser uses",
                      absl::StatusCode::kFailedPrecondition};
   }
   std::optional<SpecFault> fault;

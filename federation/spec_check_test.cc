@@ -1,1 +1,289 @@
+#include "federation/spec_check.h"
 
+#include <gmock/gmock.h>
+#include <google/protobuf/unknown_field_set.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "federation/spec.h"
+#include "federation/spec_fields.h"
+#include "tests/support/demo_spec.h"
+
+namespace dure {
+namespace {
+
+using ::dure::testing::DemoToml;
+using ::google::protobuf::Message;
+using ::testing::HasSubstr;
+
+FederationSpec Demo() {
+  absl::StatusOr<FederationSpec> spec = ParseFederation(DemoToml(), "f.toml");
+  EXPECT_TRUE(spec.ok()) << spec.status();
+  return spec.value_or(FederationSpec());
+}
+
+absl::Status With(const std::function<void(FederationSpec*)>& change) {
+  FederationSpec spec = Demo();
+  change(&spec);
+  return ValidateFederation(spec);
+}
+
+// The message that holds the key at `path`.
+Message* SectionOf(FederationSpec* spec, const std::string& path) {
+  Message* section = spec;
+  size_t from = 0;
+  for (size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.', from)) {
+    const Field* field = section->GetDescriptor()->FindFieldByName(path.substr(from, dot - from));
+    section = section->GetReflection()->MutableMessage(section, field);
+    from = dot + 1;
+  }
+  return section;
+}
+
+// Calls `visit` with a fresh demo's section for every key.
+void ForEachKey(const std::function<void(const std::string& path, FederationSpec* spec,
+                                         Message* section, const Field& key)>& visit) {
+  VisitKeys(FederationSpec::default_instance(),
+            [&](const std::string& path, const Message&, const Field& key) {
+              FederationSpec spec = Demo();
+              Message* section = SectionOf(&spec, path);
+              visit(path, &spec, section, key);
+            });
+}
+
+void ExpectInvalid(const FederationSpec& spec, const std::string& path) {
+  absl::Status status = ValidateFederation(spec);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << path << status;
+  EXPECT_THAT(std::string(status.message()), ::testing::StartsWith(path));
+}
+
+TEST(SpecCheckTest, TheDemoIsGood) { EXPECT_TRUE(ValidateFederation(Demo()).ok()); }
+
+TEST(SpecCheckTest, EveryMissingKeyIsAnErrorButForTheCohort) {
+  ForEachKey([](const std::string& path, FederationSpec* spec, Message* section, const Field& key) {
+    section->GetReflection()->ClearField(section, &key);
+    if (path == "rounds.cohort") {
+      EXPECT_TRUE(ValidateFederation(*spec).ok());
+    } else {
+      ExpectInvalid(*spec, path);
+      EXPECT_THAT(std::string(ValidateFederation(*spec).message()), HasSubstr("is missing"));
+    }
+  });
+}
+
+TEST(SpecCheckTest, RealsMustBeFiniteAndWithinTheirLimits) {
+  ForEachKey([](const std::string& path, FederationSpec* spec, Message* section, const Field& key) {
+    if (KindOf(key) != KeyKind::kReal) return;
+    const KeyRules& rules = RulesOf(key);
+    std::vector<double> bad = {std::nan(""), std::numeric_limits<double>::infinity(),
+                               -std::numeric_limits<double>::infinity(), -1.0};
+    if (rules.has_above()) bad.push_back(rules.above());
+    if (rules.has_below()) bad.push_back(rules.below());
+    if (rules.has_at_least()) bad.push_back(rules.at_least() - 1e-12);
+    if (rules.has_at_most()) bad.push_back(std::nextafter(rules.at_most(), 1e300));
+    EXPECT_TRUE(rules.has_above() || rules.has_at_least()) << path;
+    EXPECT_TRUE(rules.has_below() || rules.has_at_most()) << path;
+    for (double value : bad) {
+      section->GetReflection()->SetDouble(section, &key, value);
+      ExpectInvalid(*spec, path);
+    }
+  });
+}
+
+TEST(SpecCheckTest, IntegersMustBeWithinTheirLimits) {
+  ForEachKey([](const std::string& path, FederationSpec* spec, Message* section, const Field& key) {
+    if (KindOf(key) != KeyKind::kInteger) return;
+    const KeyRules& rules = RulesOf(key);
+    EXPECT_TRUE(rules.has_at_most()) << path;
+    auto set = [&](uint64_t value) {
+      if (key.cpp_type() == Field::CPPTYPE_UINT32) {
+        section->GetReflection()->SetUInt32(section, &key, static_cast<uint32_t>(value));
+      } else {
+        section->GetReflection()->SetUInt64(section, &key, value);
+      }
+    };
+    set(static_cast<uint64_t>(rules.at_most()) + 1);
+    ExpectInvalid(*spec, path);
+    set(key.cpp_type() == Field::CPPTYPE_UINT32 ? UINT32_MAX : UINT64_MAX);
+    ExpectInvalid(*spec, path);
+    if (rules.has_at_least()) {
+      set(static_cast<uint64_t>(rules.at_least()) - 1);
+      ExpectInvalid(*spec, path);
+    }
+  });
+}
+
+TEST(SpecCheckTest, TextsHaveALength) {
+  ForEachKey([](const std::string& path, FederationSpec* spec, Message* section, const Field& key) {
+    if (KindOf(key) != KeyKind::kText) return;
+    section->GetReflection()->SetString(section, &key, "");
+    ExpectInvalid(*spec, path);
+    const auto most = static_cast<size_t>(RulesOf(key).at_most());
+    EXPECT_GT(most, 0u) << path;
+    section->GetReflection()->SetString(section, &key, std::string(most + 1, 'a'));
+    ExpectInvalid(*spec, path);
+  });
+}
+
+TEST(SpecCheckTest, TextsMustNotActOnATerminal) {
+  for (const char* bad : {"a\x1b[2J", "line\nbreak", "\xc2\x9b",
+                          "\xe2\x80\xae"
+                          "abc",
+                          "\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
+    EXPECT_EQ(With([&](FederationSpec* s) { s->mutable_federation()->set_purpose(bad); }).code(),
+              absl::StatusCode::kInvalidArgument);
+  }
+  EXPECT_TRUE(With([](FederationSpec* s) {
+                s->mutable_federation()->set_purpose("서로의 밭을 함께 - été, 🌾");
+              }).ok());
+}
+
+TEST(SpecCheckTest, LengthsAreInCharactersNotBytes) {
+  std::string purpose;
+  for (int i = 0; i < 500; ++i) purpose += "두";
+  EXPECT_TRUE(With([&](FederationSpec* s) { s->mutable_federation()->set_purpose(purpose); }).ok());
+}
+
+TEST(SpecCheckTest, NamesAreLowerCaseLettersDigitsAndDashes) {
+  for (const char* bad : {"Fashion", "a b", "a/b", "a_b", "é"}) {
+    EXPECT_THAT(std::string(With([&](FederationSpec* s) {
+                              s->mutable_federation()->set_name(bad);
+                            }).message()),
+                HasSubstr("lower-case letters"));
+  }
+}
+
+TEST(SpecCheckTest, LicensesAreIdentifiers) {
+  EXPECT_THAT(std::string(With([](FederationSpec* s) {
+                            s->mutable_federation()->set_license("my licence");
+                          }).message()),
+              HasSubstr("SPDX"));
+}
+
+TEST(SpecCheckTest, AddressesAreHostAndPort) {
+  for (const char* bad : {"example.org", ":7443", "example.org:", "example.org:0",
+                          "example.org:65536", "example.org:74430000", "a b:1", "::1:7443", "[]:1",
+                          "[::1:7443", "https://example.org:7443", "example.org:7x"}) {
+    EXPECT_THAT(std::string(With([&](FederationSpec* s) {
+                              s->mutable_federation()->set_address(bad);
+                            }).message()),
+                HasSubstr("HOST:PORT"))
+        << bad;
+  }
+  for (const char* good : {"localhost:1", "127.0.0.1:7443", "[::1]:7443", "a-b.example:65535"}) {
+    EXPECT_TRUE(With([&](FederationSpec* s) { s->mutable_federation()->set_address(good); }).ok())
+        << good;
+  }
+}
+
+TEST(SpecCheckTest, ListsHaveALengthAndLimits) {
+  auto with_shape = [](const std::vector<uint32_t>& shape) {
+    return With([&](FederationSpec* s) {
+      s->mutable_model()->mutable_input()->mutable_shape()->Assign(shape.begin(), shape.end());
+    });
+  };
+  EXPECT_TRUE(with_shape({30}).ok());
+  for (const std::vector<uint32_t>& bad : std::vector<std::vector<uint32_t>>{
+           {0}, {1, 0}, {65537}, {1, 1, 1, 1, 1}, std::vector<uint32_t>(1000, 1)}) {
+    EXPECT_THAT(std::string(with_shape(bad).message()), HasSubstr("1 to 4 integers"));
+  }
+}
+
+TEST(SpecCheckTest, DurationsHaveLimits) {
+  auto with_deadline = [](int64_t seconds, int32_t nanos) {
+    return With([&](FederationSpec* s) {
+      s->mutable_rounds()->mutable_deadline()->set_seconds(seconds);
+      s->mutable_rounds()->mutable_deadline()->set_nanos(nanos);
+    });
+  };
+  EXPECT_TRUE(with_deadline(0, 100'000'000).ok());
+  EXPECT_TRUE(with_deadline(86400, 0).ok());
+  EXPECT_THAT(std::string(with_deadline(0, 99'000'000).message()), HasSubstr("100ms to 24h"));
+  EXPECT_THAT(std::string(with_deadline(86400, 1'000'000).message()), HasSubstr("100ms to 24h"));
+  for (auto [seconds, nanos] : std::vector<std::pair<int64_t, int32_t>>{
+           {-1, 0}, {1, -1}, {1, 1}, {1, 1'000'000'000}, {INT64_MAX, 0}, {INT64_MIN, 0}}) {
+    EXPECT_THAT(std::string(with_deadline(seconds, nanos).message()),
+                HasSubstr("whole number of milliseconds"));
+  }
+}
+
+TEST(SpecCheckTest, ChoicesMustBeKnown) {
+  EXPECT_THAT(std::string(With([](FederationSpec* s) {
+                            s->mutable_model()->set_architecture(
+                                static_cast<ModelSection::Architecture>(99));
+                          }).message()),
+              HasSubstr("number 99, which this version does not know"));
+  EXPECT_EQ(With([](FederationSpec* s) {
+              s->mutable_local()->set_mode(LocalSection::MODE_UNSPECIFIED);
+            }).code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(SpecCheckTest, KeysThatAreNotUsedAreErrors) {
+  absl::Status status =
+      With([](FederationSpec* s) { s->mutable_server()->set_optimizer(ServerSection::FEDAVG); });
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(),
+            "server.beta1 is not used with optimizer = \"fedavg\": remove it, or choose optimizer "
+            "fedavgm, fedadagrad, fedadam, fedyogi");
+  const struct {
+    ServerSection::Optimizer optimizer;
+    bool beta1, beta2, tau;
+  } cases[] = {{ServerSection::FEDAVG, false, false, false},
+               {ServerSection::FEDAVGM, true, false, false},
+               {ServerSection::FEDADAGRAD, true, false, true},
+               {ServerSection::FEDADAM, true, true, true},
+               {ServerSection::FEDYOGI, true, true, true}};
+  for (const auto& c : cases) {
+    EXPECT_TRUE(With([&](FederationSpec* s) {
+                  s->mutable_server()->set_optimizer(c.optimizer);
+                  if (!c.beta1) s->mutable_server()->clear_beta1();
+                  if (!c.beta2) s->mutable_server()->clear_beta2();
+                  if (!c.tau) s->mutable_server()->clear_tau();
+                }).ok())
+        << c.optimizer;
+  }
+}
+
+TEST(SpecCheckTest, WithoutACohortTheMinimumIsRequired) {
+  absl::Status status = With([](FederationSpec* s) {
+    s->mutable_rounds()->clear_cohort();
+    s->mutable_rounds()->clear_minimum();
+  });
+  EXPECT_THAT(std::string(status.message()), HasSubstr("rounds.minimum is missing: without"));
+}
+
+TEST(SpecCheckTest, KeysThatCannotGoTogetherAreFailedPreconditions) {
+  auto expect = [](const std::function<void(FederationSpec*)>& change, const char* text) {
+    absl::Status status = With(change);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(text));
+  };
+  expect([](FederationSpec* s) { s->mutable_rounds()->set_minimum(11); },
+         "rounds.minimum is 11, above the cohort of 10");
+  expect([](FederationSpec* s) { s->mutable_rounds()->set_max_attempts(299); },
+         "rounds.max_attempts is 299, fewer than the 300 rounds");
+  expect([](FederationSpec* s) { s->mutable_privacy()->set_total_records(14999); },
+         "privacy.max_records_per_member is 15000, more than privacy.total_records, 14999");
+  expect(
+      [](FederationSpec* s) {
+        s->mutable_privacy()->set_delta(1e-6);
+        s->mutable_rounds()->set_max_attempts(2000000);
+      },
+      "the batch caps of 2000000 attempts use up 1.81899e-06");
+}
+
+TEST(SpecCheckTest, SettingsOfANewerVersionAreRefused) {
+  absl::Status status = With([](FederationSpec* s) {
+    PrivacySection* privacy = s->mutable_privacy();
+    privacy->GetReflection()->MutableUnknownFields(privacy)->AddVarint(999, 1);
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("does not know"));
+}
+
+}  // namespace
+}  // namespace dure

@@ -74,14 +74,19 @@ KeyKind KindOf(const Field& field) {
   switch (field.cpp_type()) {
     case Field::CPPTYPE_MESSAGE:
       return field.message_type()->full_name() == "google.protobuf.Duration" ? KeyKind::kDuration
-                                                                              : KeyKind::kSection;
+                                                                             : KeyKind::kSection;
     case Field::CPPTYPE_UINT32:
       return field.is_repeated() ? KeyKind::kIntegerList : KeyKind::kInteger;
-    case Field::CPPTYPE_UINT64: return KeyKind::kInteger;
-    case Field::CPPTYPE_DOUBLE: return KeyKind::kReal;
-    case Field::CPPTYPE_STRING: return KeyKind::kText;
-    case Field::CPPTYPE_ENUM: return KeyKind::kChoice;
-    default: break;
+    case Field::CPPTYPE_UINT64:
+      return KeyKind::kInteger;
+    case Field::CPPTYPE_DOUBLE:
+      return KeyKind::kReal;
+    case Field::CPPTYPE_STRING:
+      return KeyKind::kText;
+    case Field::CPPTYPE_ENUM:
+      return KeyKind::kChoice;
+    default:
+      break;
   }
   DURE_CHECK(false && "a kind of field that the federation file does not have");
   return KeyKind::kText;
@@ -89,13 +94,20 @@ KeyKind KindOf(const Field& field) {
 
 std::string KindInWords(KeyKind kind) {
   switch (kind) {
-    case KeyKind::kSection: return "a section";
-    case KeyKind::kInteger: return "an integer";
-    case KeyKind::kReal: return "a number";
-    case KeyKind::kText: return "a text";
-    case KeyKind::kDuration: return "a duration";
-    case KeyKind::kChoice: return "a choice";
-    case KeyKind::kIntegerList: return "a list of integers";
+    case KeyKind::kSection:
+      return "a section";
+    case KeyKind::kInteger:
+      return "an integer";
+    case KeyKind::kReal:
+      return "a number";
+    case KeyKind::kText:
+      return "a text";
+    case KeyKind::kDuration:
+      return "a duration";
+    case KeyKind::kChoice:
+      return "a choice";
+    case KeyKind::kIntegerList:
+      return "a list of integers";
   }
   return "";
 }
@@ -112,14 +124,17 @@ bool WithinLimits(const KeyRules& rules, double value) {
 std::string LimitsInWords(const Field& field) {
   const KeyRules& rules = RulesOf(field);
   switch (KindOf(field)) {
-    case KeyKind::kChoice: return absl::StrJoin(ChoiceNames(*field.enum_type()), ", ");
-    case KeyKind::kText: return absl::StrCat("1 to ", NumberInWords(rules.at_most()), " characters");
+    case KeyKind::kChoice:
+      return absl::StrJoin(ChoiceNames(*field.enum_type()), ", ");
+    case KeyKind::kText:
+      return absl::StrCat("1 to ", NumberInWords(rules.at_most()), " characters");
     case KeyKind::kDuration:
       return RangeInWords(rules, [](double s) { return absl::FormatDuration(absl::Seconds(s)); });
     case KeyKind::kIntegerList:
       return absl::StrCat("1 to ", rules.max_elements(), " integers, each ",
                           RangeInWords(rules, NumberInWords));
-    default: return RangeInWords(rules, NumberInWords);
+    default:
+      return RangeInWords(rules, NumberInWords);
   }
 }
 
@@ -187,8 +202,8 @@ bool SetDuration(std::string_view text, Message* section, const Field& key) {
   auto* duration = static_cast<google::protobuf::Duration*>(
       section->GetReflection()->MutableMessage(section, &key));
   duration->set_seconds(absl::ToInt64Seconds(value));
-  duration->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(
-      value - absl::Seconds(duration->seconds()))));
+  duration->set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(value - absl::Seconds(duration->seconds()))));
   return true;
 }
 
@@ -207,6 +222,7 @@ std::string RealToText(double value) {
   DURE_CHECK(error == std::errc());
   std::string text(buffer, end);
   if (text.find_first_of(".en") == std::string::npos) text += ".0";  // n: inf, nan
+  if (size_t zero = text.find("e-0"); zero != std::string::npos) text.erase(zero + 2, 1);
   return text;
 }
 
@@ -217,8 +233,10 @@ std::string ValueToToml(const Message& section, const Field& key) {
       return key.cpp_type() == Field::CPPTYPE_UINT32
                  ? absl::StrCat(reflection.GetUInt32(section, &key))
                  : absl::StrCat(reflection.GetUInt64(section, &key));
-    case KeyKind::kReal: return RealToText(reflection.GetDouble(section, &key) + 0.0);
-    case KeyKind::kText: return TextToToml(reflection.GetString(section, &key));
+    case KeyKind::kReal:
+      return RealToText(reflection.GetDouble(section, &key) + 0.0);
+    case KeyKind::kText:
+      return TextToToml(reflection.GetString(section, &key));
     case KeyKind::kChoice: {
       int number = reflection.GetEnumValue(section, &key);
       std::string name = ChoiceName(*key.enum_type(), number);
@@ -226,8 +244,8 @@ std::string ValueToToml(const Message& section, const Field& key) {
     }
     case KeyKind::kDuration: {
       const google::protobuf::Duration& value = DurationOf(section, key);
-      return TextToToml(absl::FormatDuration(absl::Seconds(value.seconds()) +
-                                             absl::Nanoseconds(value.nanos())));
+      return TextToToml(
+          absl::FormatDuration(absl::Seconds(value.seconds()) + absl::Nanoseconds(value.nanos())));
     }
     case KeyKind::kIntegerList: {
       std::vector<uint32_t> elements;
@@ -236,7 +254,8 @@ std::string ValueToToml(const Message& section, const Field& key) {
       }
       return absl::StrCat("[", absl::StrJoin(elements, ", "), "]");
     }
-    case KeyKind::kSection: break;
+    case KeyKind::kSection:
+      break;
   }
   DURE_CHECK(false && "a section has no value");
   return "";

@@ -2,7 +2,7 @@
 
 #include <google/protobuf/descriptor.pb.h>
 
-#include <memory>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -31,19 +31,17 @@ class Comments {
     return comments;
   }
 
-  std::string Of(const Field& key) const {
-    return Text(*pool_.FindFieldByName(key.full_name()));
-  }
+  std::string Of(const Field& key) const { return Text(*pool_.FindFieldByName(key.full_name())); }
   std::string Of(const google::protobuf::EnumValueDescriptor& value) const {
-    return Text(*pool_.FindEnumTypeByName(value.type()->full_name())
-                     ->FindValueByNumber(value.number()));
+    return Text(
+        *pool_.FindEnumTypeByName(value.type()->full_name())->FindValueByNumber(value.number()));
   }
 
  private:
   Comments() {
     google::protobuf::FileDescriptorSet set;
-    DURE_CHECK(set.ParseFromArray(kFederationDescriptors,
-                                  static_cast<int>(kFederationDescriptorsSize)));
+    DURE_CHECK(
+        set.ParseFromArray(kFederationDescriptors, static_cast<int>(kFederationDescriptorsSize)));
     for (const auto& file : set.file()) DURE_CHECK(pool_.BuildFile(file) != nullptr);
   }
 
@@ -73,7 +71,8 @@ KeyReference MakeReference(const std::string& path, const Field& key) {
   KeyReference reference;
   reference.section = path.substr(0, path.size() - key.name().size() - 1);
   reference.key = key.name();
-  reference.type = KindInWords(KindOf(key));
+  const std::string kind = KindInWords(KindOf(key));
+  reference.type = kind.substr(kind.find(' ') + 1);  // without the article
   reference.default_value = DefaultInWords(key);
   reference.limits = LimitsInWords(key);
   reference.meaning = Comments::Get().Of(key);
@@ -105,15 +104,31 @@ void AppendKey(const std::string& path, const google::protobuf::Message& section
                std::string* out) {
   const KeyReference reference = MakeReference(path, key);
   const bool choice = !reference.choices.empty();
-  AppendComment(absl::StrCat(reference.meaning, " ", choice ? "One of: " : "Limits: ",
-                             reference.limits, ". ",
-                             RulesOf(key).has_default_value() ? "Default: " : "Left out: ",
-                             reference.default_value, "."),
-                out);
+  AppendComment(
+      absl::StrCat(reference.meaning, " ", choice ? "One of: " : "Limits: ", reference.limits, ". ",
+                   RulesOf(key).has_default_value() ? "Default: " : "Left out: ",
+                   reference.default_value, "."),
+      out);
   if (IsSet(section, key)) {
     absl::StrAppend(out, reference.key, " = ", ValueToToml(section, key), "\n");
   }
 }
+
+// Texts by section, sections in the order of their first key. The keys of a section stay together
+// although an inner section may come between them in the proto file: in TOML a key belongs to the
+// header above it.
+class SectionTexts {
+ public:
+  std::string& Of(const std::string& section) {
+    if (texts_.find(section) == texts_.end()) sections_.push_back(section);
+    return texts_[section];
+  }
+  const std::vector<std::string>& sections() const { return sections_; }
+
+ private:
+  std::vector<std::string> sections_;
+  std::map<std::string, std::string> texts_;
+};
 
 // `text` inside a cell of a Markdown table.
 std::string Cell(const std::string& text) { return absl::StrReplaceAll(text, {{"|", "\\|"}}); }
@@ -130,21 +145,17 @@ std::vector<KeyReference> FederationKeys() {
 }
 
 std::string FederationToToml(const FederationSpec& spec) {
-  // Keys before the sections inside their section: in TOML a key belongs to the header above it.
-  std::vector<std::string> headers;
-  std::map<std::string, std::string> bodies;
+  SectionTexts texts;
   VisitKeys(spec, [&](const std::string& path, const google::protobuf::Message& section,
                       const Field& key) {
     if (!IsUsed(section, key)) return;
-    std::string header = path.substr(0, path.size() - key.name().size() - 1);
-    if (bodies.find(header) == bodies.end()) headers.push_back(header);
-    AppendKey(path, section, key, &bodies[header]);
+    AppendKey(path, section, key, &texts.Of(path.substr(0, path.size() - key.name().size() - 1)));
   });
   std::string out =
       "# What this federation is and what its members agree to. Every key is explained in\n"
       "# docs/federation-file.md; `dure check` says what the whole means.\n";
-  for (const std::string& header : headers) {
-    absl::StrAppend(&out, "\n[", header, "]\n", bodies[header]);
+  for (const std::string& section : texts.sections()) {
+    absl::StrAppend(&out, "\n[", section, "]\n", texts.Of(section));
   }
   return out;
 }
@@ -157,21 +168,22 @@ std::string FederationReferencePage() {
       "`dure init` writes one with these explanations as comments; `dure check` reads it and says\n"
       "what it means. A key that is not listed here is an error, and so is a key that the chosen\n"
       "optimiser does not use.\n\n"
-      "This page is made from the comments and rules of `proto/federation.proto`: change them, then\n"
+      "This page is made from the comments and rules of `proto/federation.proto`: change them, "
+      "then\n"
       "run `dure-federation-reference > docs/federation-file.md`.\n";
-  std::string section;
+  SectionTexts texts;
   for (const KeyReference& key : FederationKeys()) {
-    if (key.section != section) {
-      section = key.section;
-      absl::StrAppend(&out, "\n## [", section, "]\n\n",
-                      "| key | type | default | limits | meaning |\n|---|---|---|---|---|\n");
-    }
     std::string meaning = key.meaning;
     for (const auto& [value, text] : key.choices) {
       absl::StrAppend(&meaning, "<br>`", value, "`: ", text);
     }
-    absl::StrAppend(&out, "| `", key.key, "` | ", key.type, " | ", Cell(key.default_value), " | ",
-                    Cell(key.limits), " | ", Cell(meaning), " |\n");
+    absl::StrAppend(&texts.Of(key.section), "| `", key.key, "` | ", key.type, " | ",
+                    Cell(key.default_value), " | ", Cell(key.limits), " | ", Cell(meaning), " |\n");
+  }
+  for (const std::string& section : texts.sections()) {
+    absl::StrAppend(&out, "\n## [", section, "]\n\n",
+                    "| key | type | default | limits | meaning |\n|---|---|---|---|---|\n",
+                    texts.Of(section));
   }
   return out;
 }

@@ -4,6 +4,7 @@
 #define DURE_FEDERATION_SPEC_REFERENCE_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace dure {
@@ -12,7 +13,7 @@ namespace dure {
 struct KeyReference {
   std::string section;  // "rounds", "model.input"
   std::string key;      // "count"
-  std::string type;     // "integer", "number", "text", "duration", "list of integers" or "choice"
+  std::string type;     // "integer", "number", "text", "duration", "choice", "list of integers"
   std::string default_value;  // "100"; words if it is derived; "required"
   std::string limits;         // "1 to 1000000"
   std::string meaning;        // the comment of the proto file

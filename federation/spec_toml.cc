@@ -25,26 +25,41 @@ namespace {
 
 std::string TypeName(const toml::node& node) {
   switch (node.type()) {
-    case toml::node_type::table: return "a section";
-    case toml::node_type::array: return "a list";
-    case toml::node_type::string: return "a text";
-    case toml::node_type::integer: return "an integer";
-    case toml::node_type::floating_point: return "a number with a point";
-    case toml::node_type::boolean: return "true or false";
-    case toml::node_type::date: return "a date";
-    case toml::node_type::time: return "a time of day";
-    case toml::node_type::date_time: return "a date and time";
-    case toml::node_type::none: break;
+    case toml::node_type::table:
+      return "a section";
+    case toml::node_type::array:
+      return "a list";
+    case toml::node_type::string:
+      return "a text";
+    case toml::node_type::integer:
+      return "an integer";
+    case toml::node_type::floating_point:
+      return "a number with a point";
+    case toml::node_type::boolean:
+      return "true or false";
+    case toml::node_type::date:
+      return "a date";
+    case toml::node_type::time:
+      return "a time of day";
+    case toml::node_type::date_time:
+      return "a date and time";
+    case toml::node_type::none:
+      break;
   }
   return "nothing";
 }
 
 std::string Expected(const Field& key) {
   switch (KindOf(key)) {
-    case KeyKind::kSection: return absl::StrCat("a section, [", std::string(key.name()), "]");
-    case KeyKind::kChoice: return absl::StrCat("one of \"", absl::StrJoin(ChoiceNames(*key.enum_type()), "\", \""), "\"");
-    case KeyKind::kDuration: return "a duration, such as \"90s\", \"5m\" or \"1h30m\"";
-    default: return absl::StrCat(KindInWords(KindOf(key)), ", ", LimitsInWords(key));
+    case KeyKind::kSection:
+      return absl::StrCat("a section, [", std::string(key.name()), "]");
+    case KeyKind::kChoice:
+      return absl::StrCat("one of \"", absl::StrJoin(ChoiceNames(*key.enum_type()), "\", \""),
+                          "\"");
+    case KeyKind::kDuration:
+      return "a duration, such as \"90s\", \"5m\" or \"1h30m\"";
+    default:
+      return absl::StrCat(KindInWords(KindOf(key)), ", ", LimitsInWords(key));
   }
 }
 
@@ -147,8 +162,8 @@ absl::Status Reader::ReadSection(const toml::table& table, const std::string& pa
   return absl::OkStatus();
 }
 
-absl::Status Reader::ReadInteger(const toml::node& node, const std::string& path,
-                                 const Field& key, uint64_t* out) const {
+absl::Status Reader::ReadInteger(const toml::node& node, const std::string& path, const Field& key,
+                                 uint64_t* out) const {
   if (!node.is_integer()) return WrongType(path, key, node);
   int64_t value = node.as_integer()->get();
   int64_t most = key.cpp_type() == Field::CPPTYPE_UINT32 ? std::numeric_limits<uint32_t>::max()
@@ -162,8 +177,7 @@ absl::Status Reader::ReadInteger(const toml::node& node, const std::string& path
 }
 
 absl::Status Reader::ReadChoice(std::string_view name, const toml::node& node,
-                                const std::string& path, Message* section,
-                                const Field& key) const {
+                                const std::string& path, Message* section, const Field& key) const {
   if (SetChoice(name, section, key)) return absl::OkStatus();
   const std::string nearest =
       NearestWord(absl::AsciiStrToLower(std::string(name)), ChoiceNames(*key.enum_type()));
@@ -197,7 +211,8 @@ absl::Status Reader::ReadKey(const toml::node& node, const std::string& path, Me
         reflection.AddUInt32(section, &key, static_cast<uint32_t>(integer));
       }
       return absl::OkStatus();
-    default: break;
+    default:
+      break;
   }
   if (!node.is_string()) return WrongType(path, key, node);
   const std::string& text = node.as_string()->get();
@@ -213,8 +228,8 @@ absl::Status Reader::ReadKey(const toml::node& node, const std::string& path, Me
 
 // "FILE:LINE:COLUMN: not TOML: what toml++ says".
 absl::Status ParseFault(const Reader& reader, const toml::parse_error& error) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      reader.At(error.source().begin), "not TOML: ", std::string(error.description())));
+  return absl::InvalidArgumentError(absl::StrCat(reader.At(error.source().begin),
+                                                 "not TOML: ", std::string(error.description())));
 }
 
 }  // namespace

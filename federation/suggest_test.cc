@@ -1,1 +1,33 @@
+#include "federation/suggest.h"
 
+#include <gtest/gtest.h>
+
+namespace dure {
+namespace {
+
+TEST(SuggestTest, DistanceCountsInsertedDeletedChangedAndSwapped) {
+  EXPECT_EQ(EditDistance("", ""), 0u);
+  EXPECT_EQ(EditDistance("count", "count"), 0u);
+  EXPECT_EQ(EditDistance("", "count"), 5u);
+  EXPECT_EQ(EditDistance("count", "cout"), 1u);
+  EXPECT_EQ(EditDistance("count", "counts"), 1u);
+  EXPECT_EQ(EditDistance("count", "coant"), 1u);
+  EXPECT_EQ(EditDistance("count", "cuont"), 1u);
+  EXPECT_EQ(EditDistance("kitten", "sitting"), 3u);
+}
+
+TEST(SuggestTest, LongWordsAreCut) {
+  EXPECT_EQ(EditDistance(std::string(5000, 'a'), std::string(5000, 'b')), 64u);
+}
+
+TEST(SuggestTest, NearestWordIsNearEnough) {
+  const std::vector<std::string> known = {"count", "cohort", "minimum"};
+  EXPECT_EQ(NearestWord("cuont", known), "count");
+  EXPECT_EQ(NearestWord("minimun", known), "minimum");
+  EXPECT_EQ(NearestWord("cohert", known), "cohort");
+  EXPECT_EQ(NearestWord("learning_rate", known), "");
+  EXPECT_EQ(NearestWord("", known), "");
+}
+
+}  // namespace
+}  // namespace dure

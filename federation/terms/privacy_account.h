@@ -5,9 +5,9 @@
 #define DURE_FEDERATION_TERMS_PRIVACY_ACCOUNT_H_
 
 #include <cstdint>
-#include <vector>
 
 #include "federation/terms/terms.h"
+#include "privacy/dp/record_accountant.h"
 
 namespace dure {
 
@@ -26,8 +26,7 @@ class PrivacyAccount {
  private:
   double delta_;
   uint32_t max_attempts_;
-  std::vector<int> orders_;
-  std::vector<double> divergence_;  // of one attempt, per order
+  dp::RecordAccountant accountant_;
 };
 
 }  // namespace dure

@@ -1,0 +1,146 @@
+// How a CheckReport is shown: text for people, JSON for programs.
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "federation/terms/check.h"
+
+namespace dure {
+
+namespace {
+
+constexpr size_t kColumns = 90;
+constexpr size_t kIndent = 11;
+
+// "26,010".
+std::string Grouped(uint64_t number) {
+  std::string text = absl::StrCat(number);
+  for (size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  return text;
+}
+
+// "104 kB", in decimal units and three digits.
+std::string Bytes(double bytes) {
+  const char* const units[] = {"B", "kB", "MB", "GB", "TB"};
+  size_t unit = 0;
+  while (bytes >= 999.5 && unit + 1 < std::size(units)) {
+    bytes /= 1000;
+    ++unit;
+  }
+  return absl::StrFormat("%.3g %s", bytes, units[unit]);
+}
+
+// `text` behind `label`, broken at kColumns, further lines indented like the first.
+void AppendParagraph(absl::string_view label, absl::string_view text, std::string* out) {
+  std::string line(label);
+  line.resize(std::max(label.size(), kIndent), ' ');
+  bool empty = true;
+  for (absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
+    if (!empty && line.size() + 1 + word.size() > kColumns) {
+      absl::StrAppend(out, line, "\n");
+      line.assign(kIndent, ' ');
+      empty = true;
+    }
+    absl::StrAppend(&line, empty ? "" : " ", word);
+    empty = false;
+  }
+  absl::StrAppend(out, line, "\n");
+}
+
+std::string PrivacyText(const CheckReport& report) {
+  std::string text = "epsilon per record ";
+  for (const CheckReport::Cost& cost : report.quarters) {
+    absl::StrAppendFormat(&text, "%s%.3g after round %u",
+                          &cost == &report.quarters.front() ? "" : ", ", cost.epsilon, cost.rounds);
+  }
+  absl::StrAppendFormat(&text, "; limit %g, delta %g.", report.max_epsilon, report.terms.delta);
+  absl::StrAppendFormat(&text, " The limit pays for %u of at most %u attempts.",
+                        report.affordable_attempts, report.terms.max_attempts);
+  return text;
+}
+
+}  // namespace
+
+std::string CheckToText(const CheckReport& report) {
+  const RoundTerms& terms = report.terms;
+  std::string out = absl::StrCat(report.name, ": this federation can run.\n\n");
+  AppendParagraph("Model",
+                  absl::StrCat(report.architecture, ", ", Grouped(terms.dim), " parameters, ",
+                               Bytes(static_cast<double>(report.model_bytes)), "; ",
+                               Grouped(report.rounds), " rounds"),
+                  &out);
+  AppendParagraph("Terms", absl::StrCat("digest ", ToHex(report.spec_digest)), &out);
+  AppendParagraph(
+      "Members",
+      absl::StrFormat(
+          "%u in a round; only a sum over %u or more is ever opened, so %u may vanish; "
+          "%u may be corrupt. To open a sum %u members sign (quorum); %u shares rebuild "
+          "what a vanished member left (threshold).",
+          terms.invited, terms.sum_minimum, terms.may_vanish, terms.max_corrupt, terms.quorum,
+          terms.threshold),
+      &out);
+  AppendParagraph(
+      "Traffic",
+      absl::StrCat("a member sends ", Bytes(static_cast<double>(report.bytes_up)), " and receives ",
+                   Bytes(static_cast<double>(report.bytes_down)), " a round; ",
+                   Bytes(static_cast<double>(report.bytes_up + report.bytes_down) * report.rounds),
+                   " in the whole run"),
+      &out);
+  AppendParagraph(
+      "Batch",
+      absl::StrFormat("%g records a round on average; a member whose sample reaches %u sends noise "
+                      "alone (a chance below 1 in 10^12). Sums are taken modulo 2^%u.",
+                      terms.expected_batch, terms.batch_cap, terms.bits),
+      &out);
+  AppendParagraph("Privacy", PrivacyText(report), &out);
+  AppendParagraph("", EpsilonInWords(report.quarters.back().epsilon, terms.delta), &out);
+  absl::StrAppend(&out, "\n");
+  const char* label = "Note";
+  for (const std::string& warning : report.warnings) {
+    AppendParagraph(label, warning, &out);
+    label = "";
+  }
+  return out;
+}
+
+std::string CheckToJson(const CheckReport& report) {
+  const RoundTerms& terms = report.terms;
+  nlohmann::ordered_json json = {{"name", report.name},
+                                 {"spec_digest", ToHex(report.spec_digest)},
+                                 {"architecture", report.architecture},
+                                 {"parameters", terms.dim},
+                                 {"model_bytes", report.model_bytes},
+                                 {"rounds", report.rounds},
+                                 {"members", terms.invited},
+                                 {"members_known", report.members_known},
+                                 {"minimum", terms.sum_minimum},
+                                 {"may_vanish", terms.may_vanish},
+                                 {"max_corrupt", terms.max_corrupt},
+                                 {"quorum", terms.quorum},
+                                 {"threshold", terms.threshold},
+                                 {"neighbours", terms.neighbours},
+                                 {"bytes_up", report.bytes_up},
+                                 {"bytes_down", report.bytes_down},
+                                 {"expected_batch", terms.expected_batch},
+                                 {"batch_cap", terms.batch_cap},
+                                 {"bits", terms.bits},
+                                 {"scale", terms.scale},
+                                 {"norm_bound_sq", terms.norm_bound_sq},
+                                 {"sigma2_local", terms.sigma2_local},
+                                 {"noise_multiplier", terms.noise_multiplier},
+                                 {"noise_excess", report.noise_excess},
+                                 {"delta", terms.delta},
+                                 {"max_epsilon", report.max_epsilon},
+                                 {"max_attempts", terms.max_attempts},
+                                 {"affordable_attempts", report.affordable_attempts},
+                                 {"epsilon_own_noise", report.epsilon_own_noise},
+                                 {"warnings", report.warnings}};
+  json["epsilon"] = nlohmann::ordered_json::array();
+  for (const CheckReport::Cost& cost : report.quarters) {
+    json["epsilon"].push_back({{"rounds", cost.rounds}, {"epsilon", cost.epsilon}});
+  }
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace dure
