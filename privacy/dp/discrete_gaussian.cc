@@ -1,10 +1,10 @@
 #include "privacy/dp/discrete_gaussian.h"
 
-#include <array>
 #include <cmath>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "privacy/dp/bernoulli_exp.h"
 #include "privacy/dp/random_words.h"
 
 namespace dure::dp {
@@ -12,59 +12,8 @@ namespace {
 
 using Uint128 = unsigned __int128;
 
-// Words a sample takes, on average a little less: so one block serves one Sample() mostly.
+// A little more than a sample takes on average: one block mostly serves one Sample().
 constexpr size_t kWordsPerSample = 16;
-
-// A quotient that was computed in binary64 by at most eight roundings is within 2^-49 of the true
-// one if that is at most 1; the uniform real U is within 2^-53 of its first 53 bits.
-constexpr double kDoubt = 0x1p-45;
-
-constexpr int kReciprocals = 32;
-constexpr std::array<double, kReciprocals> MakeReciprocals() {
-  std::array<double, kReciprocals> table{};
-  for (int k = 1; k < kReciprocals; ++k) table[k] = 1.0 / k;
-  return table;
-}
-constexpr std::array<double, kReciprocals> kReciprocal = MakeReciprocals();
-
-// A rational a / b in [0, 1], and the same rounded.
-struct Rational {
-  double rounded;
-  Uint128 numerator;
-  Uint128 denominator;  // < 2^120
-};
-
-// Whether U < a / (b k), where U is the uniform real whose binary digits are those of `word` and
-// then of the words to come. Compares digit by digit, dividing by hand.
-[[gnu::noinline]] bool UniformIsBelow(uint64_t word, const Rational& ratio, uint32_t k,
-                                      RandomWords& words) {
-  const Uint128 denominator = ratio.denominator * k;
-  Uint128 rest = ratio.numerator;
-  for (;; word = words.Next()) {
-    for (int bit = 63; bit >= 0; --bit) {
-      rest *= 2;
-      bool digit = rest >= denominator;
-      if (digit) rest -= denominator;
-      bool uniform_digit = word >> bit & 1;
-      if (uniform_digit != digit) return digit;
-    }
-  }
-}
-
-// Bernoulli(exp(-a/b)) for a/b in [0, 1] (Algorithm 1): toss Bernoulli(a / (b k)) for k = 1, 2, ...
-// until one fails; true if that k is odd.
-inline bool BernoulliExp(const Rational& ratio, RandomWords& words) {
-  for (uint32_t k = 1;; ++k) {
-    uint64_t word = words.Next();
-    double uniform = static_cast<double>(static_cast<int64_t>(word >> 11)) * 0x1p-53;
-    double threshold = ratio.rounded * (k < kReciprocals ? kReciprocal[k] : 1.0 / k);
-    double difference = uniform - threshold;
-    bool below = difference < 0;
-    if (std::abs(difference) < kDoubt) [[unlikely]]
-      below = UniformIsBelow(word, ratio, k, words);
-    if (!below) return k & 1;
-  }
-}
 
 // Uniform on [0, range) without bias (Lemire 2019); `reject_below` = 2^64 mod range.
 inline uint64_t UniformBelow(uint64_t range, uint64_t reject_below, RandomWords& words) {
@@ -107,16 +56,16 @@ int64_t DiscreteGaussian::Draw(RandomWords& words) const {
     bool negative = words.Next() >> 63;
     if (negative && magnitude == 0) continue;
 
-    // Algorithm 3. Bernoulli(exp(-g)) with g above 1 is m tosses of Bernoulli(exp(-g / m)). That v
-    // reaches 2^20, from where the integers could overflow, has probability exp(-2^20).
+    // Algorithm 3. Bernoulli(exp(-g)) with g above 1 is m tosses of Bernoulli(exp(-g / m)). Up to
+    // v = 2^18 no integer overflows; that v reaches it has probability exp(-2^18).
     auto excess = static_cast<int64_t>(magnitude * t_) - static_cast<int64_t>(sigma2_);
     double excess_rounded = static_cast<double>(excess);
     double exponent = excess_rounded * excess_rounded * inv_two_sigma2_t2_;
     Rational ratio = {exponent, static_cast<Uint128>(static_cast<__int128>(excess) * excess),
                       two_sigma2_t2_};
     uint64_t tosses = 1;
-    if (exponent > 1 - kDoubt) {
-      tosses = static_cast<uint64_t>(exponent * (1 + kDoubt) + kDoubt) + 1;
+    if (exponent > 1 - kBinary64Doubt) {
+      tosses = static_cast<uint64_t>(exponent * (1 + kBinary64Doubt) + kBinary64Doubt) + 1;
       ratio.rounded /= static_cast<double>(tosses);
       ratio.denominator *= tosses;
     }

@@ -2,10 +2,8 @@
 //
 // Canonne, Kamath, Steinke 2020, Algorithms 1 to 3 (docs/secure-aggregation.md section 2.2): a
 // discrete Laplace candidate, accepted with probability exp(-(|y| t - sigma2)^2 / (2 sigma2 t^2)),
-// every coin of the form Bernoulli(exp(-a/b)) tossed by the alternating-series trick. Each coin
-// Bernoulli(a/b) compares a lazily drawn uniform real with a/b. A comparison in binary64 decides
-// when its error bound allows; otherwise the digits of a/b are computed one by one with 128-bit
-// integers, without an end. So the distribution is exact for uniform words.
+// every coin of the form Bernoulli(exp(-a/b)) tossed exactly (privacy/dp/bernoulli_exp.h). So the
+// distribution is exact for uniform words.
 //
 // The time depends on the values drawn: draw the noise before the data is touched.
 // Thread-safe: constant once created; each thread brings its own AesCtrRandom.

@@ -24,6 +24,9 @@ using Uint128 = unsigned __int128;
 constexpr int kMaxScaleLog2 = 48;
 constexpr int kMaxRingBits = 62;
 constexpr int kMaxMemberSumBits = 62;
+// Keeps a decoded mean within binary32.
+constexpr double kMinExpectedBatch = 1e-6;
+constexpr double kMaxExpectedBatch = 1e18;
 constexpr uint64_t kMaxRecords = uint64_t{1} << 31;
 // s C and sqrt(d) are rounded up to multiples of 2^-40: below 2^24, their sum fits 64 bits.
 constexpr int kGridLog2 = 40;
@@ -268,9 +271,10 @@ absl::Status DecodeMean(std::span<const int64_t> sum, const DecodeParams& params
     return absl::InvalidArgumentError(
         absl::StrCat("scale_log2 = ", params.scale_log2, " is outside 0 to ", kMaxScaleLog2));
   }
-  if (!IsPositiveFinite(params.expected_batch)) {
+  if (!(params.expected_batch >= kMinExpectedBatch && params.expected_batch <= kMaxExpectedBatch)) {
     return absl::InvalidArgumentError(absl::StrCat("expected_batch = ", params.expected_batch,
-                                                   " is not a positive finite number"));
+                                                   " is outside ", kMinExpectedBatch, " to ",
+                                                   kMaxExpectedBatch));
   }
   const double divisor = std::ldexp(params.expected_batch, params.scale_log2);
   for (size_t j = 0; j < sum.size(); ++j) {

@@ -86,7 +86,7 @@ void RoundSum(std::span<const int64_t> sums, AesCtrRandom& random, std::span<int
 
 struct DecodeParams {
   int scale_log2 = 0;         // log2 s, 0 to 48
-  double expected_batch = 0;  // q N > 0, the public divisor; never a count taken from data
+  double expected_batch = 0;  // q N, the public divisor, 1e-6 to 1e18; never a count of data
 };
 
 // The mean update: out_j = sum_j / (s * expected_batch), where `sum` is the aggregated ring vector
