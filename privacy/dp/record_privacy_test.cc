@@ -8,7 +8,6 @@
 // accused with probability below 1e-6 a setting (two settings here) if the seeds were drawn anew.
 // That the test can accuse is shown on the same mechanism with a quarter of the noise.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <vector>
