@@ -550,6 +550,14 @@ absl::StatusOr<Certificate> VerifyMemberCertificate(std::string_view der, std::s
   return certificate;
 }
 
+absl::StatusOr<PublicKey> CertificateKey(std::string_view der) {
+  ErrorScope errors;
+  DURE_ASSIGN_OR_RETURN(X509Ptr certificate, Decode(der));
+  std::optional<PublicKey> key = Ed25519KeyOf(X509_get0_pubkey(certificate.get()));
+  if (!key) return NotOurForm("its key is not Ed25519");
+  return *key;
+}
+
 std::string CertificateToPem(std::string_view der) {
   BioPtr bio(BIO_new(BIO_s_mem()));
   DURE_CHECK(bio != nullptr && PEM_write_bio(bio.get(), PEM_STRING_X509, "",

@@ -124,6 +124,10 @@ absl::StatusOr<Certificate> VerifyCoordinatorCertificate(std::string_view der,
 absl::StatusOr<Certificate> VerifyMemberCertificate(std::string_view der, std::string_view ca_der,
                                                     absl::Time now);
 
+// The key in a certificate, whoever issued it: for telling which private key belongs to it. Nothing
+// is verified. InvalidArgument if it is not a certificate or the key is not Ed25519.
+absl::StatusOr<PublicKey> CertificateKey(std::string_view der);
+
 // PEM of a certificate, and back. The text may have words around the one certificate in it.
 // InvalidArgument if there is none, or more than one.
 std::string CertificateToPem(std::string_view der);

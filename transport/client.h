@@ -85,8 +85,8 @@ class Session {
 
  private:
   class Impl;
-  explicit Session(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Session(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;  // shared with gRPC's threads until the stream has ended
 };
 
 }  // namespace dure

@@ -26,6 +26,10 @@ inline constexpr size_t kMaxPendingRequests = 64;
 // Calls that one connection may have open at once; a member needs one.
 inline constexpr int kMaxCallsPerConnection = 4;
 
+// What gRPC may hold for all connections of a server together. Above it connections are closed, the
+// busiest first: strangers can fill the memory of a process no further.
+inline constexpr size_t kMaxConnectionMemory = size_t{2} << 30;
+
 // Both ends ping after this much silence and give up on the peer when no answer comes in time: a
 // peer that vanished is noticed after kKeepaliveInterval + kKeepaliveTimeout, and the entries of
 // address translators on the way, kept for 30 seconds or more, do not expire.

@@ -55,8 +55,9 @@ class ServerEvents {
   virtual void OnOpen(Peer peer) = 0;
   virtual void OnMessage(PeerId peer, ClientMessage message, ReadCredit credit) = 0;
   // OK: the member ended its stream in good order. The status of Close() if that closed it.
-  // Unavailable: the connection was lost, or the server shut down. ResourceExhausted: a limit was
-  // passed, by the peer or by what waited to be sent to it. Aborted: the member opened a newer one.
+  // Unavailable: the connection was lost, the member sent a message above the limit, or the server
+  // shut down. ResourceExhausted: what was to be sent passed a limit. Aborted: the member opened a
+  // newer one.
   virtual void OnClose(PeerId peer, absl::Status status) = 0;
 };
 

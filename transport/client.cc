@@ -1,0 +1,279 @@
+#include "transport/client.h"
+
+#include <grpc/grpc_security_constants.h>
+#include <grpcpp/alarm.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "proto/wire.grpc.pb.h"
+#include "transport/address.h"
+#include "transport/connect_fault.h"
+#include "transport/grpc_setup.h"
+#include "transport/stream_pump.h"
+
+namespace dure {
+namespace {
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+}
+
+int Milliseconds(absl::Duration duration) {
+  return static_cast<int>(absl::ToInt64Milliseconds(duration));
+}
+
+// A channel of its own, which shares no connection and no memory of past failures with others.
+// `address` has been checked.
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
+                                           const grpc::SslCredentialsOptions& tls,
+                                           size_t max_message_bytes,
+                                           absl::Duration connect_timeout) {
+  SetUpGrpc();
+  grpc::ChannelArguments arguments;
+  arguments.SetSslTargetNameOverride(std::string(kCoordinatorDnsName));
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(max_message_bytes));
+  arguments.SetMaxSendMessageSize(static_cast<int>(max_message_bytes));
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1);  // none
+  // gRPC waits for a connection as long as it would between two attempts.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Milliseconds(connect_timeout));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(kKeepaliveInterval));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(kKeepaliveTimeout));
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  return grpc::CreateCustomChannel(absl::StrCat("dns:///", address), grpc::SslCredentials(tls),
+                                   arguments);
+}
+
+// One blocking call without a certificate of one's own.
+template <typename Request, typename Reply>
+absl::StatusOr<Reply> Call(const Invitation& invitation, const Request& request,
+                           absl::Duration timeout,
+                           grpc::Status (Federation::Stub::*method)(grpc::ClientContext*,
+                                                                    const Request&, Reply*)) {
+  DURE_ASSIGN_OR_RETURN(Address address, ParseAddress(invitation.address()));
+  DURE_RETURN_IF_ERROR(ParseCaCertificate(invitation.ca_certificate()).status());
+  if (size_t size = request.ByteSizeLong(); size > kMaxEnrolmentBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a request of ", size, " bytes, limit ", kMaxEnrolmentBytes));
+  }
+  grpc::SslCredentialsOptions tls;
+  tls.pem_root_certs = CertificateToPem(invitation.ca_certificate());
+  std::string text = address.ToString();
+  Federation::Stub stub(MakeChannel(text, tls, kMaxMessageBytes, timeout));
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+  Reply reply;
+  grpc::Status status = (stub.*method)(&context, request, &reply);
+  if (!status.ok()) return ExplainCallFault(FromGrpc(status), text);
+  return reply;
+}
+
+}  // namespace
+
+absl::StatusOr<DescribeReply> Describe(const Invitation& invitation, absl::Duration timeout) {
+  DescribeRequest request;
+  request.set_secret(invitation.secret());
+  return Call(invitation, request, timeout, &Federation::Stub::Describe);
+}
+
+absl::StatusOr<EnrolReply> Enrol(const Invitation& invitation, EnrolRequest request,
+                                 absl::Duration timeout) {
+  request.set_secret(invitation.secret());
+  return Call(invitation, request, timeout, &Federation::Stub::Enrol);
+}
+
+// Shared with the credits that outlive the session.
+class Session::Impl final : public grpc::ClientBidiReactor<ClientMessage, ServerMessage>,
+                            public StreamOperations<ClientMessage>,
+                            public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(const SessionOptions& options, std::string address, std::string ca_der,
+       SessionEvents* events)
+      : address_(std::move(address)),
+        ca_der_(std::move(ca_der)),
+        max_message_bytes_(options.max_message_bytes),
+        events_(events),
+        pump_(this, {StreamEnd::kClient, options.max_queued_bytes, options.max_queued_messages}) {}
+
+  void Start(std::shared_ptr<grpc::Channel> channel) {
+    self_ = shared_from_this();
+    stub_ = Federation::NewStub(std::move(channel));
+    stub_->async()->Session(&context_, this);
+    AddHold();  // for operations from outside; Release() ends it
+    StartCall();
+  }
+
+  absl::Status Send(ClientMessage message) {
+    auto shared = std::make_shared<const ClientMessage>(std::move(message));
+    size_t bytes = shared->ByteSizeLong();
+    if (bytes > max_message_bytes_) {
+      return absl::ResourceExhaustedError(absl::StrCat("a message to the coordinator has ", bytes,
+                                                       " bytes, limit ", max_message_bytes_));
+    }
+    switch (pump_.Send(std::move(shared), bytes)) {
+      case StreamPump<ClientMessage>::Sent::kQueued:
+        return absl::OkStatus();
+      case StreamPump<ClientMessage>::Sent::kFull:
+        return absl::ResourceExhaustedError(
+            "the coordinator does not take what is sent to it: the queue is full");
+      case StreamPump<ClientMessage>::Sent::kEnded:
+        break;
+    }
+    return absl::UnavailableError("the session with the coordinator is closed");
+  }
+
+  void Close() {
+    pump_.End();
+    if (closing_.exchange(true)) return;
+    alarm_.Set(absl::ToChronoTime(absl::Now() + kCloseGrace), [weak = weak_from_this()](bool) {
+      if (std::shared_ptr<Impl> late = weak.lock()) late->Cut();
+    });
+  }
+  void Cut() { pump_.Abort(); }
+  void WaitUntilDone() {
+    std::unique_lock lock(mutex_);
+    done_changed_.wait(lock, [this] { return done_; });
+  }
+
+  // Reactions.
+  void OnReadInitialMetadataDone(bool ok) override {
+    auto self = shared_from_this();
+    if (ok && context_.GetServerInitialMetadata().contains("dure-session")) Opened();
+    if (ok) {
+      pump_.AllowRead();
+    } else {
+      pump_.Abort();
+    }
+    pump_.Begin();
+  }
+  void OnReadDone(bool ok) override {
+    auto self = shared_from_this();
+    pump_.OnReadDone(ok);
+    if (!ok) return;
+    std::shared_ptr<void> credit(nullptr, [self](std::nullptr_t) { self->pump_.AllowRead(); });
+    events_->OnMessage(std::move(in_), std::move(credit));
+  }
+  void OnWriteDone(bool ok) override {
+    auto self = shared_from_this();
+    pump_.OnWriteDone(ok);
+  }
+  void OnDone(const grpc::Status& status) override {
+    std::shared_ptr<Impl> self = std::move(self_);
+    absl::Status fault = Fault();
+    if (fault.ok()) fault = ExplainCallFault(FromGrpc(status), address_);
+    events_->OnClose(std::move(fault));
+    std::lock_guard lock(mutex_);
+    done_ = true;
+    done_changed_.notify_all();
+  }
+
+  // Operations of the pump.
+  void StartRead() override {
+    in_.Clear();
+    ClientBidiReactor::StartRead(&in_);
+  }
+  void StartWrite(const ClientMessage& message) override {
+    ClientBidiReactor::StartWrite(&message);
+  }
+  void Cancel() override { context_.TryCancel(); }
+  void EndWrites() override { StartWritesDone(); }
+  void Release() override { RemoveHold(); }
+
+ private:
+  void Opened();
+  void SetFault(absl::Status fault);
+  absl::Status Fault();
+
+  const std::string address_;
+  const std::string ca_der_;
+  const size_t max_message_bytes_;
+  SessionEvents* const events_;
+  std::unique_ptr<Federation::Stub> stub_;
+  grpc::ClientContext context_;
+  ServerMessage in_;
+  StreamPump<ClientMessage> pump_;
+  std::atomic<bool> closing_ = false;
+  grpc::Alarm alarm_;           // cuts what Close() does not end
+  std::shared_ptr<Impl> self_;  // while gRPC holds a plain pointer
+
+  std::mutex mutex_;
+  std::condition_variable done_changed_;
+  bool done_ = false;
+  absl::Status fault_;  // why this end cut the stream
+};
+
+// gRPC has verified chain and name; here they are verified once more by the rules of the project,
+// and the owner gets to see whom it talks to.
+void Session::Impl::Opened() {
+  std::vector<grpc::string_ref> pem =
+      context_.auth_context()->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
+  absl::StatusOr<std::string> der =
+      pem.empty() ? absl::UnauthenticatedError("it showed no certificate")
+                  : CertificateFromPem(std::string_view(pem.front().data(), pem.front().size()));
+  absl::StatusOr<Certificate> certificate =
+      der.ok() ? VerifyCoordinatorCertificate(*der, ca_der_, absl::Now()) : der.status();
+  if (!certificate.ok()) {
+    SetFault(absl::UnauthenticatedError(absl::StrCat(
+        address_, " is not the coordinator of this federation: ", certificate.status().message())));
+    Cut();
+    return;
+  }
+  events_->OnOpen(*std::move(certificate), *std::move(der));
+}
+
+void Session::Impl::SetFault(absl::Status fault) {
+  std::lock_guard lock(mutex_);
+  fault_.Update(fault);
+}
+
+absl::Status Session::Impl::Fault() {
+  std::lock_guard lock(mutex_);
+  return fault_;
+}
+
+Session::Session(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Session::~Session() {
+  impl_->Cut();
+  impl_->WaitUntilDone();
+}
+
+absl::StatusOr<std::unique_ptr<Session>> Session::Open(const SessionOptions& options,
+                                                       SessionEvents* events) {
+  DURE_ASSIGN_OR_RETURN(Address address, ParseAddress(options.address));
+  DURE_ASSIGN_OR_RETURN(std::string ca_der, CertificateFromPem(options.ca_pem));
+  DURE_RETURN_IF_ERROR(ParseCaCertificate(ca_der).status());
+  DURE_ASSIGN_OR_RETURN(std::string der, CertificateFromPem(options.certificate_pem));
+  DURE_ASSIGN_OR_RETURN(SigningKey key, SigningKey::FromPem(options.key_pem));
+  DURE_ASSIGN_OR_RETURN(PublicKey certified, CertificateKey(der));
+  if (certified != key.public_key()) {
+    return absl::InvalidArgumentError("the private key is not that of this member's certificate");
+  }
+  std::string text = address.ToString();
+  grpc::SslCredentialsOptions tls{options.ca_pem, options.key_pem, options.certificate_pem};
+  auto impl = std::make_shared<Impl>(options, text, std::move(ca_der), events);
+  std::unique_ptr<Session> session(new Session(impl));
+  impl->Start(MakeChannel(text, tls, options.max_message_bytes, options.connect_timeout));
+  return session;
+}
+
+absl::Status Session::Send(ClientMessage message) { return impl_->Send(std::move(message)); }
+
+void Session::Close() { impl_->Close(); }
+
+}  // namespace dure

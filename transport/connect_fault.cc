@@ -1,0 +1,77 @@
+#include "transport/connect_fault.h"
+
+#include <initializer_list>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace dure {
+namespace {
+
+constexpr size_t kMaxShown = 1024;
+
+// The words of gRPC 1.51 for a connection that was never made.
+constexpr std::initializer_list<absl::string_view> kNeverConnected = {
+    "failed to connect to all addresses", "DNS resolution failed", "empty address list"};
+// Among them, those for a TLS server that could not prove to be the coordinator.
+constexpr std::initializer_list<absl::string_view> kNotProved = {
+    "SSL_ERROR_SSL", "Hostname Verification Check failed", "not in peer certificate"};
+// The words of gRPC for a stream that broke without a status.
+constexpr std::initializer_list<absl::string_view> kBroken = {"Stream removed", "RST_STREAM"};
+
+bool HasAnyOf(absl::string_view text, std::initializer_list<absl::string_view> words) {
+  for (absl::string_view word : words) {
+    if (absl::StrContains(text, word)) return true;
+  }
+  return false;
+}
+
+// Fit for a terminal, whoever wrote it.
+std::string Printable(absl::string_view text) {
+  std::string shown(text.substr(0, kMaxShown));
+  for (char& c : shown) {
+    auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) c = ' ';
+  }
+  return shown;
+}
+
+}  // namespace
+
+absl::Status ExplainCallFault(const absl::Status& status, const std::string& address) {
+  if (status.ok()) return status;
+  std::string words = Printable(status.message());
+  bool local = status.code() == absl::StatusCode::kUnavailable;
+  if (local && HasAnyOf(words, kNeverConnected)) {
+    if (HasAnyOf(words, kNotProved)) {
+      return absl::UnauthenticatedError(
+          absl::StrCat(address,
+                       " is not the coordinator of this federation: it has no certificate of the "
+                       "enrolment CA. Check the address; a proxy on the way that opens TLS has "
+                       "this effect too (",
+                       words, ")"));
+    }
+    return absl::UnavailableError(absl::StrCat("cannot reach the coordinator at ", address,
+                                               ". Check the address, that the coordinator "
+                                               "runs, and firewalls on the way (",
+                                               words, ")"));
+  }
+  switch (status.code()) {
+    case absl::StatusCode::kDeadlineExceeded:
+      return absl::UnavailableError(
+          absl::StrCat("the coordinator at ", address, " did not answer in time. Try again later"));
+    case absl::StatusCode::kCancelled:
+      return absl::UnavailableError(
+          absl::StrCat("the session with the coordinator at ", address, " was cut off"));
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kUnknown:
+      if (!HasAnyOf(words, kBroken)) break;
+      return absl::UnavailableError(
+          absl::StrCat("the connection to the coordinator at ", address, " broke (", words, ")"));
+    default:
+      break;
+  }
+  return absl::Status(status.code(), absl::StrCat("coordinator at ", address, ": ", words));
+}
+
+}  // namespace dure

@@ -1,0 +1,18 @@
+// Turns what gRPC says about a call that failed into words for people and a code to act on.
+#ifndef DURE_TRANSPORT_CONNECT_FAULT_H_
+#define DURE_TRANSPORT_CONNECT_FAULT_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace dure {
+
+// `status` is the end of a call to the coordinator at `address`; the codes are those of client.h.
+// Words of the coordinator's own are kept, without control characters and not longer than 1 KiB.
+// Pure.
+absl::Status ExplainCallFault(const absl::Status& status, const std::string& address);
+
+}  // namespace dure
+
+#endif  // DURE_TRANSPORT_CONNECT_FAULT_H_

@@ -1,0 +1,66 @@
+#include "transport/connect_fault.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace dure {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+void ExpectExplained(const absl::Status& status, absl::StatusCode code, const std::string& words) {
+  absl::Status explained = ExplainCallFault(status, "host:7443");
+  EXPECT_EQ(explained.code(), code) << explained;
+  EXPECT_THAT(std::string(explained.message()), HasSubstr(words));
+}
+
+TEST(ConnectFaultTest, SuccessStaysSuccess) {
+  EXPECT_TRUE(ExplainCallFault(absl::OkStatus(), "host:7443").ok());
+}
+
+TEST(ConnectFaultTest, NobodyThereIsUnavailable) {
+  ExpectExplained(absl::UnavailableError("failed to connect to all addresses; last error: UNKNOWN: "
+                                         "ipv4:127.0.0.1:1: Connection refused"),
+                  absl::StatusCode::kUnavailable, "cannot reach the coordinator at host:7443");
+  ExpectExplained(absl::UnavailableError("DNS resolution failed for host:7443"),
+                  absl::StatusCode::kUnavailable, "cannot reach");
+  // A server that goes away in the middle of a handshake has proved nothing, nor the contrary.
+  ExpectExplained(absl::UnavailableError("failed to connect to all addresses; last error: UNKNOWN: "
+                                         "ipv4:127.0.0.1:1: Socket closed"),
+                  absl::StatusCode::kUnavailable, "cannot reach");
+}
+
+TEST(ConnectFaultTest, SomebodyElseThereIsUnauthenticated) {
+  ExpectExplained(absl::UnavailableError("failed to connect to all addresses; last error: UNKNOWN: "
+                                         "Ssl handshake failed: SSL_ERROR_SSL: certificate verify "
+                                         "failed"),
+                  absl::StatusCode::kUnauthenticated, "is not the coordinator of this federation");
+}
+
+TEST(ConnectFaultTest, SilenceAndBrokenStreamsAreUnavailable) {
+  ExpectExplained(absl::DeadlineExceededError("Deadline Exceeded"), absl::StatusCode::kUnavailable,
+                  "did not answer in time");
+  ExpectExplained(absl::CancelledError("CANCELLED"), absl::StatusCode::kUnavailable, "cut off");
+  ExpectExplained(absl::UnknownError("Stream removed"), absl::StatusCode::kUnavailable, "broke");
+  ExpectExplained(absl::InternalError("Received RST_STREAM with error code 2"),
+                  absl::StatusCode::kUnavailable, "broke");
+}
+
+TEST(ConnectFaultTest, TheCoordinatorsOwnWordsAreKept) {
+  ExpectExplained(absl::NotFoundError("the invitation was used already"),
+                  absl::StatusCode::kNotFound, "the invitation was used already");
+  ExpectExplained(absl::UnavailableError("the coordinator is stopping"),
+                  absl::StatusCode::kUnavailable, "the coordinator is stopping");
+  ExpectExplained(absl::InternalError("disk"), absl::StatusCode::kInternal, "disk");
+}
+
+TEST(ConnectFaultTest, TheWordsAreFitForATerminal) {
+  absl::Status explained =
+      ExplainCallFault(absl::NotFoundError("a\x1b[31mb\n" + std::string(5000, 'x')), "host:7443");
+  EXPECT_THAT(std::string(explained.message()), HasSubstr("a [31mb x"));
+  EXPECT_LT(explained.message().size(), 1100u);
+}
+
+}  // namespace
+}  // namespace dure
