@@ -13,10 +13,10 @@
 #ifndef DURE_PRIVACY_SECAGG_CLIENT_H_
 #define DURE_PRIVACY_SECAGG_CLIENT_H_
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,13 +29,17 @@
 #include "base/strong_id.h"
 #include "crypto/ed25519.h"
 #include "crypto/random.h"
+#include "crypto/secret_bytes.h"
 #include "crypto/x25519.h"
 #include "privacy/secagg/dealing.h"
 #include "privacy/secagg/evidence.h"
+#include "privacy/secagg/graph.h"
 #include "privacy/secagg/identity.h"
+#include "privacy/secagg/mask.h"
 #include "privacy/secagg/member_set.h"
-#include "privacy/secagg/roster.h"
+#include "privacy/secagg/session_keys.h"
 #include "privacy/secagg/thresholds.h"
+#include "privacy/secagg/transcript.h"
 #include "proto/secagg.pb.h"
 
 namespace dure::secagg {
@@ -63,9 +67,6 @@ class Client {
   };
 
   explicit Client(Params params);
-  Client(Client&&) = default;
-  Client& operator=(Client&&) = default;
-  ~Client();
 
   // Message 0 -> message 1. The caller has compared the config with the federation's terms, the
   // model's hash with the model that it received, and has looked into its ledger. May be called
@@ -113,21 +114,27 @@ class Client {
   const std::optional<MemberSet>& survivors() const { return u3_; }
 
  private:
-  friend class SessionForTest;  // defined in tests only: sessions of given hash and thresholds
+  friend class SessionForTest;  // defined in tests only: sessions of a given hash and thresholds
   using ThresholdRule = std::function<absl::StatusOr<Thresholds>(uint32_t, uint32_t, uint32_t)>;
+  using Answer = std::optional<UpMessage>;
 
-  // One struct a phase. A phase holds the secrets that it still needs; leaving it wipes the rest.
+  // One struct a phase. A phase holds the secrets that are still needed; leaving it wipes them.
   struct Fresh {};
-  struct Advertised {
+  struct Advertised {  // waits for the Roster
     X25519PrivateKey enc;
     X25519PrivateKey mask;
     Advertise sent;
   };
+  struct MaskSecrets {
+    SecretBytes self_seed;                // b
+    std::vector<SecretBytes> pair_masks;  // K_mask by index in the roster
+  };
   struct Shared {  // waits for U2
-    SessionSecrets secrets;
+    MaskSecrets masks;
+    std::vector<std::optional<OneMessageKey>> opening;
   };
   struct Masking {  // waits for the input
-    MaskSecrets secrets;
+    MaskSecrets masks;
     HeldShares held;
   };
   struct Masked {  // waits for U3
@@ -135,43 +142,68 @@ class Client {
   };
   struct Consented {  // waits for the quorum
     HeldShares held;
-    Signature signature;
+    std::string signature;
   };
   struct Finished {};
   struct Ended {};
-  using State = std::variant<Fresh, Advertised, Shared, Masking, Masked, Consented, Finished, Ended>;
+  using State =
+      std::variant<Fresh, Advertised, Shared, Masking, Masked, Consented, Finished, Ended>;
 
-  // What was accepted of one kind and what was answered, for repetitions and equivocation.
+  // What was accepted of one kind, and the answer to it.
   struct Accepted {
     Digest fingerprint = {};
-    SignedStatement signed_statement;
-    std::optional<UpMessage> answer;
+    std::optional<SignedStatement> signed_statement;  // the coordinator's
+    Answer answer;
   };
 
-  absl::StatusOr<UpMessage> Begin(const SessionId& session_id, const RoundConfig& config,
-                                  const Digest& config_hash);
+  Client(Params params, ThresholdRule rule);
+
   absl::Status CheckOffer(const Offer& offer, const Digest& config_hash) const;
-  absl::StatusOr<std::optional<UpMessage>> Dispatch(const DownMessage& message);
-  absl::Status CheckEquivocation(const DownMessage& message, const Accepted& accepted);
-  absl::StatusOr<UpMessage> OnRoster(const Roster& message);
-  absl::StatusOr<std::vector<RosterEntry>> CheckRoster(const Roster& message,
-                                                       const Advertise& own) const;
-  absl::StatusOr<std::optional<UpMessage>> OnDealt(const Dealt& message);
-  absl::StatusOr<UpMessage> OnSurvivors(const Survivors& message);
-  absl::StatusOr<UpMessage> OnQuorum(const Quorum& message);
-  absl::StatusOr<std::optional<UpMessage>> MaskIfReady();
-  bool SignedByCoordinator(ByteView statement, const std::string& signature) const;
+  UpMessage Begin(const SessionId& session_id, const RoundConfig& config,
+                  const Digest& config_hash);
   UpMessage NewUpMessage() const;
+  Graph graph() const { return Graph::Complete(static_cast<uint32_t>(roster_.size())); }
+
+  // Each takes the message that its phase waits for, which passed CheckSizes.
+  absl::StatusOr<Answer> Take(const DownMessage& message);
+  absl::StatusOr<Answer> TakeRoster(Advertised& state, const Roster& message);
+  absl::StatusOr<Answer> TakeDealt(Shared& state, const Dealt& message);
+  absl::StatusOr<Answer> TakeSurvivors(Masked& state, const Survivors& message);
+  absl::StatusOr<Answer> TakeQuorum(Consented& state, const Quorum& message);
+
+  absl::StatusOr<std::vector<RosterEntry>> VerifyRoster(const Roster& message,
+                                                        const Advertise& own) const;
+  absl::Status CheckPolicy(std::span<const RosterEntry> roster) const;
+  absl::StatusOr<MemberSet> VerifySurvivors(const Survivors& message) const;
+  absl::Status VerifyUpload(const Survivors::Upload& upload) const;
+  uint32_t CountSigners(const Quorum& message, const std::string& own) const;
+  // The masked input if U2 and the input are both here.
+  Answer MaskIfReady();
+
+  bool IsCoordinators(const Transcript& statement, const std::string& signature) const;
+  // What the coordinator signed with a second Roster, Dealt or Survivors; nullopt if its signature
+  // is wrong, and for a Quorum.
+  std::optional<SignedStatement> SecondStatement(const DownMessage& message) const;
+  // The same for the one that was accepted, its signature not verified again.
+  std::optional<SignedStatement> AcceptedStatement(const DownMessage& message) const;
+  absl::Status CheckEquivocation(const DownMessage& message, const Accepted& accepted);
 
   Params params_;
   ThresholdRule rule_;
   State state_;
+  absl::Status ended_;
+  std::vector<Evidence> evidence_;
+  std::map<DownMessage::KindCase, Accepted> accepted_;
+
   SessionId session_id_ = {};
   RoundConfig config_;
   Digest config_hash_ = {};
   std::vector<RosterEntry> roster_;
   ClientIndex self_;
-  std::optional<RingVector> input_;
+  std::optional<Thresholds> thresholds_;
+  std::optional<Digest> t1_, t2_, t3_;
+  std::optional<MemberSet> u2_, u3_;
+  std::optional<SecretRing> input_;
 };
 
 }  // namespace dure::secagg

@@ -20,7 +20,8 @@ inline constexpr char kGraphRuleComplete[] = "complete";
 Digest ConfigHash(const RoundConfig& config);
 
 // What both sides check first. InvalidArgument, naming the field, the value and the limit: another
-// suite or graph rule, a hash that has not 32 bytes, a name above 64 bytes, d outside 1..kMaxDim, b
+// suite or graph rule, a hash that has not 32 bytes, a name above kMaxNameBytes, d outside
+// 1..kMaxDim, b
 // outside 1..64, reals that are not finite and positive, n_min or U_min above n_invited.
 // FailedPrecondition from ComputeThresholds for n_invited, c_max and U_min.
 absl::Status ValidateConfig(const RoundConfig& config);

@@ -27,7 +27,9 @@
 #include "base/ring.h"
 #include "base/strong_id.h"
 #include "crypto/ed25519.h"
+#include "privacy/secagg/dealing.h"
 #include "privacy/secagg/evidence.h"
+#include "privacy/secagg/graph.h"
 #include "privacy/secagg/identity.h"
 #include "privacy/secagg/member_set.h"
 #include "privacy/secagg/roster.h"
@@ -127,10 +129,11 @@ class Server {
   // Contradictory signed statements of members.
   const std::vector<Evidence>& evidence() const { return evidence_; }
 
-  // From the end of kAdvertise: client ids ascending; a ClientIndex is a position in it.
-  std::vector<MemberId> roster() const;
+  // From the end of kAdvertise: by ascending client id; a ClientIndex is a position in it.
+  const std::vector<MemberIdentity>& roster() const { return roster_; }
   const std::optional<Thresholds>& thresholds() const { return thresholds_; }
-  // From the end of kShares and kMaskedInput: who dealt shares (U2), whose input is in the sum (U3).
+  // From the end of kShares and kMaskedInput: who dealt shares (U2), whose input is in the sum
+  // (U3).
   const std::optional<MemberSet>& dealers() const { return u2_; }
   const std::optional<MemberSet>& survivors() const { return u3_; }
   // Hashes of what was agreed; all zero before.
@@ -140,27 +143,33 @@ class Server {
   const Digest& t3() const { return t3_; }
 
  private:
-  friend class SessionForTest;  // defined in tests only: sessions of given thresholds
+  friend class SessionForTest;  // defined in tests only: sessions of a given hash and thresholds
   using ThresholdRule = std::function<absl::StatusOr<Thresholds>(uint32_t, uint32_t, uint32_t)>;
 
-  // What was signed by a member in one phase, to tell a repetition from a contradiction.
+  // What a member said in one phase, to tell a repetition from a contradiction.
   struct Said {
     Digest fingerprint = {};
     SignedStatement signed_statement;
   };
-  // Everything known of one member, by the phase that brought it.
+  struct Upload {
+    Digest packed_hash = {};
+    MemberSet voids;  // over the sender's neighbours
+    std::string signature;
+  };
+  // Everything known of one member, by the phase that brings it.
   struct Member {
     bool lost = false;
-    std::optional<RosterEntry> entry;
-    Advertise advertise;
-    std::optional<Shares> shares;
-    std::optional<MaskedUpload> upload;
-    std::optional<Signature> consent;
+    std::optional<ClientIndex> index;  // set for members of the roster, at the end of kAdvertise
+    std::optional<Advertise> advertise;
+    RosterEntry entry;
+    std::optional<Dealing> dealing;
+    std::optional<Upload> upload;
+    std::optional<std::string> consent;  // the signature
     bool unmasked = false;
-    std::map<int, Said> said;  // by UpMessage::kind_case()
+    std::map<UpMessage::KindCase, Said> said;
   };
 
-  // One struct a phase. `phase_` says what is awaited; what was received is in the members.
+  // One struct a phase. What was received is in the members.
   struct Advertising {};
   struct Sharing {};
   struct Masking {};
@@ -177,30 +186,48 @@ class Server {
 
   Server(Params params, Digest config_hash, ThresholdRule rule);
 
-  Member* Find(const MemberId& id);
-  ClientIndex IndexOf(const MemberId& id) const;
-  bool Excluded(const MemberId& id) const { return faults_.contains(id); }
-  bool Expects(const MemberId& id, const Member& member) const;
+  const Member& At(ClientIndex index) const {
+    return members_.at(roster_[index.value()].client_id);
+  }
+  Member& At(ClientIndex index) { return members_.at(roster_[index.value()].client_id); }
+  Graph graph() const { return Graph::Complete(static_cast<uint32_t>(roster_.size())); }
+  // Whether this phase waits for an answer of the member, lost or not.
+  bool Expects(const Member& member) const;
   bool HasAnswered(const Member& member) const;
-  absl::Status Abort(std::string why);
+  bool Excluded(const MemberId& id) const { return faults_.contains(id); }
   void Exclude(const MemberId& id, std::string why);
+  absl::Status Abort(std::string why);
 
-  absl::StatusOr<bool> IsRepetition(const MemberId& id, Member& member, const UpMessage& message,
-                                    const Digest& fingerprint);
-  std::optional<SignedStatement> VerifiedStatement(const Member& member, const MemberId& id,
-                                                   const UpMessage& message) const;
-  absl::Status OnAdvertise(const MemberId& id, Member& member, Advertise advertise);
-  absl::Status OnShares(const MemberId& id, Member& member, Shares shares);
-  absl::StatusOr<AcceptedInput> OnMaskedInput(const MemberId& id, Member& member,
-                                              MaskedInput input);
-  absl::Status OnConsent(const MemberId& id, Member& member, const Consent& consent);
-  absl::Status OnUnmask(const MemberId& id, Member& member, const Unmask& unmask);
+  // What messages say, checked and then recorded in `member` (server_receive.cc). They return what
+  // was signed, if it was a statement that can be contradicted.
+  absl::StatusOr<SignedStatement> Take(const MemberId& id, Member& member, UpMessage& message,
+                                       const Digest& packed_hash);
+  absl::StatusOr<SignedStatement> TakeAdvertise(const MemberId& id, Member& member,
+                                                Advertise message);
+  absl::StatusOr<SignedStatement> TakeShares(Member& member, Shares message);
+  absl::StatusOr<SignedStatement> TakeMaskedInput(Member& member, const MaskedInput& message,
+                                                  const Digest& packed_hash);
+  absl::Status TakeConsent(Member& member, const Consent& message);
+  absl::Status TakeUnmask(const MemberId& id, Member& member, const Unmask& message);
+  absl::Status CheckShareSet(const Member& holder, const Unmask& message) const;
+  absl::Status CheckContradiction(const MemberId& id, const Member& member, UpMessage& message,
+                                  const Digest& packed_hash);
 
   absl::Status CloseAdvertise();
   absl::Status CloseShares();
   absl::Status CloseMaskedInput();
+  absl::Status CheckHolders(const MemberSet& survivors);
   absl::Status CloseConsent();
   absl::Status CloseUnmask();
+  // How many survivors hold a share of `owner`'s secret over an edge that is not void.
+  uint32_t Holders(ClientIndex owner, const MemberSet& survivors) const;
+  // Whether the holder, whose upload is here, could not use what the dealer sent it.
+  bool IsVoid(const Edge& edge) const;
+
+  Roster RosterMessage() const;
+  Dealt DealtMessage(const Member& member) const;
+  Survivors SurvivorsMessage(const Member& member) const;
+  Quorum QuorumMessage() const;
 
   SessionId session_id_;
   RoundConfig config_;
@@ -209,8 +236,22 @@ class Server {
   const SigningKey* key_;
   CertificateVerifier* verifier_;
   Offer offer_;
+  uint32_t minimum_roster_;  // fewest members with whom the thresholds can be met
+
   State state_;
+  absl::Status aborted_;
+  std::map<MemberId, std::string> faults_;
+  std::vector<Evidence> evidence_;
   std::map<MemberId, Member> members_;
+
+  std::vector<MemberIdentity> roster_;
+  std::optional<Thresholds> thresholds_;
+  std::optional<MemberSet> u2_;
+  std::optional<MemberSet> u3_;
+  Digest t1_ = {};
+  Digest t2_ = {};
+  Digest t3_ = {};
+  std::string signature_;  // on T1, T2 or T3, of the message that opened this phase
 };
 
 }  // namespace dure::secagg

@@ -10,14 +10,14 @@ namespace dure::secagg {
 absl::StatusOr<Thresholds> ComputeThresholds(uint32_t members, uint32_t max_corrupt,
                                              uint32_t minimum_sum) {
   if (members < kMinMembers) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("secure aggregation with ", members, " members: the limit is ", kMinMembers,
-                     " or more; invite more members"));
+    return absl::FailedPreconditionError(absl::StrCat("secure aggregation with ", members,
+                                                      " members: the limit is ", kMinMembers,
+                                                      " or more; invite more members"));
   }
   if (members > kMaxMembers) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("secure aggregation with ", members, " members: the limit is ", kMaxMembers,
-                     "; use a smaller cohort"));
+    return absl::FailedPreconditionError(absl::StrCat("secure aggregation with ", members,
+                                                      " members: the limit is ", kMaxMembers,
+                                                      "; use a smaller cohort"));
   }
   if (max_corrupt == 0) {
     return absl::FailedPreconditionError(
@@ -38,11 +38,11 @@ absl::StatusOr<Thresholds> ComputeThresholds(uint32_t members, uint32_t max_corr
   result.sum_minimum =
       std::max({minimum_sum, result.quorum, result.threshold + 1, max_corrupt + 2});
   if (result.sum_minimum > members) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "secure aggregation with ", members, " members and max_corrupt ", max_corrupt,
-        " opens sums of ", result.sum_minimum, " or more inputs (quorum ", result.quorum,
-        ", threshold ", result.threshold, "), which ", members,
-        " members cannot give; lower max_corrupt or invite more members"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("secure aggregation with ", members, " members and max_corrupt ", max_corrupt,
+                     " opens sums of ", result.sum_minimum, " or more inputs (quorum ",
+                     result.quorum, ", threshold ", result.threshold, "), which ", members,
+                     " members cannot give; lower max_corrupt or invite more members"));
   }
   return result;
 }

@@ -1,0 +1,185 @@
+#include "privacy/secagg/limits.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/ring.h"
+#include "base/status_macros.h"
+#include "crypto/digest.h"
+#include "crypto/ed25519.h"
+#include "crypto/x509.h"
+#include "privacy/secagg/thresholds.h"
+
+namespace dure::secagg {
+namespace {
+
+constexpr uint64_t kKeyBytes = 32;
+constexpr uint64_t kDigestBytes = sizeof(Digest);
+constexpr uint64_t kSignatureBytes = sizeof(Signature);
+constexpr uint64_t kMaxBitmapBytes = (kMaxMembers + 7) / 8;
+// Tags and lengths that protobuf adds around one field, and around the fields of a nested message.
+constexpr uint64_t kFieldOverhead = 16;
+
+absl::Status Exactly(absl::string_view field, const std::string& bytes, uint64_t size) {
+  if (bytes.size() == size) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, " has ", bytes.size(), " bytes instead of ", size));
+}
+
+absl::Status AtMost(absl::string_view field, uint64_t size, uint64_t limit,
+                    absl::string_view unit) {
+  if (size <= limit) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(field, ": ", size, " ", unit, ", limit ", limit));
+}
+
+absl::Status CheckSealed(const Shares::Sealed& sealed) {
+  DURE_RETURN_IF_ERROR(Exactly("sealed share", sealed.ciphertext(), kSealedBytes));
+  DURE_RETURN_IF_ERROR(Exactly("share commitment", sealed.commit_mask(), kDigestBytes));
+  return Exactly("share commitment", sealed.commit_self(), kDigestBytes);
+}
+
+absl::Status Check(const Shares& message, uint32_t invited) {
+  DURE_RETURN_IF_ERROR(
+      AtMost("Shares", static_cast<uint64_t>(message.sealed_size()), invited - 1, "neighbours"));
+  for (const Shares::Sealed& sealed : message.sealed()) DURE_RETURN_IF_ERROR(CheckSealed(sealed));
+  DURE_RETURN_IF_ERROR(Exactly("seed commitment", message.commit_seed(), kDigestBytes));
+  return Exactly("signature of Shares", message.signature(), kSignatureBytes);
+}
+
+absl::Status Check(const MaskedInput& message, const RoundConfig& config) {
+  DURE_RETURN_IF_ERROR(Exactly("masked input", message.packed(),
+                               PackedBytes(config.dim(), static_cast<int>(config.bits()))));
+  DURE_RETURN_IF_ERROR(
+      AtMost("void bitmap", message.void_bitmap().size(), kMaxBitmapBytes, "bytes"));
+  return Exactly("signature of MaskedInput", message.signature(), kSignatureBytes);
+}
+
+absl::Status Check(const Unmask& message, uint32_t invited) {
+  for (const auto* shares : {&message.self_seeds(), &message.mask_keys()}) {
+    DURE_RETURN_IF_ERROR(
+        AtMost("Unmask", static_cast<uint64_t>(shares->size()), invited - 1, "shares"));
+    for (const Unmask::Share& share : *shares) {
+      DURE_RETURN_IF_ERROR(Exactly("share", share.share(), kShareBytes));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const Roster& message, uint32_t invited) {
+  DURE_RETURN_IF_ERROR(
+      AtMost("Roster", static_cast<uint64_t>(message.entries_size()), invited, "members"));
+  for (const Advertise& entry : message.entries()) DURE_RETURN_IF_ERROR(CheckSizes(entry));
+  return Exactly("signature of Roster", message.signature(), kSignatureBytes);
+}
+
+absl::Status Check(const Dealt& message, uint32_t invited) {
+  DURE_RETURN_IF_ERROR(AtMost("U2", message.bitmap().size(), kMaxBitmapBytes, "bytes"));
+  DURE_RETURN_IF_ERROR(Exactly("signature of U2", message.signature(), kSignatureBytes));
+  DURE_RETURN_IF_ERROR(
+      AtMost("Dealt", static_cast<uint64_t>(message.dealers_size()), invited - 1, "dealers"));
+  for (const Dealt::FromDealer& dealer : message.dealers()) {
+    DURE_RETURN_IF_ERROR(CheckSealed(dealer.sealed()));
+    DURE_RETURN_IF_ERROR(
+        AtMost("Merkle path", static_cast<uint64_t>(dealer.path_size()), kMaxMerklePath, "nodes"));
+    for (const std::string& node : dealer.path()) {
+      DURE_RETURN_IF_ERROR(Exactly("node of a Merkle path", node, kDigestBytes));
+    }
+    DURE_RETURN_IF_ERROR(Exactly("seed commitment", dealer.commit_seed(), kDigestBytes));
+    DURE_RETURN_IF_ERROR(Exactly("signature of a dealer", dealer.signature(), kSignatureBytes));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const Survivors& message, uint32_t invited) {
+  DURE_RETURN_IF_ERROR(AtMost("U3", message.bitmap().size(), kMaxBitmapBytes, "bytes"));
+  DURE_RETURN_IF_ERROR(Exactly("signature of U3", message.signature(), kSignatureBytes));
+  DURE_RETURN_IF_ERROR(
+      AtMost("Survivors", static_cast<uint64_t>(message.uploads_size()), invited - 1, "uploads"));
+  for (const Survivors::Upload& upload : message.uploads()) {
+    DURE_RETURN_IF_ERROR(Exactly("hash of an upload", upload.packed_hash(), kDigestBytes));
+    DURE_RETURN_IF_ERROR(
+        AtMost("void bitmap", upload.void_bitmap().size(), kMaxBitmapBytes, "bytes"));
+    DURE_RETURN_IF_ERROR(Exactly("signature of an upload", upload.signature(), kSignatureBytes));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const Quorum& message, uint32_t invited) {
+  DURE_RETURN_IF_ERROR(
+      AtMost("Quorum", static_cast<uint64_t>(message.signers_size()), invited, "signers"));
+  for (const Quorum::Signer& signer : message.signers()) {
+    DURE_RETURN_IF_ERROR(Exactly("signature of a survivor", signer.signature(), kSignatureBytes));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+uint64_t MaxUpMessageBytes(const RoundConfig& config) {
+  const uint64_t members = config.invited();
+  const uint64_t advertise =
+      kMaxCertificateBytes + 3 * kKeyBytes + kSignatureBytes + 6 * kFieldOverhead;
+  const uint64_t shares = members * (kSealedBytes + 2 * kDigestBytes + 4 * kFieldOverhead) + 1024;
+  const uint64_t input =
+      PackedBytes(config.dim(), static_cast<int>(config.bits())) + kMaxBitmapBytes + 1024;
+  return kFieldOverhead + kDigestBytes + std::max({advertise, shares, input});
+}
+
+uint64_t MaxDownMessageBytes(const RoundConfig& config) {
+  const uint64_t entry =
+      kMaxCertificateBytes + 3 * kKeyBytes + kSignatureBytes + 6 * kFieldOverhead;
+  const uint64_t dealer = kSealedBytes + (3 + kMaxMerklePath) * (kDigestBytes + kFieldOverhead) +
+                          kSignatureBytes + 4 * kFieldOverhead;
+  return config.invited() * std::max(entry, dealer) + 1024;
+}
+
+absl::Status CheckSizes(const Offer& offer) {
+  DURE_RETURN_IF_ERROR(Exactly("session id", offer.session_id(), sizeof(Digest)));
+  return Exactly("signature of the Offer", offer.signature(), kSignatureBytes);
+}
+
+absl::Status CheckSizes(const Advertise& message) {
+  DURE_RETURN_IF_ERROR(
+      AtMost("certificate", message.certificate().size(), kMaxCertificateBytes, "bytes"));
+  DURE_RETURN_IF_ERROR(Exactly("encryption key", message.enc_key(), kKeyBytes));
+  DURE_RETURN_IF_ERROR(Exactly("mask key", message.mask_key(), kKeyBytes));
+  DURE_RETURN_IF_ERROR(Exactly("nonce", message.nonce(), kDigestBytes));
+  return Exactly("signature of Advertise", message.signature(), kSignatureBytes);
+}
+
+absl::Status CheckSizes(const UpMessage& message, const RoundConfig& config) {
+  switch (message.kind_case()) {
+    case UpMessage::kAdvertise:
+      return CheckSizes(message.advertise());
+    case UpMessage::kShares:
+      return Check(message.shares(), config.invited());
+    case UpMessage::kMaskedInput:
+      return Check(message.masked_input(), config);
+    case UpMessage::kConsent:
+      return Exactly("signature of Consent", message.consent().signature(), kSignatureBytes);
+    case UpMessage::kUnmask:
+      return Check(message.unmask(), config.invited());
+    case UpMessage::KIND_NOT_SET:
+      break;
+  }
+  return absl::InvalidArgumentError("message of no known kind");
+}
+
+absl::Status CheckSizes(const DownMessage& message, const RoundConfig& config) {
+  switch (message.kind_case()) {
+    case DownMessage::kRoster:
+      return Check(message.roster(), config.invited());
+    case DownMessage::kDealt:
+      return Check(message.dealt(), config.invited());
+    case DownMessage::kSurvivors:
+      return Check(message.survivors(), config.invited());
+    case DownMessage::kQuorum:
+      return Check(message.quorum(), config.invited());
+    case DownMessage::KIND_NOT_SET:
+      break;
+  }
+  return absl::InvalidArgumentError("message of no known kind");
+}
+
+}  // namespace dure::secagg

@@ -1,0 +1,32 @@
+// How large a message of the protocol may be, and the first check of every message: the size of
+// each field. Nothing else in this folder looks at a message before. Thread-safe: pure functions.
+#ifndef DURE_PRIVACY_SECAGG_LIMITS_H_
+#define DURE_PRIVACY_SECAGG_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "proto/secagg.pb.h"
+
+namespace dure::secagg {
+
+inline constexpr uint64_t kMaxDim = uint64_t{1} << 32;
+inline constexpr size_t kMaxNameBytes = 64;                   // names in a RoundConfig
+inline constexpr size_t kMaxMerklePath = 7;                   // of a tree over at most 127 leaves
+inline constexpr size_t kShareBytes = 32;                     // a share of a 32-byte secret
+inline constexpr size_t kSealedBytes = 2 * kShareBytes + 16;  // both shares and the tag
+
+// The largest encoding of an honest message under `config`, for a transport's own limit.
+uint64_t MaxUpMessageBytes(const RoundConfig& config);
+uint64_t MaxDownMessageBytes(const RoundConfig& config);
+
+// InvalidArgument, naming the field, its size and the limit.
+absl::Status CheckSizes(const Offer& offer);
+absl::Status CheckSizes(const Advertise& message);
+absl::Status CheckSizes(const UpMessage& message, const RoundConfig& config);
+absl::Status CheckSizes(const DownMessage& message, const RoundConfig& config);
+
+}  // namespace dure::secagg
+
+#endif  // DURE_PRIVACY_SECAGG_LIMITS_H_

@@ -1,0 +1,70 @@
+#include "privacy/secagg/session_keys.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "crypto/aes_gcm.h"
+#include "crypto/hkdf.h"
+#include "privacy/secagg/mask.h"
+#include "privacy/secagg/roster.h"
+
+namespace dure::secagg {
+namespace {
+
+constexpr size_t kEncryptionKeyBytes = 32;
+
+SecretBytes Derive(ByteView key, const Digest& t1, const Transcript& info, size_t size) {
+  return HkdfSha256({.key = key, .salt = t1, .info = info.bytes()}, size);
+}
+
+}  // namespace
+
+std::string OneMessageKey::Seal(ByteView associated, ByteView plaintext) {
+  DURE_CHECK(!key_.empty());  // one key, one message
+  std::string sealed = AesGcmSeal(key_.view(), AesGcmNonce{}, associated, plaintext);
+  key_.Wipe();
+  return sealed;
+}
+
+std::optional<SecretBytes> OneMessageKey::Open(ByteView associated, ByteView sealed) {
+  DURE_CHECK(!key_.empty());
+  auto opened = AesGcmOpen(key_.view(), AesGcmNonce{}, associated, sealed);
+  key_.Wipe();
+  if (!opened.ok()) return std::nullopt;
+  return *std::move(opened);
+}
+
+OneMessageKey EncryptionKey(const SecretBytes& agreed, const Digest& t1, const Edge& edge) {
+  return OneMessageKey(Derive(agreed.view(), t1, EncryptionInfo(edge), kEncryptionKeyBytes));
+}
+
+SecretBytes PairMaskKey(const SecretBytes& agreed, const Digest& t1, const Edge& edge) {
+  return Derive(agreed.view(), t1, PairMaskInfo(edge), kMaskKeyBytes);
+}
+
+SecretBytes SelfMaskKey(ByteView seed, const Digest& t1, ClientIndex member) {
+  return Derive(seed, t1, SelfMaskInfo(member), kMaskKeyBytes);
+}
+
+absl::StatusOr<PairKeys> AgreeOnKeys(const PrivateKeys& keys, const Digest& t1, ClientIndex self,
+                                     std::span<const RosterEntry> roster) {
+  PairKeys result;
+  result.sealing.resize(roster.size());
+  result.opening.resize(roster.size());
+  result.masks.resize(roster.size());
+  for (uint32_t j = 0; j < roster.size(); ++j) {
+    const ClientIndex other(j);
+    if (other == self) continue;
+    auto enc = keys.enc.Agree(roster[j].enc_key);
+    auto mask = keys.mask.Agree(roster[j].mask_key);
+    if (!enc.ok() || !mask.ok()) {
+      return absl::AbortedError(absl::StrCat("the roster has a session key of low order, of ",
+                                             DisplayName(roster[j].identity)));
+    }
+    result.sealing[j] = EncryptionKey(*enc, t1, {.dealer = self, .holder = other});
+    result.opening[j] = EncryptionKey(*enc, t1, {.dealer = other, .holder = self});
+    result.masks[j] = PairMaskKey(*mask, t1, {.dealer = self, .holder = other});
+  }
+  return result;
+}
+
+}  // namespace dure::secagg
