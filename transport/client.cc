@@ -20,7 +20,7 @@
 #include "proto/wire.grpc.pb.h"
 #include "transport/address.h"
 #include "transport/connect_fault.h"
-#include "transport/grpc_setup.h"
+#include "transport/quiet.h"
 #include "transport/stream_pump.h"
 
 namespace dure {
@@ -40,7 +40,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
                                            const grpc::SslCredentialsOptions& tls,
                                            size_t max_message_bytes,
                                            absl::Duration connect_timeout) {
-  SetUpGrpc();
+  QuietLibraries();
   grpc::ChannelArguments arguments;
   arguments.SetSslTargetNameOverride(std::string(kCoordinatorDnsName));
   arguments.SetMaxReceiveMessageSize(static_cast<int>(max_message_bytes));

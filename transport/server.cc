@@ -21,7 +21,7 @@
 #include "base/status_macros.h"
 #include "proto/wire.grpc.pb.h"
 #include "transport/address.h"
-#include "transport/grpc_setup.h"
+#include "transport/quiet.h"
 #include "transport/stream_pump.h"
 
 namespace dure {
@@ -495,7 +495,7 @@ Server::~Server() { Shutdown(absl::Seconds(1)); }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       ServerEvents* events) {
-  SetUpGrpc();
+  QuietLibraries();
   DURE_ASSIGN_OR_RETURN(Address address, ParseAddress(options.listen));
   DURE_ASSIGN_OR_RETURN(std::string ca_der, CertificateFromPem(options.ca_pem));
   DURE_ASSIGN_OR_RETURN(std::string der, CertificateFromPem(options.certificate_pem));

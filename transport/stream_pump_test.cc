@@ -1,8 +1,13 @@
 #include "transport/stream_pump.h"
 
+#include <atomic>
+#include <future>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include "base/strand.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -182,6 +187,45 @@ TEST(StreamPumpTest, AClientWithACreditOutstandingCanAbort) {
   EXPECT_THAT(operations.Take(), ElementsAre("cancel", "release"));
   pump.AllowRead();
   EXPECT_THAT(operations.Take(), IsEmpty());
+}
+
+TEST(StreamPumpTest, ManyThreadsMaySendAtOnce) {
+  // Ends every write on another thread, and notices if two overlap.
+  struct Slow final : StreamOperations<std::string> {
+    void StartRead() override {}
+    void StartWrite(const std::string& message) override {
+      EXPECT_EQ(under_way.fetch_add(1), 0);
+      strand.Post([this, bytes = message.size()] {
+        written += bytes;
+        under_way.fetch_sub(1);
+        pump->OnWriteDone(true);
+      });
+    }
+    void Cancel() override {}
+    void EndWrites() override {}
+    void Release() override { released.set_value(); }
+
+    Pump* pump = nullptr;
+    std::atomic<int> under_way = 0;
+    std::atomic<size_t> written = 0;
+    std::promise<void> released;
+    Strand strand;
+  };
+  constexpr size_t kThreads = 4, kMessages = 250;
+  Slow operations;
+  Pump pump(&operations, {StreamEnd::kServer, 1 << 20, kThreads * kMessages});
+  operations.pump = &pump;
+  pump.Begin();
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&] {
+      for (size_t i = 0; i < kMessages; ++i) EXPECT_EQ(Send(pump, "x"), Pump::Sent::kQueued);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  pump.End();
+  operations.released.get_future().wait();
+  EXPECT_EQ(operations.written, kThreads * kMessages);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "crypto/x509.h"
 #include "transport/address.h"
 #include "transport/limits.h"
+#include "transport/quiet.h"
 
 namespace dure {
 namespace {
@@ -71,6 +72,7 @@ absl::StatusOr<Invitation> DecodeToken(std::string_view text) {
   if (!absl::WebSafeBase64Unescape(token.substr(kTokenPrefix.size()), &bytes)) {
     return Bad("is cut off, or has characters that do not belong there");
   }
+  QuietLibraries();
   Invitation invitation;
   if (!invitation.ParseFromString(bytes)) return Bad("is cut off or damaged");
   DURE_RETURN_IF_ERROR(Check(invitation));
