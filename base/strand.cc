@@ -30,6 +30,20 @@ void Strand::PostAfter(absl::Duration delay, Task task) {
   wake_.notify_one();
 }
 
+void Strand::PostAndWait(const Task& task) {
+  std::mutex mutex;
+  std::condition_variable wake;
+  bool done = false;
+  Post([&] {
+    task();
+    std::lock_guard lock(mutex);
+    done = true;
+    wake.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  wake.wait(lock, [&] { return done; });
+}
+
 void Strand::Stop() {
   std::lock_guard lock(mutex_);
   stopped_ = true;

@@ -29,6 +29,9 @@ class Strand {
   void Post(Task task);
   // Thread-safe. Runs `task` once at `when` by the system's monotonic clock, or soon after.
   void PostAfter(absl::Duration delay, Task task);
+  // Thread-safe. Runs `task` on the strand and returns when it has run. Not from a task, and not
+  // once Stop() may have been called.
+  void PostAndWait(const Task& task);
   // Thread-safe. Drops all tasks that have not begun; safe to call from a task.
   void Stop();
 

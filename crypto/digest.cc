@@ -1,5 +1,6 @@
 #include "crypto/digest.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include <algorithm>
@@ -20,6 +21,8 @@ std::array<uint8_t, kBytes> BigEndian(uint64_t value) {
 }
 
 }  // namespace
+
+std::string CryptoLibraryVersion() { return OpenSSL_version(OPENSSL_VERSION); }
 
 Digest Sha256(ByteView data) {
   Digest digest;

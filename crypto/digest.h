@@ -19,6 +19,9 @@ using ByteView = std::span<const uint8_t>;
 // A SHA-256 value.
 using Digest = std::array<uint8_t, 32>;
 
+// "OpenSSL 3.0.x ...": what the crypto room runs on.
+std::string CryptoLibraryVersion();
+
 // FIPS 180-4.
 Digest Sha256(ByteView data);
 

@@ -1,0 +1,35 @@
+// Every command of `dure`, by who types it. Each Add… function adds its commands to `app`; the one
+// that is called leaves its exit code in `exit_code`. Both arguments must outlive the parsing.
+#ifndef DURE_CLI_COMMANDS_H_
+#define DURE_CLI_COMMANDS_H_
+
+#include <string>
+
+#include "CLI/CLI.hpp"
+
+namespace dure::cli {
+
+// init, check, coordinator, invite, members, revoke, status, pause, resume, stop.
+void AddOrganiserCommands(CLI::App& app, int* exit_code);
+// join, client.
+void AddMemberCommands(CLI::App& app, int* exit_code);
+// data add|list|show|partition.
+void AddDataCommands(CLI::App& app, int* exit_code);
+// privacy record|epsilon.
+void AddPrivacyCommands(CLI::App& app, int* exit_code);
+// model …, which is a program of its own.
+void AddModelCommand(CLI::App& app, int* exit_code);
+// version.
+void AddVersionCommand(CLI::App& app, int* exit_code);
+
+// Adds a command with an example, shown by --help.
+CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& description,
+                     const std::string& example);
+
+// Whether people, rather than a file or a pipe, read standard output or standard error, and colour
+// and movement are wanted (NO_COLOR and TERM=dumb say no).
+bool IsTerminal(int fd);
+
+}  // namespace dure::cli
+
+#endif  // DURE_CLI_COMMANDS_H_

@@ -1,0 +1,158 @@
+// `dure data …`: a member's own data, and the splitting of a data set for demonstrations.
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/node_folder.h"
+#include "client/policy.h"
+#include "client/service/node.h"
+#include "learner/data/dataset.h"
+#include "learner/data/partition.h"
+#include "nlohmann/json.hpp"
+
+namespace dure::cli {
+namespace {
+
+using nlohmann::json;
+
+// "28 x 28"
+std::string ShapeInWords(const std::vector<uint32_t>& shape) { return absl::StrJoin(shape, " x "); }
+
+// "0: 612, 1: 38, ..."
+std::string CountsInWords(const std::vector<uint64_t>& counts) {
+  std::string text;
+  for (size_t label = 0; label < counts.size(); ++label) {
+    absl::StrAppend(&text, label == 0 ? "" : ", ", label, ": ", counts[label]);
+  }
+  return text;
+}
+
+int PrintPreview(const std::string& folder, bool as_json) {
+  absl::StatusOr<DataPreview> preview = PreviewDataFolder(folder);
+  if (!preview.ok()) return Fail(preview.status(), kFailure);
+  if (as_json) {
+    std::printf("%s\n", json({{"path", folder},
+                              {"records", preview->records},
+                              {"shape", preview->shape},
+                              {"label_counts", preview->label_counts}})
+                            .dump()
+                            .c_str());
+    return kSuccess;
+  }
+  absl::PrintF("%s\n  records  %d, each %s\n  labels   %s\n", folder, preview->records,
+               ShapeInWords(preview->shape), CountsInWords(preview->label_counts));
+  return kSuccess;
+}
+
+// Everything that could stand in the way later is looked at now.
+absl::Status AddData(const std::string& node_folder, const std::string& path) {
+  DURE_ASSIGN_OR_RETURN(Node node, ReadNode(node_folder));
+  DURE_ASSIGN_OR_RETURN(Dataset data, ReadDataFolder(path));
+  DURE_RETURN_IF_ERROR(CheckDataset(data, node.spec.model(), path));
+  if (node.membership.role == MEMBER) {
+    DURE_RETURN_IF_ERROR(CheckRecordCount(node.spec, data.records(), path));
+  }
+  return WriteDataFolder(node_folder, std::filesystem::absolute(path).lexically_normal().string());
+}
+
+int RunAdd(const std::string& node_folder, const std::string& path) {
+  if (absl::Status status = AddData(node_folder, path); !status.ok()) {
+    return Fail(status, kFailure);
+  }
+  std::printf("registered, to be read and never written or sent:\n");
+  return PrintPreview(path, false);
+}
+
+int RunList(const std::string& node_folder, bool as_json) {
+  absl::StatusOr<Node> node = ReadNode(node_folder);
+  if (!node.ok()) return Fail(node.status());
+  if (!node->data_folder) {
+    if (!as_json) std::printf("no data is registered: dure data add PATH\n");
+    return kSuccess;
+  }
+  return PrintPreview(*node->data_folder, as_json);
+}
+
+int RunPartition(const PartitionRequest& request, const std::string& how, bool as_json) {
+  absl::StatusOr<PartitionSpec> spec = ParsePartition(how);
+  if (!spec.ok()) return Fail(spec.status());
+  PartitionRequest complete = request;
+  complete.spec = *spec;
+  absl::StatusOr<PartitionReport> report = PartitionIntoFolders(complete);
+  if (!report.ok()) return Fail(report.status());
+  auto print = [&](const PartitionReport::Folder& folder) {
+    if (as_json) {
+      std::printf("%s\n", json({{"path", folder.path},
+                                {"records", folder.records},
+                                {"label_counts", folder.label_counts}})
+                              .dump()
+                              .c_str());
+    } else {
+      absl::PrintF("%s  %6d records  %s\n", folder.path, folder.records,
+                   absl::StrJoin(folder.label_counts, " "));
+    }
+  };
+  if (!as_json) std::printf("folder, records, records of each label from 0:\n");
+  for (const auto& folder : report->members) print(folder);
+  for (const auto& folder : report->held_out) print(folder);
+  return kSuccess;
+}
+
+}  // namespace
+
+void AddDataCommands(CLI::App& app, int* exit_code) {
+  CLI::App* data = AddCommand(app, "data", "Registers, shows and splits data", "");
+  data->require_subcommand(1);
+
+  auto add = std::make_shared<std::pair<std::string, std::string>>("", DefaultNodeFolder());
+  CLI::App* command =
+      AddCommand(*data, "add", "Registers a folder of records, after checking that it fits",
+                 "dure data add /srv/pictures");
+  command->add_option("PATH", add->first, "a folder with images-idx3-ubyte and labels-idx1-ubyte")
+      ->required();
+  AddNodeOption(command, &add->second);
+  command->callback([=] { *exit_code = RunAdd(add->second, add->first); });
+
+  auto list = std::make_shared<std::string>(DefaultNodeFolder());
+  auto list_json = std::make_shared<bool>(false);
+  command = AddCommand(*data, "list", "Shows what is registered", "dure data list");
+  AddNodeOption(command, list.get());
+  command->add_flag("--json", *list_json, "one JSON object");
+  command->callback([=] { *exit_code = RunList(*list, *list_json); });
+
+  auto show = std::make_shared<std::string>();
+  auto show_json = std::make_shared<bool>(false);
+  command = AddCommand(*data, "show", "Previews a folder of records", "dure data show /srv/pictures");
+  command->add_option("PATH", *show, "the folder")->required();
+  command->add_flag("--json", *show_json, "one JSON object");
+  command->callback([=] { *exit_code = PrintPreview(*show, *show_json); });
+
+  struct PartitionFlags {
+    PartitionRequest request;
+    std::string how;
+    bool as_json = false;
+  };
+  auto partition = std::make_shared<PartitionFlags>();
+  command = AddCommand(*data, "partition", "Splits a data set into one folder for each client",
+                       "dure data partition /usr/share/datasets/fashion-mnist --clients 10 "
+                       "--partition dirichlet:0.5 --out members");
+  command->add_option("PATH", partition->request.source, "a folder of records")->required();
+  command->add_option("--clients", partition->request.clients, "how many")->required();
+  command->add_option("--partition", partition->how, "iid, dirichlet:ALPHA or shards:K")->required();
+  command->add_option("--out", partition->request.out, "the folder to fill")->required();
+  command->add_option("--seed", partition->request.seed, "the same seed splits the same way")
+      ->capture_default_str();
+  command->add_flag("--json", partition->as_json, "one JSON object a folder");
+  command->callback([=] {
+    *exit_code = RunPartition(partition->request, partition->how, partition->as_json);
+  });
+}
+
+}  // namespace dure::cli

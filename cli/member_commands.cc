@@ -1,0 +1,299 @@
+// Commands of whoever takes part with data of their own.
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/node_folder.h"
+#include "cli/programs.h"
+#include "cli/stop_signal.h"
+#include "client/service/client_service.h"
+#include "client/service/node.h"
+#include "crypto/x509.h"
+#include "federation/spec.h"
+#include "federation/terms/check.h"
+#include "nlohmann/json.hpp"
+#include "transport/client.h"
+#include "transport/control_socket.h"
+#include "transport/token.h"
+
+namespace dure::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(20);
+constexpr absl::Duration kRefresh = absl::Milliseconds(250);
+// Piped, a client says how it is getting on this often.
+constexpr uint32_t kProgressEvery = 50;
+
+// ---- dure join ----
+
+struct JoinFlags {
+  std::string token;
+  std::string node = DefaultNodeFolder();
+  bool yes = false;
+};
+
+absl::StatusOr<std::string> ReadToken(const std::string& argument) {
+  if (argument != "-") return argument;
+  std::string text;
+  char buffer[4096];
+  while (std::cin.read(buffer, sizeof(buffer)) || std::cin.gcount() > 0) {
+    text.append(buffer, static_cast<size_t>(std::cin.gcount()));
+    if (text.size() > kMaxTokenBytes) break;  // DecodeToken says so
+  }
+  return text;
+}
+
+// What the coordinator says, checked: nothing below trusts it.
+struct Offered {
+  DescribeReply reply;
+  FederationSpec spec;
+  CheckReport report;
+};
+
+absl::StatusOr<Offered> AskForTerms(const Invitation& invitation) {
+  Offered offered;
+  DURE_ASSIGN_OR_RETURN(offered.reply, Describe(invitation, kCallTimeout));
+  offered.spec = offered.reply.spec();
+  DURE_RETURN_IF_ERROR(ValidateFederation(offered.spec));
+  DURE_ASSIGN_OR_RETURN(offered.report, CheckFederation(offered.spec));
+  DURE_RETURN_IF_ERROR(VerifyCoordinatorCertificate(offered.reply.coordinator_certificate(),
+                                                    invitation.ca_certificate(), absl::Now())
+                           .status());
+  return offered;
+}
+
+void PrintTerms(const Invitation& invitation, const Offered& offered) {
+  const FederationSection& federation = offered.spec.federation();
+  absl::PrintF("You are invited to \"%s\" as %s \"%s\"%s.\n", federation.name(),
+               offered.reply.role() == EVALUATOR ? "evaluator" : "member", offered.reply.name(),
+               offered.reply.organisation().empty()
+                   ? ""
+                   : absl::StrCat(" of ", offered.reply.organisation()));
+  absl::PrintF("  purpose      %s\n  licence      %s, of the resulting model\n",
+               federation.purpose(), federation.license());
+  absl::PrintF("  coordinator  %s\n  CA           %s\n", invitation.address(),
+               CertificateFingerprint(invitation.ca_certificate()));
+  std::printf("               compare it with what the organiser tells you on another way\n\n");
+  std::fputs(CheckToText(offered.report).c_str(), stdout);
+  std::printf("\n");
+}
+
+bool AskForYes() {
+  std::printf("Join on these terms? [yes/no] ");
+  std::fflush(stdout);
+  std::string answer;
+  std::getline(std::cin, answer);
+  answer = absl::AsciiStrToLower(std::string(absl::StripAsciiWhitespace(answer)));
+  return answer == "yes" || answer == "y";
+}
+
+absl::Status Join(const JoinFlags& flags, const Invitation& invitation, const Offered& offered) {
+  SystemRandom random;
+  Node node{.folder = flags.node,
+            .membership = {.address = invitation.address(),
+                           .name = offered.reply.name(),
+                           .organisation = offered.reply.organisation(),
+                           .role = offered.reply.role()},
+            .spec = offered.spec,
+            .spec_digest = SpecDigest(offered.spec),
+            .ca_certificate = invitation.ca_certificate(),
+            .coordinator_certificate = offered.reply.coordinator_certificate(),
+            .key = SigningKey::Generate(random),
+            .policy = PolicyOf(offered.spec)};
+  // A folder that cannot be written must not cost the token.
+  DURE_RETURN_IF_ERROR(MakeFolder(PrivateFolder(flags.node), 0700));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(PrivateFolder(flags.node) + "/member.key",
+                                       ToString(node.key.ToPem().view()), 0600));
+  EnrolRequest request;
+  request.set_certificate_request(MakeCertificateRequest(node.key));
+  request.set_spec_digest(ToString(node.spec_digest));
+  DURE_ASSIGN_OR_RETURN(EnrolReply reply, Enrol(invitation, std::move(request), kCallTimeout));
+  DURE_RETURN_IF_ERROR(
+      VerifyMemberCertificate(reply.certificate(), invitation.ca_certificate(), absl::Now())
+          .status());
+  node.certificate = reply.certificate();
+  return WriteNode(node);
+}
+
+int RunJoin(const JoinFlags& flags) {
+  absl::StatusOr<std::string> text = ReadToken(flags.token);
+  if (!text.ok()) return Fail(text.status());
+  absl::StatusOr<Invitation> invitation = DecodeToken(*text);
+  if (!invitation.ok()) return Fail(invitation.status());
+  if (IsNode(flags.node)) {
+    return Fail(absl::FailedPreconditionError(absl::StrCat(
+        flags.node, " is a member's folder already: choose another with --node")));
+  }
+  absl::StatusOr<Offered> offered = AskForTerms(*invitation);
+  if (!offered.ok()) {
+    return absl::IsInvalidArgument(offered.status()) ? Fail(offered.status(), kFailure)
+                                                     : Fail(offered.status());
+  }
+  PrintTerms(*invitation, *offered);
+  if (!flags.yes) {
+    if (flags.token == "-") {
+      return Fail(absl::InvalidArgumentError(
+          "the token came on standard input, so nobody can be asked: add --yes to agree"));
+    }
+    if (!AskForYes()) {
+      return Fail(absl::PermissionDeniedError("not joined; the token still works"), kRefused);
+    }
+  }
+  if (absl::Status status = Join(flags, *invitation, *offered); !status.ok()) {
+    return absl::IsUnavailable(status) ? Fail(status, kUnreachable) : Fail(status, kFailure);
+  }
+  const std::string node = flags.node == DefaultNodeFolder() ? "" : " --node " + flags.node;
+  std::printf("Joined. The key stays in %s/private.\nNext: dure data add PATH%s, then dure client%s\n",
+              flags.node.c_str(), node.c_str(), node.c_str());
+  return kSuccess;
+}
+
+// ---- dure client ----
+
+struct ClientFlags {
+  std::string node = DefaultNodeFolder();
+  int threads = 0;
+  bool as_json = false;
+};
+
+// Lines for a person: the live one moves on a terminal; piped, it is said now and then.
+class Narrator {
+ public:
+  Narrator() : terminal_(IsTerminal(STDOUT_FILENO)) {}
+
+  void operator()(const member::Tell& tell) {
+    if (tell.level == member::Tell::Level::kProgress) {
+      ++progress_;
+      if (terminal_) {
+        std::printf("\r\033[K%s", tell.text.c_str());
+        live_ = true;
+      } else if (progress_ % kProgressEvery == 0) {
+        std::printf("%s\n", tell.text.c_str());
+      }
+    } else {
+      if (live_) std::printf("\n");
+      live_ = false;
+      FILE* out = tell.level == member::Tell::Level::kWarning ? stderr : stdout;
+      std::fprintf(out, "%s\n", tell.text.c_str());
+    }
+    std::fflush(stdout);
+  }
+
+ private:
+  const bool terminal_;
+  bool live_ = false;
+  uint32_t progress_ = 0;
+};
+
+int RunClient(const ClientFlags& flags) {
+  StopSignal stop;
+  absl::StatusOr<std::string> program = FindProgram("dure-trainer");
+  if (!program.ok()) return Fail(program.status());
+  auto narrator = std::make_shared<Narrator>();
+  absl::StatusOr<std::unique_ptr<ClientService>> started = ClientService::Start(
+      {.node_folder = flags.node,
+       .trainer_program = *program,
+       .threads = flags.threads > 0
+                      ? flags.threads
+                      : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())),
+       .tell = [narrator](const member::Tell& tell) { (*narrator)(tell); }});
+  if (!started.ok()) return Fail(started.status(), kFailure);
+  ClientService& service = **started;
+  absl::PrintF("%s \"%s\" of \"%s\", %d records in %s\n",
+               service.node().membership.role == EVALUATOR ? "evaluator" : "member",
+               service.node().membership.name, service.node().spec.federation().name(),
+               service.data().records, *service.node().data_folder);
+  for (const SandboxLayer& layer : service.sandbox()) {
+    if (layer.applied) continue;
+    std::fprintf(stderr, "the trainer runs without one layer of its sandbox (%s): %s\n",
+                 layer.name.c_str(), layer.detail.c_str());
+  }
+  std::fflush(stdout);
+  std::optional<absl::Status> end;
+  while (!(end = service.Wait(kRefresh))) {
+    if (stop.Requested()) service.Stop();
+  }
+  if (absl::IsCancelled(*end)) {
+    std::printf("\nstopped; nothing is lost, the same command takes part again\n");
+    return kSuccess;
+  }
+  if (!end->ok()) {
+    return Fail(*end, absl::IsPermissionDenied(*end) ? kRefused : kFailure);
+  }
+  std::printf("\nthe run is over: %s\n", service.end_text().c_str());
+  return kSuccess;
+}
+
+int RunClientStatus(const ClientFlags& flags) {
+  if (!IsNode(flags.node)) return Fail(ReadNode(flags.node).status());
+  ControlRequest request;
+  request.mutable_status();
+  absl::StatusOr<ControlReply> reply = CallControl(PrivateFolder(flags.node), request);
+  if (!reply.ok()) return Fail(reply.status());
+  const RunStatus& status = reply->status();
+  if (flags.as_json) {
+    std::printf("%s\n", json({{"federation", status.federation()},
+                              {"state", status.state()},
+                              {"round", status.round()},
+                              {"rounds", status.rounds()},
+                              {"charged_attempts", status.attempt()},
+                              {"epsilon", status.epsilon()},
+                              {"max_epsilon", status.max_epsilon()},
+                              {"delta", status.delta()}})
+                            .dump()
+                            .c_str());
+    return kSuccess;
+  }
+  absl::PrintF("%s: %s, round %d of %d\n  privacy  epsilon %.4f of at most %g per record, delta %g; "
+               "%d attempts charged\n",
+               status.federation(), status.phase(), status.round(), status.rounds(),
+               status.epsilon(), status.max_epsilon(), status.delta(), status.attempt());
+  return kSuccess;
+}
+
+}  // namespace
+
+void AddMemberCommands(CLI::App& app, int* exit_code) {
+  auto join = std::make_shared<JoinFlags>();
+  CLI::App* command =
+      AddCommand(app, "join", "Shows what a federation asks, and joins it if you say yes",
+                 "dure join dure1:...");
+  command->add_option("TOKEN", join->token, "from the organiser; - reads it from standard input")
+      ->required();
+  AddNodeOption(command, &join->node);
+  command->add_flag("--yes", join->yes, "agree without being asked");
+  command->callback([join, exit_code] { *exit_code = RunJoin(*join); });
+
+  auto client = std::make_shared<ClientFlags>();
+  command = AddCommand(app, "client", "Takes part, until the run is over", "dure client");
+  AddNodeOption(command, &client->node);
+  command->add_option("--threads", client->threads, "of the trainer; default: every core")
+      ->check(CLI::Range(1, 1024));
+  auto status_flags = std::make_shared<ClientFlags>();
+  CLI::App* status = AddCommand(*command, "status", "Prints how the running client is getting on",
+                                "dure client status");
+  AddNodeOption(status, &status_flags->node);
+  status->add_flag("--json", status_flags->as_json, "one JSON object");
+  status->callback([status_flags, exit_code] { *exit_code = RunClientStatus(*status_flags); });
+  command->callback([client, command, exit_code] {
+    if (command->get_subcommands().empty()) *exit_code = RunClient(*client);
+  });
+}
+
+}  // namespace dure::cli

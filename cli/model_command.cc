@@ -1,0 +1,57 @@
+// `dure model …` is a program of its own, dure-model, because it needs LibTorch. Only the export of
+// a federation's released model begins here, where the federation's folder is understood.
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/programs.h"
+#include "coordinator/service/released_model.h"
+
+namespace dure::cli {
+namespace {
+
+struct ExportFlags {
+  std::string folder, format = "torchscript", out;
+};
+
+absl::StatusOr<int> Export(const ExportFlags& flags) {
+  DURE_ASSIGN_OR_RETURN(std::string program, FindProgram("dure-model"));
+  DURE_ASSIGN_OR_RETURN(ModelFile model, ReadReleasedModel(flags.folder));
+  const std::string released = flags.folder + "/model/released.safetensors";
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(released, EncodeSafetensors(model)));
+  return RunProgram(program, {"export", "--model", released, "--format", flags.format, "--out",
+                              flags.out});
+}
+
+}  // namespace
+
+void AddModelCommand(CLI::App& app, int* exit_code) {
+  CLI::App* command =
+      AddCommand(app, "model", "Exports, runs and measures models: dure model --help", "");
+  command->prefix_command();
+  command->set_help_flag();  // dure-model has its own
+  auto flags = std::make_shared<ExportFlags>();
+  CLI::App* exporting = AddCommand(*command, "export", "Writes a federation's released model",
+                                   "dure model export clinics --format torchscript --out model.pt");
+  exporting->add_option("DIR", flags->folder, "the federation's folder")->required();
+  exporting->add_option("--format", flags->format, "torchscript, safetensors or huggingface")
+      ->check(CLI::IsMember({"torchscript", "safetensors", "huggingface"}))
+      ->capture_default_str();
+  exporting->add_option("--out", flags->out, "the file or folder to write")->required();
+  exporting->callback([flags, exit_code] {
+    absl::StatusOr<int> code = Export(*flags);
+    *exit_code = code.ok() ? *code : Fail(code.status());
+  });
+  command->callback([command, exit_code] {
+    if (!command->get_subcommands().empty()) return;
+    absl::StatusOr<std::string> program = FindProgram("dure-model");
+    *exit_code = program.ok() ? Fail(BecomeProgram(*program, command->remaining()))
+                              : Fail(program.status());
+  });
+}
+
+}  // namespace dure::cli

@@ -1,0 +1,458 @@
+// Commands of whoever organises a federation.
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/programs.h"
+#include "cli/progress.h"
+#include "cli/run_report.h"
+#include "cli/stop_signal.h"
+#include "coordinator/service/coordinator_service.h"
+#include "coordinator/service/federation_folder.h"
+#include "coordinator/service/membership.h"
+#include "coordinator/service/store.h"
+#include "crypto/x509.h"
+#include "federation/spec.h"
+#include "federation/terms/check.h"
+#include "nlohmann/json.hpp"
+#include "transport/control_socket.h"
+
+namespace dure::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr absl::Duration kRefresh = absl::Milliseconds(250);
+constexpr char kDefaultExample[] = "fashion";
+
+// ---- dure init ----
+
+struct InitFlags {
+  std::string folder;
+  std::string from = kDefaultExample;
+  std::string name;
+  std::string address;
+};
+
+absl::StatusOr<FederationFolder> Init(const InitFlags& flags) {
+  DURE_ASSIGN_OR_RETURN(std::string example, FindExample(flags.from));
+  DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadFederationFile(example));
+  if (!flags.name.empty()) spec.mutable_federation()->set_name(flags.name);
+  if (!flags.address.empty()) spec.mutable_federation()->set_address(flags.address);
+  DURE_RETURN_IF_ERROR(ValidateFederation(spec));
+  SystemRandom random;
+  DURE_ASSIGN_OR_RETURN(std::string model_program, FindProgram("dure-model"));
+  DURE_ASSIGN_OR_RETURN(FederationFolder federation,
+                        MakeFederationFolder(flags.folder, spec, absl::Now(), random));
+  DURE_ASSIGN_OR_RETURN(
+      int code, RunProgram(model_program,
+                           {"init", "--federation", FederationFilePath(flags.folder), "--out",
+                            InitialModelPath(flags.folder), "--seed",
+                            absl::StrCat(spec.model().seed())}));
+  if (code != 0) {
+    return absl::UnknownError("the initial weights could not be made; the reason is above");
+  }
+  return federation;
+}
+
+int RunInit(const InitFlags& flags) {
+  absl::StatusOr<FederationFolder> federation = Init(flags);
+  if (!federation.ok()) return Fail(federation.status());
+  std::printf(
+      "A federation called \"%s\" is in %s.\n"
+      "  federation.toml            its terms: read them, change them now; later they are fixed\n"
+      "  private/                   its keys: keep them secret, keep a copy\n"
+      "  model/initial.safetensors  the weights that training starts from\n"
+      "Fingerprint of its enrolment CA, for members to compare:\n  %s\n"
+      "Next: dure check %s, then dure coordinator %s\n",
+      federation->spec.federation().name().c_str(), flags.folder.c_str(),
+      CertificateFingerprint(federation->ca_certificate).c_str(),
+      FederationFilePath(flags.folder).c_str(), flags.folder.c_str());
+  return kSuccess;
+}
+
+// ---- dure check ----
+
+int RunCheck(const std::string& path, bool as_json) {
+  absl::StatusOr<FederationSpec> spec = ReadFederationFile(path);
+  if (!spec.ok()) {
+    return absl::IsFailedPrecondition(spec.status()) ? Fail(spec.status(), kUsage)
+                                                     : Fail(spec.status());
+  }
+  absl::StatusOr<CheckReport> report = CheckFederation(*spec);
+  if (!report.ok()) {
+    absl::Status named(report.status().code(),
+                       absl::StrCat(path, ": ", report.status().message()));
+    return Fail(named, absl::IsResourceExhausted(named) ? kRefused : kUsage);
+  }
+  std::fputs(as_json ? (CheckToJson(*report) + "\n").c_str() : CheckToText(*report).c_str(),
+             stdout);
+  return kSuccess;
+}
+
+// ---- dure coordinator ----
+
+int RunCoordinator(const CoordinatorOptions& options) {
+  // Block the signals before any thread is there.
+  StopSignal stop;
+  absl::StatusOr<std::unique_ptr<CoordinatorService>> started = CoordinatorService::Start(options);
+  if (!started.ok()) return Fail(started.status());
+  CoordinatorService& service = **started;
+  std::printf("coordinator of \"%s\", listening on %s\n",
+              service.spec().federation().name().c_str(), service.listening().c_str());
+  if (options.listen.empty() && HostOf(service.address()) != "127.0.0.1") {
+    std::printf("only programs on this machine can reach it; for members elsewhere: "
+                "dure coordinator %s --listen 0.0.0.0:%s\n",
+                options.folder.c_str(), PortOf(service.address()).c_str());
+  }
+  std::fflush(stdout);
+  const bool terminal = IsTerminal(STDOUT_FILENO);
+  if (terminal) SetLogLevel(LogLevel::kWarning);  // the table says the rest
+  ProgressTable table(stdout, terminal);
+  std::optional<absl::Status> end;
+  while (!(end = service.Wait(kRefresh))) {
+    table.Update(service.Status(RoundNumber(table.last_round())));
+    if (stop.Requested()) service.Stop();
+  }
+  table.Update(service.Status(RoundNumber(table.last_round())));
+  table.Finish();
+  RunStatus status = service.Status(RoundNumber(0));
+  if (absl::IsCancelled(*end)) {
+    std::printf("stopped after round %d of %d; the same command goes on from there\n",
+                status.round(), status.rounds());
+    return kSuccess;
+  }
+  if (!end->ok()) return Fail(*end, absl::IsResourceExhausted(*end) ? kRefused : kFailure);
+  std::fputs(EndOfRun(status, options.folder).c_str(), stdout);
+  return kSuccess;
+}
+
+// ---- commands that ask a running coordinator, or the store while none runs ----
+
+absl::StatusOr<ControlReply> Ask(const std::string& folder, const ControlRequest& request) {
+  if (!FileExists(FederationFilePath(folder))) {
+    return absl::NotFoundError(absl::StrCat("there is no federation in ", folder,
+                                            ": make one with `dure init ", folder, "`"));
+  }
+  return CallControl(FederationPrivateFolder(folder), request);
+}
+
+struct Stopped {
+  FederationFolder federation;
+  std::unique_ptr<Store> store;
+};
+
+absl::StatusOr<Stopped> OpenStopped(const std::string& folder) {
+  DURE_ASSIGN_OR_RETURN(FederationFolder federation, ReadFederationFolder(folder));
+  DURE_ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
+                        Store::Open(folder + "/state", federation.spec_digest));
+  return Stopped{std::move(federation), std::move(store)};
+}
+
+absl::StatusOr<InviteReply> InviteAnyhow(const std::string& folder, const InviteRequest& request) {
+  ControlRequest asked;
+  *asked.mutable_invite() = request;
+  absl::StatusOr<ControlReply> reply = Ask(folder, asked);
+  if (reply.ok()) return reply->invite();
+  if (!absl::IsUnavailable(reply.status())) return reply.status();
+  DURE_ASSIGN_OR_RETURN(Stopped stopped, OpenStopped(folder));
+  SystemRandom random;
+  return Invite(stopped.federation, *stopped.store,
+                {.address = stopped.federation.spec.federation().address(), .now = absl::Now()},
+                request, random);
+}
+
+int RunInvite(const std::string& folder, const InviteRequest& request, bool as_json) {
+  absl::StatusOr<InviteReply> reply = InviteAnyhow(folder, request);
+  if (!reply.ok()) return Fail(reply.status());
+  if (as_json) {
+    std::printf("%s\n", json({{"name", request.name()},
+                              {"token", reply->token()},
+                              {"expires_unix", reply->expires_unix()}})
+                            .dump()
+                            .c_str());
+    return kSuccess;
+  }
+  // The token alone on standard output, so that it can be piped.
+  std::printf("%s\n", reply->token().c_str());
+  std::fprintf(
+      stderr,
+      "Give this to %s over a channel you trust. It works once, until %s:\n  dure join TOKEN\n",
+      request.name().c_str(),
+      absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::FromUnixSeconds(reply->expires_unix()),
+                       absl::UTCTimeZone())
+          .c_str());
+  return kSuccess;
+}
+
+absl::StatusOr<MembersReply> MembersAnyhow(const std::string& folder) {
+  ControlRequest request;
+  request.mutable_members();
+  absl::StatusOr<ControlReply> reply = Ask(folder, request);
+  if (reply.ok()) return reply->members();
+  if (!absl::IsUnavailable(reply.status())) return reply.status();
+  DURE_ASSIGN_OR_RETURN(Stopped stopped, OpenStopped(folder));
+  return ListMembers(*stopped.store);
+}
+
+int RunMembers(const std::string& folder, bool as_json) {
+  absl::StatusOr<MembersReply> reply = MembersAnyhow(folder);
+  if (!reply.ok()) return Fail(reply.status());
+  if (!as_json) {
+    absl::PrintF("%-20s  %-20s  %-9s  %-9s  %s\n", "name", "organisation", "role", "state",
+                 "last seen");
+  }
+  for (const MembersReply::Member& member : reply->members()) {
+    const char* role = member.role() == EVALUATOR ? "evaluator" : "member";
+    const char* state = member.revoked() ? "revoked" : member.connected() ? "here" : "away";
+    std::string seen = absl::FormatTime(
+        "%Y-%m-%d %H:%M UTC", absl::FromUnixSeconds(member.last_seen_unix()), absl::UTCTimeZone());
+    if (as_json) {
+      std::printf("%s\n", json({{"name", member.name()},
+                                {"organisation", member.organisation()},
+                                {"role", role},
+                                {"state", state},
+                                {"last_seen_unix", member.last_seen_unix()},
+                                {"client_id", member.client_id()}})
+                              .dump()
+                              .c_str());
+    } else {
+      absl::PrintF("%-20s  %-20s  %-9s  %-9s  %s\n", member.name(), member.organisation(), role,
+                   state, seen);
+    }
+  }
+  return kSuccess;
+}
+
+int RunRevoke(const std::string& folder, const std::string& name) {
+  ControlRequest request;
+  request.mutable_revoke()->set_name(name);
+  absl::StatusOr<ControlReply> reply = Ask(folder, request);
+  absl::Status status = reply.status();
+  if (absl::IsUnavailable(status)) {
+    absl::StatusOr<Stopped> stopped = OpenStopped(folder);
+    status = stopped.ok() ? stopped->store->Revoke(name, absl::Now()).status() : stopped.status();
+  }
+  if (!status.ok()) return Fail(status);
+  std::printf("%s is no member any more\n", name.c_str());
+  return kSuccess;
+}
+
+// The state of a run that nobody is running.
+absl::StatusOr<RunStatus> StatusOfStopped(const std::string& folder, uint32_t after_round) {
+  DURE_ASSIGN_OR_RETURN(FederationFolder federation, ReadFederationFolder(folder));
+  DURE_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::OpenForReading(folder + "/state"));
+  DURE_ASSIGN_OR_RETURN(RunState state, store->LoadRun());
+  DURE_ASSIGN_OR_RETURN(ModelFile initial, ReadInitialModel(folder, federation.spec));
+  SystemRandom random;
+  DURE_ASSIGN_OR_RETURN(std::unique_ptr<FederationEngine> engine,
+                        FederationEngine::Create({.spec = federation.spec,
+                                                  .spec_digest = federation.spec_digest,
+                                                  .initial_model = std::move(initial.params),
+                                                  .random = &random},
+                                                 std::move(state)));
+  RunStatus status = engine->Status(RoundNumber(after_round));
+  const bool finished = status.round() == status.rounds();
+  status.set_state(finished ? "finished" : "stopped");
+  status.set_phase(finished ? "finished" : "no coordinator is running");
+  status.set_eta_seconds(-1);
+  return status;
+}
+
+absl::StatusOr<RunStatus> StatusAnyhow(const std::string& folder, uint32_t after_round) {
+  ControlRequest request;
+  request.mutable_status()->set_after_round(after_round);
+  absl::StatusOr<ControlReply> reply = Ask(folder, request);
+  if (reply.ok()) return reply->status();
+  if (!absl::IsUnavailable(reply.status())) return reply.status();
+  return StatusOfStopped(folder, after_round);
+}
+
+// Follows a run to its end.
+int WatchStatus(const std::string& folder) {
+  StopSignal stop;
+  ProgressTable table(stdout, IsTerminal(STDOUT_FILENO));
+  while (!stop.Requested()) {
+    absl::StatusOr<RunStatus> status = StatusAnyhow(folder, table.last_round());
+    if (!status.ok()) {
+      table.Finish();
+      return Fail(status.status());
+    }
+    table.Update(*status);
+    if (status->state() == "finished" || status->state() == "failed" ||
+        status->state() == "stopped") {
+      table.Finish();
+      if (status->state() == "finished") {
+        absl::StatusOr<RunStatus> whole = StatusAnyhow(folder, 0);
+        if (!whole.ok()) return Fail(whole.status());
+        std::fputs(EndOfRun(*whole, folder).c_str(), stdout);
+        return kSuccess;
+      }
+      return Fail(absl::UnknownError(status->text().empty() ? status->phase() : status->text()));
+    }
+    absl::SleepFor(kRefresh);
+  }
+  table.Finish();
+  return kSuccess;
+}
+
+int RunStatusCommand(const std::string& folder, bool as_json, bool watch) {
+  if (watch) return WatchStatus(folder);
+  absl::StatusOr<RunStatus> status = StatusAnyhow(folder, 0);
+  if (!status.ok()) return Fail(status.status());
+  std::fputs(as_json ? (StatusToJson(*status) + "\n").c_str() : StatusToText(*status).c_str(),
+             stdout);
+  return kSuccess;
+}
+
+int RunControl(const std::string& folder, const ControlRequest& request, const char* done) {
+  absl::StatusOr<ControlReply> reply = Ask(folder, request);
+  if (!reply.ok()) return Fail(reply.status());
+  std::printf("%s\n", done);
+  return kSuccess;
+}
+
+CLI::Option* AddFolder(CLI::App* command, std::string& folder) {
+  return command->add_option("DIR", folder, "the federation's folder")->required();
+}
+
+void AddInvite(CLI::App& app, int* exit_code) {
+  struct Flags {
+    std::string folder, role = "member", expires = "24h";
+    InviteRequest request;
+    bool as_json = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command = AddCommand(app, "invite", "Prints a token with which one member can join",
+                                 "dure invite clinics --name clinic-1 --org \"City Hospital\"");
+  AddFolder(command, flags->folder);
+  command
+      ->add_option_function<std::string>(
+          "--name", [flags](const std::string& name) { flags->request.set_name(name); },
+          "of the member, unique in the federation")
+      ->required();
+  command->add_option_function<std::string>(
+      "--org", [flags](const std::string& org) { flags->request.set_organisation(org); },
+      "the member's organisation");
+  command->add_option("--role", flags->role, "member or evaluator")
+      ->check(CLI::IsMember({"member", "evaluator"}))
+      ->capture_default_str();
+  command->add_option("--expires", flags->expires, "how long the token works, such as 90m or 24h")
+      ->capture_default_str();
+  command->add_flag("--json", flags->as_json, "one JSON object");
+  command->callback([flags, exit_code] {
+    absl::Duration valid;
+    if (!absl::ParseDuration(flags->expires, &valid)) {
+      *exit_code = Fail(absl::InvalidArgumentError(absl::StrCat(
+          "--expires ", flags->expires, " is no duration: write for example 90m or 24h")));
+      return;
+    }
+    flags->request.set_role(flags->role == "evaluator" ? EVALUATOR : MEMBER);
+    flags->request.set_valid_seconds(absl::ToInt64Seconds(valid));
+    *exit_code = RunInvite(flags->folder, flags->request, flags->as_json);
+  });
+}
+
+void AddStatus(CLI::App& app, int* exit_code) {
+  struct Flags {
+    std::string folder;
+    bool as_json = false, watch = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command =
+      AddCommand(app, "status", "Prints where the run is", "dure status clinics --watch");
+  AddFolder(command, flags->folder);
+  auto* as_json = command->add_flag("--json", flags->as_json, "one JSON object");
+  command->add_flag("--watch", flags->watch, "a live table, until the run ends")
+      ->excludes(as_json);
+  command->callback([flags, exit_code] {
+    *exit_code = RunStatusCommand(flags->folder, flags->as_json, flags->watch);
+  });
+}
+
+void AddControls(CLI::App& app, int* exit_code) {
+  struct Control {
+    const char* name;
+    const char* description;
+    const char* done;
+    ControlRequest request;
+  };
+  Control controls[3] = {
+      {"pause", "Starts no further attempt, after the one under way", "pausing", {}},
+      {"resume", "Goes on after dure pause", "going on", {}},
+      {"stop", "Ends the coordinator; the same command starts it again where it stopped",
+       "stopping", {}}};
+  controls[0].request.mutable_pause()->set_paused(true);
+  controls[1].request.mutable_pause()->set_paused(false);
+  controls[2].request.mutable_stop();
+  for (const Control& control : controls) {
+    auto folder = std::make_shared<std::string>();
+    CLI::App* command = AddCommand(app, control.name, control.description,
+                                   absl::StrCat("dure ", control.name, " clinics"));
+    AddFolder(command, *folder);
+    command->callback([folder, control, exit_code] {
+      *exit_code = RunControl(*folder, control.request, control.done);
+    });
+  }
+}
+
+}  // namespace
+
+void AddOrganiserCommands(CLI::App& app, int* exit_code) {
+  auto init = std::make_shared<InitFlags>();
+  CLI::App* command = AddCommand(app, "init", "Makes a federation's folder: terms, keys, weights",
+                                 "dure init clinics --address coordinator.example.org:7443");
+  command->add_option("DIR", init->folder, "the folder to make")->required();
+  command->add_option("--from", init->from, "an example's name, or a federation file")
+      ->capture_default_str();
+  command->add_option("--name", init->name, "of the federation");
+  command->add_option("--address", init->address, "HOST:PORT that members will dial");
+  command->callback([init, exit_code] { *exit_code = RunInit(*init); });
+
+  auto file = std::make_shared<std::string>();
+  auto as_json = std::make_shared<bool>(false);
+  command = AddCommand(app, "check", "Says what a federation file means, and refuses what cannot work",
+                       "dure check clinics/federation.toml");
+  command->add_option("FEDERATION.toml", *file, "the file")->required();
+  command->add_flag("--json", *as_json, "one JSON object");
+  command->callback([=] { *exit_code = RunCheck(*file, *as_json); });
+
+  auto coordinator = std::make_shared<CoordinatorOptions>();
+  command = AddCommand(app, "coordinator", "Runs a federation; after a crash it goes on by itself",
+                       "dure coordinator clinics --listen 0.0.0.0:7443");
+  AddFolder(command, coordinator->folder);
+  command->add_option("--listen", coordinator->listen,
+                      "HOST:PORT; without it 127.0.0.1 and the port of federation.address");
+  command->callback([=] { *exit_code = RunCoordinator(*coordinator); });
+
+  AddInvite(app, exit_code);
+
+  auto members = std::make_shared<std::string>();
+  auto members_json = std::make_shared<bool>(false);
+  command = AddCommand(app, "members", "Lists who has joined", "dure members clinics");
+  AddFolder(command, *members);
+  command->add_flag("--json", *members_json, "one JSON object a line");
+  command->callback([=] { *exit_code = RunMembers(*members, *members_json); });
+
+  auto revoked = std::make_shared<std::pair<std::string, std::string>>();
+  command = AddCommand(app, "revoke", "Ends a membership", "dure revoke clinics clinic-3");
+  AddFolder(command, revoked->first);
+  command->add_option("NAME", revoked->second, "the member's name")->required();
+  command->callback([=] { *exit_code = RunRevoke(revoked->first, revoked->second); });
+
+  AddStatus(app, exit_code);
+  AddControls(app, exit_code);
+}
+
+}  // namespace dure::cli

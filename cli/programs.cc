@@ -1,0 +1,89 @@
+#include "cli/programs.h"
+
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+
+extern char** environ;
+
+namespace dure::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The folder above the one that holds this program.
+fs::path Prefix() {
+  std::error_code error;
+  return fs::read_symlink("/proc/self/exe", error).parent_path().parent_path();
+}
+
+std::vector<char*> ArgumentPointers(const std::string& path,
+                                    const std::vector<std::string>& arguments) {
+  std::vector<char*> pointers = {const_cast<char*>(path.c_str())};
+  for (const std::string& argument : arguments) {
+    pointers.push_back(const_cast<char*>(argument.c_str()));
+  }
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> FindProgram(const std::string& name) {
+  fs::path path = Prefix() / "libexec" / "dure" / name;
+  if (!FileExists(path.string())) {
+    return absl::NotFoundError(absl::StrCat(
+        "the program ", name, " is missing: it should be at ", path.string(),
+        "; build or install dure with LibTorch (DURE_TORCH=ON)"));
+  }
+  return path.string();
+}
+
+absl::StatusOr<std::string> FindExample(const std::string& example) {
+  if (fs::is_regular_file(example)) return example;
+  fs::path folder = Prefix() / "share" / "dure" / "examples";
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());
+  }
+  if (std::find(names.begin(), names.end(), example) != names.end()) {
+    return (folder / (example + ".toml")).string();
+  }
+  std::sort(names.begin(), names.end());
+  return absl::NotFoundError(absl::StrCat("there is no example or file \"", example,
+                                          "\"; examples: ", absl::StrJoin(names, ", ")));
+}
+
+absl::StatusOr<int> RunProgram(const std::string& path,
+                               const std::vector<std::string>& arguments) {
+  std::vector<char*> pointers = ArgumentPointers(path, arguments);
+  pid_t pid = 0;
+  int error = posix_spawn(&pid, path.c_str(), nullptr, nullptr, pointers.data(), environ);
+  if (error != 0) return ErrnoStatus(error, absl::StrCat("cannot start ", path));
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR) return ErrnoStatus(errno, absl::StrCat("lost ", path));
+  }
+  if (!WIFEXITED(status)) {
+    return absl::UnavailableError(absl::StrCat(path, " was ended by signal ", WTERMSIG(status)));
+  }
+  return WEXITSTATUS(status);
+}
+
+absl::Status BecomeProgram(const std::string& path, const std::vector<std::string>& arguments) {
+  std::vector<char*> pointers = ArgumentPointers(path, arguments);
+  execv(path.c_str(), pointers.data());
+  return ErrnoStatus(errno, absl::StrCat("cannot start ", path));
+}
+
+}  // namespace dure::cli

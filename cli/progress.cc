@@ -1,0 +1,123 @@
+#include "cli/progress.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+namespace dure::cli {
+namespace {
+
+constexpr char kRow[] = "%11s  %9s  %8s  %8s  %9s  %10s  %7s  %7s\n";
+constexpr int kDefaultColumns = 80;
+
+int TerminalColumns(FILE* out) {
+  winsize size = {};
+  if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kDefaultColumns;
+  return size.ws_col;
+}
+
+// "3 of 10 members connected; waiting for clinic-4, clinic-7"
+std::string StateLine(const RunStatus& status) {
+  std::string line = status.phase();
+  if (!status.awaited().empty()) {
+    constexpr int kNamed = 4;
+    int named = std::min(kNamed, status.awaited_size());
+    absl::StrAppend(&line, ": ",
+                    absl::StrJoin(status.awaited().begin(), status.awaited().begin() + named, ", "));
+    if (status.awaited_size() > named) {
+      absl::StrAppend(&line, " and ", status.awaited_size() - named, " more");
+    }
+  }
+  return line;
+}
+
+}  // namespace
+
+std::string BytesInWords(uint64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "KB", "MB", "GB", "TB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
+    value /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? absl::StrCat(bytes, " B") : absl::StrFormat("%.1f %s", value, kUnits[unit]);
+}
+
+std::string SecondsInWords(double seconds) {
+  if (seconds < 0 || !std::isfinite(seconds)) return "-";
+  auto whole = static_cast<uint64_t>(std::llround(seconds));
+  if (whole >= 3600) {
+    return absl::StrFormat("%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
+  }
+  return absl::StrFormat("%d:%02d", whole / 60, whole % 60);
+}
+
+void ProgressTable::Update(const RunStatus& status) {
+  for (const Evaluation& evaluation : status.evaluations()) {
+    if (evaluation.round() <= last_round_) continue;
+    PrintRow(status, evaluation);
+    last_round_ = evaluation.round();
+  }
+  if (terminal_) return PrintLive(status);
+  // While rounds go by, the rows say enough.
+  if (status.state() == "running") return;
+  std::string line = StateLine(status);
+  if (line != last_state_line_) {
+    absl::FPrintF(out_, "%s\n", line);
+    std::fflush(out_);
+    last_state_line_ = line;
+  }
+}
+
+void ProgressTable::PrintHeader() {
+  absl::FPrintF(out_, kRow, "round", "survivors", "loss", "accuracy", "epsilon", "received",
+                "time", "left");
+  header_printed_ = true;
+}
+
+void ProgressTable::PrintRow(const RunStatus& status, const Evaluation& evaluation) {
+  if (live_) absl::FPrintF(out_, "\r\033[K");
+  live_ = false;
+  if (!header_printed_) PrintHeader();
+  const RoundReport* round = nullptr;
+  double seconds = 0;
+  for (const RoundReport& report : status.history()) {
+    if (report.round() == evaluation.round()) round = &report;
+  }
+  if (round != nullptr) seconds = round->seconds();
+  absl::FPrintF(out_, kRow, absl::StrCat(evaluation.round(), "/", status.rounds()),
+                round ? absl::StrCat(round->survivors(), "/", round->cohort()) : "-",
+                absl::StrFormat("%.4f", evaluation.loss()),
+                absl::StrFormat("%.4f", evaluation.accuracy()),
+                round ? absl::StrFormat("%.4f", round->epsilon()) : "-",
+                round ? BytesInWords(round->bytes_received()) : "-",
+                round ? SecondsInWords(seconds) : "-", SecondsInWords(status.eta_seconds()));
+  std::fflush(out_);
+}
+
+void ProgressTable::PrintLive(const RunStatus& status) {
+  std::string line = absl::StrFormat(
+      "round %d/%d  %s  epsilon %.3f of %.3f  %s in, %s out  %s, %s left", status.round(),
+      status.rounds(), StateLine(status), status.epsilon(), status.max_epsilon(),
+      BytesInWords(status.bytes_received()), BytesInWords(status.bytes_sent()),
+      SecondsInWords(status.seconds()), SecondsInWords(status.eta_seconds()));
+  line.resize(std::min(line.size(), static_cast<size_t>(TerminalColumns(out_) - 1)));
+  absl::FPrintF(out_, "\r\033[K%s", line);
+  std::fflush(out_);
+  live_ = true;
+}
+
+void ProgressTable::Finish() {
+  if (live_) absl::FPrintF(out_, "\n");
+  live_ = false;
+  std::fflush(out_);
+}
+
+}  // namespace dure::cli

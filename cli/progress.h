@@ -1,0 +1,45 @@
+// The table of a running federation: on a terminal a row for each evaluated round and a last line
+// that lives; piped, plain lines. Not thread-safe.
+#ifndef DURE_CLI_PROGRESS_H_
+#define DURE_CLI_PROGRESS_H_
+
+#include <cstdio>
+#include <string>
+
+#include "proto/control.pb.h"
+
+namespace dure::cli {
+
+// 1536 -> "1.5 KB" (1 KB = 1024 bytes).
+std::string BytesInWords(uint64_t bytes);
+// 75.2 -> "1:15"; negative -> "-".
+std::string SecondsInWords(double seconds);
+
+class ProgressTable {
+ public:
+  // `terminal`: `out` is a terminal that understands "\r" and "ESC [ K".
+  ProgressTable(FILE* out, bool terminal) : out_(out), terminal_(terminal) {}
+
+  // `status.history` and `.evaluations` must begin after last_round().
+  void Update(const RunStatus& status);
+  // Ends the live line.
+  void Finish();
+  // What to ask for next (StatusRequest.after_round).
+  uint32_t last_round() const { return last_round_; }
+
+ private:
+  void PrintHeader();
+  void PrintRow(const RunStatus& status, const Evaluation& evaluation);
+  void PrintLive(const RunStatus& status);
+
+  FILE* out_;
+  bool terminal_;
+  bool header_printed_ = false;
+  bool live_ = false;
+  uint32_t last_round_ = 0;      // of the evaluations shown
+  std::string last_state_line_;  // piped: said once
+};
+
+}  // namespace dure::cli
+
+#endif  // DURE_CLI_PROGRESS_H_

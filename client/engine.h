@@ -1,0 +1,155 @@
+// What a member does, as a state machine without input or output: it takes what happened and says
+// what to do. It checks every offer against the terms that were approved and the member's own
+// limits, draws the secret coins, turns the trainer's sums into a noised input, runs the protocol
+// and says what must be in the ledger before anything leaves.
+// Not thread-safe: lives on one strand.
+#ifndef DURE_CLIENT_ENGINE_H_
+#define DURE_CLIENT_ENGINE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/ledger.h"
+#include "client/policy.h"
+#include "crypto/digest.h"
+#include "crypto/ed25519.h"
+#include "crypto/random.h"
+#include "federation/terms/privacy_account.h"
+#include "federation/terms/terms.h"
+#include "learner/trainer.h"
+#include "privacy/secagg/client.h"
+#include "proto/federation.pb.h"
+#include "proto/wire.pb.h"
+
+namespace dure {
+
+namespace member {
+
+// What happened.
+struct Connected {};
+struct Disconnected {};
+struct FromCoordinator {
+  ServerMessage message;
+};
+struct TrainingDone {
+  Digest session_id{};
+  absl::StatusOr<std::vector<int64_t>> sums;  // Trainer::Train
+};
+struct EvaluationDone {
+  RoundNumber round;
+  absl::StatusOr<EvalResult> result;
+};
+// Nothing else is waiting: noise for the next attempt can be drawn ahead.
+struct Idle {};
+using Input =
+    std::variant<Connected, Disconnected, FromCoordinator, TrainingDone, EvaluationDone, Idle>;
+
+// What to do, in this order.
+struct WriteLedger {  // durably, or nothing that follows may be done
+  LedgerEntry entry;
+};
+struct Send {
+  ClientMessage message;
+};
+struct StartTraining {
+  Digest session_id{};
+  std::vector<float> params;
+  GradientPlan plan;
+};
+struct StartEvaluation {
+  RoundNumber round;
+  std::vector<float> params;
+};
+struct WantIdle {};  // answer with Idle when what is waiting has been dealt with
+struct Tell {        // the person at this machine
+  enum class Level { kProgress, kNote, kWarning };
+  Level level = Level::kNote;
+  std::string text;
+};
+struct Done {  // the run is over
+  std::string text;
+};
+using Output =
+    std::variant<WriteLedger, Send, StartTraining, StartEvaluation, WantIdle, Tell, Done>;
+
+}  // namespace member
+
+class MemberEngine {
+ public:
+  struct Options {
+    FederationSpec spec;                 // as approved
+    Digest spec_digest{};
+    Role role = MEMBER;
+    Policy policy;
+    uint64_t dim = 0;                    // d of the approved model
+    uint32_t records = 0;                // in this member's data
+    const SigningKey* key = nullptr;     // borrowed
+    std::string certificate;             // DER
+    PublicKey coordinator{};             // pinned
+    secagg::CertificateVerifier* verifier = nullptr;  // borrowed
+    Random* random = nullptr;            // SystemRandom in shipped programs; borrowed
+  };
+
+  // `ledger` is what is on disk.
+  MemberEngine(Options options, Ledger ledger);
+
+  void Step(member::Input input, std::vector<member::Output>* out);
+
+  // epsilon per record charged so far, with the terms of the newest session.
+  double epsilon() const { return epsilon_; }
+  uint32_t charges() const { return ledger_.charges(); }
+  // Newest released model that the coordinator told of.
+  RoundNumber round() const { return round_; }
+  // Attempts in which this member's update went into a released model.
+  uint32_t contributed() const { return contributed_; }
+
+ private:
+  using Outputs = std::vector<member::Output>;
+
+  // One attempt that this member takes part in.
+  struct Attempt {
+    secagg::Client client;
+    RoundNumber round;
+    AttemptNumber attempt;
+    RoundTerms terms;
+    bool charged = false;
+    bool consented = false;
+    bool sent_input = false;
+  };
+
+  void OnMessage(const ServerMessage& message, Outputs* out);
+  void OnOffer(const RoundOffer& offer, Outputs* out);
+  absl::Status Accept(const RoundOffer& offer, Outputs* out);
+  void OnProtocol(const secagg::DownMessage& message, Outputs* out);
+  void OnTrainingDone(const member::TrainingDone& done, Outputs* out);
+  void OnEvaluate(const EvaluationRequest& request, Outputs* out);
+  void SendProtocol(secagg::UpMessage message, Outputs* out);
+  bool Write(LedgerEntry entry, Outputs* out);
+  void FailAttempt(const absl::Status& status, Outputs* out);
+  void Decline(const std::string& session_id, const absl::Status& status, Outputs* out);
+  void DrawNoise(uint64_t sigma2);
+  const PrivacyAccount& AccountFor(const RoundTerms& terms);
+
+  Options options_;
+  Ledger ledger_;
+  AesCtrRandom bulk_random_;
+  std::optional<Attempt> attempt_;
+  // Drawn before the data is touched; empty once used.
+  std::vector<int64_t> noise_;
+  uint64_t noise_sigma2_ = 0;
+  std::map<uint32_t, PrivacyAccount> accounts_;  // by number of members invited
+  double epsilon_ = 0;
+  RoundNumber round_;
+  uint32_t contributed_ = 0;
+};
+
+}  // namespace dure
+
+#endif  // DURE_CLIENT_ENGINE_H_

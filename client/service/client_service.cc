@@ -1,0 +1,268 @@
+#include "client/service/client_service.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "crypto/x509.h"
+#include "federation/manifest.h"
+
+namespace dure {
+namespace {
+
+// Whether dialling again can help.
+bool IsLasting(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kInvalidArgument: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+ClientService::ClientService(ClientOptions options, Node node, FileLock lock, LedgerFile ledger)
+    : options_(std::move(options)),
+      node_(std::move(node)),
+      lock_(std::move(lock)),
+      ledger_(std::move(ledger)),
+      verifier_(node_.ca_certificate, &clock_),
+      backoff_(&random_) {}
+
+ClientService::~ClientService() {
+  control_.reset();
+  worker_.reset();  // a training run ends first
+  session_.reset();
+  strand_.reset();
+}
+
+absl::StatusOr<std::unique_ptr<ClientService>> ClientService::Start(ClientOptions options) {
+  DURE_ASSIGN_OR_RETURN(Node node, ReadNode(options.node_folder));
+  absl::StatusOr<FileLock> lock = FileLock::Acquire(PrivateFolder(node.folder) + "/lock");
+  if (absl::IsFailedPrecondition(lock.status())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("a client is running in ", node.folder, " already"));
+  }
+  DURE_RETURN_IF_ERROR(lock.status());
+  DURE_ASSIGN_OR_RETURN(LedgerFile ledger, LedgerFile::Open(node.folder + "/ledger"));
+  auto service = std::unique_ptr<ClientService>(new ClientService(
+      std::move(options), std::move(node), *std::move(lock), std::move(ledger)));
+  DURE_RETURN_IF_ERROR(service->Open());
+  return service;
+}
+
+absl::Status ClientService::Open() {
+  if (!node_.data_folder) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "no data is registered: add it with `dure data add PATH --node ", node_.folder, "`"));
+  }
+  DURE_ASSIGN_OR_RETURN(Certificate coordinator,
+                        VerifyCoordinatorCertificate(node_.coordinator_certificate,
+                                                     node_.ca_certificate, clock_.Now()));
+  coordinator_ = coordinator.key;
+  DURE_ASSIGN_OR_RETURN(ParamManifest manifest, BuiltInManifest(node_.spec.model()));
+  DURE_ASSIGN_OR_RETURN(trainer_, TrainerProcess::Start({.program = options_.trainer_program,
+                                                         .model = node_.spec.model(),
+                                                         .data_folder = *node_.data_folder,
+                                                         .threads = options_.threads}));
+  if (!(trainer_->manifest() == manifest)) {
+    return absl::FailedPreconditionError(
+        "the trainer builds another model than this client expects: dure and dure-trainer are of "
+        "different versions");
+  }
+  const uint64_t records = trainer_->data().records;
+  if (node_.membership.role == MEMBER) {
+    DURE_RETURN_IF_ERROR(CheckRecordCount(node_.spec, records, *node_.data_folder));
+  }
+  engine_.emplace(MemberEngine::Options{.spec = node_.spec,
+                                        .spec_digest = node_.spec_digest,
+                                        .role = node_.membership.role,
+                                        .policy = node_.policy,
+                                        .dim = manifest.dim(),
+                                        .records = static_cast<uint32_t>(records),
+                                        .key = &node_.key,
+                                        .certificate = node_.certificate,
+                                        .coordinator = coordinator_,
+                                        .verifier = &verifier_,
+                                        .random = &random_},
+                  ledger_.ledger());
+  strand_ = std::make_unique<Strand>();
+  worker_ = std::make_unique<Strand>();
+  DURE_ASSIGN_OR_RETURN(
+      control_, ControlServer::Start(PrivateFolder(node_.folder),
+                                     [this](const ControlRequest& request) {
+                                       ControlReply reply;
+                                       strand_->PostAndWait([&] { reply = Control(request); });
+                                       return reply;
+                                     }));
+  strand_->Post([this] { Dial(); });
+  return absl::OkStatus();
+}
+
+void ClientService::Dial() {
+  session_.reset();
+  absl::StatusOr<std::unique_ptr<Session>> session =
+      Session::Open({.address = node_.membership.address,
+                     .ca_pem = CertificateToPem(node_.ca_certificate),
+                     .certificate_pem = CertificateToPem(node_.certificate),
+                     .key_pem = ToString(node_.key.ToPem().view())},
+                    this);
+  if (!session.ok()) return End(session.status(), "");
+  session_ = *std::move(session);
+}
+
+// Events of the network, on gRPC's threads: each is posted.
+
+void ClientService::OnOpen(Certificate coordinator, std::string) {
+  strand_->Post([this, key = coordinator.key] {
+    if (key != coordinator_) {
+      return End(absl::UnauthenticatedError(
+                     "the coordinator has another key than the one pinned when this member "
+                     "joined: ask the organiser, and join again if it is meant"),
+                 "");
+    }
+    connected_ = true;
+    said_unreachable_ = false;
+    backoff_.Reset();
+    Tell(member::Tell::Level::kNote, absl::StrCat("connected to ", node_.membership.address));
+    Step(member::Connected{});
+  });
+}
+
+void ClientService::OnMessage(ServerMessage message, std::shared_ptr<void> credit) {
+  auto shared = std::make_shared<ServerMessage>(std::move(message));
+  strand_->Post([this, shared, credit = std::move(credit)] {
+    if (connected_) Step(member::FromCoordinator{std::move(*shared)});
+  });
+}
+
+void ClientService::OnClose(absl::Status status) {
+  strand_->Post([this, status = std::move(status)] { Closed(status); });
+}
+
+void ClientService::Closed(const absl::Status& status) {
+  connected_ = false;
+  Step(member::Disconnected{});
+  {
+    std::lock_guard lock(mutex_);
+    if (end_) return;
+  }
+  if (IsLasting(status)) return End(status, "");
+  if (absl::IsAborted(status)) {
+    return End(absl::FailedPreconditionError(absl::StrCat(
+                   "another client took part as ", node_.membership.name,
+                   ": two machines may not share one membership; ", status.message())),
+               "");
+  }
+  if (!said_unreachable_) {
+    said_unreachable_ = true;
+    Tell(member::Tell::Level::kWarning,
+         absl::StrCat("the coordinator cannot be reached, trying again until it can: ",
+                      status.ok() ? "it closed the connection" : status.message()));
+  }
+  strand_->PostAfter(backoff_.Next(), [this] { Dial(); });
+}
+
+void ClientService::Step(member::Input input) {
+  std::vector<member::Output> outputs;
+  engine_->Step(std::move(input), &outputs);
+  for (member::Output& output : outputs) {
+    if (auto* write = std::get_if<member::WriteLedger>(&output)) {
+      if (absl::Status status = ledger_.Append(write->entry); !status.ok()) {
+        // Nothing that the entry is for may leave.
+        return End(absl::Status(status.code(), absl::StrCat("the ledger could not be written, and "
+                                                            "this member takes no further part: ",
+                                                            status.message())),
+                   "");
+      }
+    } else {
+      Handle(std::move(output));
+    }
+  }
+}
+
+void ClientService::Handle(member::Output output) {
+  if (auto* send = std::get_if<member::Send>(&output)) {
+    // What cannot be sent because the stream is gone is told by OnClose.
+    if (connected_ && session_) session_->Send(std::move(send->message)).IgnoreError();
+  } else if (auto* training = std::get_if<member::StartTraining>(&output)) {
+    Train(std::move(*training));
+  } else if (auto* evaluation = std::get_if<member::StartEvaluation>(&output)) {
+    Evaluate(std::move(*evaluation));
+  } else if (auto* tell = std::get_if<member::Tell>(&output)) {
+    Tell(tell->level, std::move(tell->text));
+  } else if (std::holds_alternative<member::WantIdle>(output)) {
+    strand_->Post([this] { Step(member::Idle{}); });
+  } else if (auto* done = std::get_if<member::Done>(&output)) {
+    End(absl::OkStatus(), std::move(done->text));
+  }
+}
+
+void ClientService::Train(member::StartTraining training) {
+  worker_->Post([this, training = std::move(training)] {
+    member::TrainingDone done{training.session_id,
+                              trainer_->Train(training.params, training.plan)};
+    strand_->Post([this, done = std::move(done)] { Step(done); });
+  });
+}
+
+void ClientService::Evaluate(member::StartEvaluation evaluation) {
+  worker_->Post([this, evaluation = std::move(evaluation)] {
+    member::EvaluationDone done{evaluation.round, trainer_->Evaluate(evaluation.params)};
+    strand_->Post([this, done = std::move(done)] { Step(done); });
+  });
+}
+
+void ClientService::Tell(member::Tell::Level level, std::string text) {
+  if (options_.tell) options_.tell(member::Tell{level, std::move(text)});
+}
+
+void ClientService::Stop() {
+  strand_->Post([this] { End(absl::CancelledError("stopped"), ""); });
+}
+
+void ClientService::End(absl::Status status, std::string text) {
+  if (session_) session_->Close();
+  std::lock_guard lock(mutex_);
+  if (!end_) {
+    end_ = std::move(status);
+    end_text_ = std::move(text);
+  }
+  ended_.notify_all();
+}
+
+std::optional<absl::Status> ClientService::Wait(absl::Duration timeout) {
+  std::unique_lock lock(mutex_);
+  ended_.wait_for(lock, absl::ToChronoNanoseconds(timeout), [this] { return end_.has_value(); });
+  return end_;
+}
+
+std::string ClientService::end_text() {
+  std::lock_guard lock(mutex_);
+  return end_text_;
+}
+
+ControlReply ClientService::Control(const ControlRequest& request) {
+  ControlReply reply;
+  if (!request.has_status()) {
+    reply.set_code(static_cast<int>(absl::StatusCode::kUnimplemented));
+    reply.set_error("a client answers `dure client status` only");
+    return reply;
+  }
+  RunStatus* status = reply.mutable_status();
+  status->set_federation(node_.spec.federation().name());
+  status->set_state(connected_ ? "connected" : "dialling");
+  status->set_phase(connected_ ? "connected to the coordinator" : "cannot reach the coordinator");
+  status->set_round(engine_->round().value());
+  status->set_rounds(node_.spec.rounds().count());
+  status->set_attempt(engine_->charges());
+  status->set_epsilon(engine_->epsilon());
+  status->set_max_epsilon(node_.policy.max_epsilon);
+  status->set_delta(node_.spec.privacy().delta());
+  return reply;
+}
+
+}  // namespace dure

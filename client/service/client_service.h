@@ -1,0 +1,108 @@
+// A member that takes part: the shell around MemberEngine. Messages, the trainer's results and
+// timers are posted to one strand; the ledger is on disk before what it is for is sent; a lost
+// coordinator is dialled again for as long as it takes. Thread-safe.
+#ifndef DURE_CLIENT_SERVICE_CLIENT_SERVICE_H_
+#define DURE_CLIENT_SERVICE_CLIENT_SERVICE_H_
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/strand.h"
+#include "client/engine.h"
+#include "client/service/ledger_file.h"
+#include "client/service/node.h"
+#include "crypto/random.h"
+#include "learner/trainer_process.h"
+#include "privacy/secagg/certificate_cache.h"
+#include "proto/control.pb.h"
+#include "transport/backoff.h"
+#include "transport/client.h"
+#include "transport/control_socket.h"
+
+namespace dure {
+
+struct ClientOptions {
+  std::string node_folder;
+  std::string trainer_program;  // path of dure-trainer
+  int threads = 1;              // of the trainer
+  // Called with what the person at this machine should see, on the service's thread.
+  std::function<void(const member::Tell&)> tell;
+};
+
+class ClientService final : private SessionEvents {
+ public:
+  // Reads the node and its ledger, starts the trainer on the registered data and begins to dial.
+  // FailedPrecondition, with the remedy, if no data is registered, if it does not fit the
+  // federation's model or limits, or if another client runs on the node.
+  static absl::StatusOr<std::unique_ptr<ClientService>> Start(ClientOptions options);
+  ~ClientService() override;
+
+  const Node& node() const { return node_; }
+  const DataSummary& data() const { return trainer_->data(); }
+  const std::vector<SandboxLayer>& sandbox() const { return trainer_->sandbox(); }
+
+  // Leaves at once; Wait returns Cancelled.
+  void Stop();
+  // Waits for the end of the run, at most `timeout`. OK: the coordinator said that it is over.
+  // Nothing if it goes on.
+  std::optional<absl::Status> Wait(absl::Duration timeout);
+  // What the coordinator said at the end.
+  std::string end_text();
+
+ private:
+  ClientService(ClientOptions options, Node node, FileLock lock, LedgerFile ledger);
+  absl::Status Open();
+
+  void OnOpen(Certificate coordinator, std::string certificate_der) override;
+  void OnMessage(ServerMessage message, std::shared_ptr<void> credit) override;
+  void OnClose(absl::Status status) override;
+
+  // All below on the strand.
+  void Dial();
+  void Closed(const absl::Status& status);
+  void Step(member::Input input);
+  void Handle(member::Output output);
+  void Train(member::StartTraining training);
+  void Evaluate(member::StartEvaluation evaluation);
+  void Tell(member::Tell::Level level, std::string text);
+  void End(absl::Status status, std::string text);
+  ControlReply Control(const ControlRequest& request);
+
+  const ClientOptions options_;
+  const Node node_;
+  const FileLock lock_;
+  LedgerFile ledger_;
+  SystemClock clock_;
+  SystemRandom random_;
+  secagg::CertificateCache verifier_;
+  PublicKey coordinator_{};
+  Backoff backoff_;
+  bool connected_ = false;
+  bool said_unreachable_ = false;
+  std::optional<MemberEngine> engine_;
+  std::unique_ptr<TrainerProcess> trainer_;  // used on worker_ once it has started
+
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  std::optional<absl::Status> end_;
+  std::string end_text_;
+
+  std::unique_ptr<Strand> strand_;
+  std::unique_ptr<Strand> worker_;  // training takes long: a strand of its own
+  std::unique_ptr<Session> session_;
+  std::unique_ptr<ControlServer> control_;
+};
+
+}  // namespace dure
+
+#endif  // DURE_CLIENT_SERVICE_CLIENT_SERVICE_H_

@@ -1,0 +1,144 @@
+#include "client/service/node.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "crypto/x509.h"
+#include "federation/spec.h"
+#include "nlohmann/json.hpp"
+
+namespace dure {
+namespace {
+
+using nlohmann::json;
+
+absl::StatusOr<json> ReadJson(const std::string& path) {
+  DURE_ASSIGN_OR_RETURN(std::string text, ReadFile(path, kMaxNodeFileBytes));
+  json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) {
+    return absl::DataLossError(absl::StrCat(path, " is damaged: not a JSON object"));
+  }
+  return object;
+}
+
+absl::Status WriteJson(const std::string& path, const json& object) {
+  return WriteFileAtomic(path, object.dump(2) + "\n", 0600);
+}
+
+absl::Status Lacks(const std::string& path, const char* key) {
+  return absl::DataLossError(absl::StrCat(path, " is damaged: \"", key, "\" is missing or wrong"));
+}
+
+absl::StatusOr<std::string> Text(const json& object, const std::string& path, const char* key) {
+  auto found = object.find(key);
+  if (found == object.end() || !found->is_string()) return Lacks(path, key);
+  return found->get<std::string>();
+}
+
+absl::StatusOr<double> Number(const json& object, const std::string& path, const char* key) {
+  auto found = object.find(key);
+  if (found == object.end() || !found->is_number()) return Lacks(path, key);
+  return found->get<double>();
+}
+
+absl::StatusOr<std::string> ReadCertificate(const std::string& path) {
+  DURE_ASSIGN_OR_RETURN(std::string pem, ReadFile(path, kMaxNodeFileBytes));
+  absl::StatusOr<std::string> der = CertificateFromPem(pem);
+  if (!der.ok()) return absl::DataLossError(absl::StrCat(path, ": ", der.status().message()));
+  return der;
+}
+
+absl::StatusOr<Policy> ReadPolicy(const std::string& folder) {
+  std::string path = folder + "/policy.json";
+  DURE_ASSIGN_OR_RETURN(json object, ReadJson(path));
+  Policy policy;
+  DURE_ASSIGN_OR_RETURN(policy.max_epsilon, Number(object, path, "max_epsilon"));
+  DURE_ASSIGN_OR_RETURN(policy.min_noise_multiplier, Number(object, path, "min_noise_multiplier"));
+  DURE_ASSIGN_OR_RETURN(double min_sum, Number(object, path, "min_sum"));
+  if (!(min_sum >= 0 && min_sum <= UINT32_MAX)) return Lacks(path, "min_sum");
+  policy.min_sum = static_cast<uint32_t>(min_sum);
+  return policy;
+}
+
+}  // namespace
+
+bool IsNode(const std::string& folder) { return FileExists(folder + "/membership.json"); }
+
+absl::Status WriteDataFolder(const std::string& node_folder, const std::string& data_folder) {
+  return WriteJson(node_folder + "/data.json", {{"path", data_folder}});
+}
+
+absl::Status WritePolicy(const std::string& node_folder, const Policy& policy) {
+  return WriteJson(node_folder + "/policy.json",
+                   {{"max_epsilon", policy.max_epsilon},
+                    {"min_noise_multiplier", policy.min_noise_multiplier},
+                    {"min_sum", policy.min_sum}});
+}
+
+absl::Status WriteNode(const Node& node) {
+  const std::string& folder = node.folder;
+  if (IsNode(folder)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(folder, " is a member's folder already: choose another with --node"));
+  }
+  DURE_RETURN_IF_ERROR(MakeFolder(PrivateFolder(folder), 0700));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(PrivateFolder(folder) + "/member.key",
+                                       ToString(node.key.ToPem().view()), 0600));
+  DURE_RETURN_IF_ERROR(
+      WriteFileAtomic(folder + "/ca.pem", CertificateToPem(node.ca_certificate)));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(folder + "/coordinator.pem",
+                                       CertificateToPem(node.coordinator_certificate)));
+  DURE_RETURN_IF_ERROR(
+      WriteFileAtomic(folder + "/member.pem", CertificateToPem(node.certificate)));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(folder + "/federation.toml", FederationToToml(node.spec)));
+  DURE_RETURN_IF_ERROR(WritePolicy(folder, node.policy));
+  const Membership& membership = node.membership;
+  return WriteJson(folder + "/membership.json",
+                   {{"address", membership.address},
+                    {"name", membership.name},
+                    {"organisation", membership.organisation},
+                    {"role", membership.role == EVALUATOR ? "evaluator" : "member"}});
+}
+
+absl::StatusOr<Node> ReadNode(const std::string& folder) {
+  if (!IsNode(folder)) {
+    return absl::NotFoundError(absl::StrCat(
+        folder, " is not a member's folder: join a federation first, with `dure join TOKEN --node ",
+        folder, "`"));
+  }
+  std::string path = folder + "/membership.json";
+  DURE_ASSIGN_OR_RETURN(json object, ReadJson(path));
+  Membership membership;
+  DURE_ASSIGN_OR_RETURN(membership.address, Text(object, path, "address"));
+  DURE_ASSIGN_OR_RETURN(membership.name, Text(object, path, "name"));
+  DURE_ASSIGN_OR_RETURN(membership.organisation, Text(object, path, "organisation"));
+  DURE_ASSIGN_OR_RETURN(std::string role, Text(object, path, "role"));
+  if (role != "member" && role != "evaluator") return Lacks(path, "role");
+  membership.role = role == "evaluator" ? EVALUATOR : MEMBER;
+
+  std::string key_path = PrivateFolder(folder) + "/member.key";
+  DURE_ASSIGN_OR_RETURN(std::string key_pem, ReadFile(key_path, kMaxNodeFileBytes));
+  absl::StatusOr<SigningKey> key = SigningKey::FromPem(key_pem);
+  if (!key.ok()) return absl::DataLossError(absl::StrCat(key_path, ": ", key.status().message()));
+
+  Node node{.folder = folder, .membership = std::move(membership), .key = *std::move(key)};
+  std::string toml_path = folder + "/federation.toml";
+  DURE_ASSIGN_OR_RETURN(std::string toml, ReadFile(toml_path, kMaxFederationFileBytes));
+  DURE_ASSIGN_OR_RETURN(node.spec, ParseFederation(toml, toml_path));
+  node.spec_digest = SpecDigest(node.spec);
+  DURE_ASSIGN_OR_RETURN(node.ca_certificate, ReadCertificate(folder + "/ca.pem"));
+  DURE_ASSIGN_OR_RETURN(node.coordinator_certificate,
+                        ReadCertificate(folder + "/coordinator.pem"));
+  DURE_ASSIGN_OR_RETURN(node.certificate, ReadCertificate(folder + "/member.pem"));
+  DURE_ASSIGN_OR_RETURN(node.policy, ReadPolicy(folder));
+  std::string data_path = folder + "/data.json";
+  if (FileExists(data_path)) {
+    DURE_ASSIGN_OR_RETURN(json data, ReadJson(data_path));
+    DURE_ASSIGN_OR_RETURN(node.data_folder, Text(data, data_path, "path"));
+  }
+  return node;
+}
+
+}  // namespace dure

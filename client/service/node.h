@@ -1,0 +1,71 @@
+// A member's folder on its own machine:
+//
+//   membership.json   who the member is and where the coordinator listens
+//   federation.toml   the terms that were approved
+//   ca.pem coordinator.pem member.pem   certificates
+//   private/member.key                  the identity; never leaves (0600)
+//   data.json         the registered data
+//   policy.json       limits of the member's own, which the coordinator cannot lower
+//   ledger            what has been spent (client/ledger.h)
+//
+// Functions here read and write those files; not thread-safe for one folder.
+#ifndef DURE_CLIENT_SERVICE_NODE_H_
+#define DURE_CLIENT_SERVICE_NODE_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/policy.h"
+#include "crypto/digest.h"
+#include "crypto/ed25519.h"
+#include "proto/federation.pb.h"
+#include "proto/wire.pb.h"
+
+namespace dure {
+
+// Largest of the small files of a node, in bytes.
+inline constexpr uint64_t kMaxNodeFileBytes = 1 << 16;
+
+struct Membership {
+  std::string address;  // of the coordinator, HOST:PORT
+  std::string name;
+  std::string organisation;
+  Role role = MEMBER;
+};
+
+struct Node {
+  std::string folder;
+  Membership membership;
+  FederationSpec spec;
+  Digest spec_digest{};
+  std::string ca_certificate;           // DER
+  std::string coordinator_certificate;  // DER, pinned when joining
+  std::string certificate;              // DER
+  SigningKey key;
+  Policy policy;
+  std::optional<std::string> data_folder;  // absolute path
+};
+
+// Whether `folder` is a member's already.
+bool IsNode(const std::string& folder);
+
+// Everything that membership needs, written so that membership.json comes last: a folder without
+// it is no node. FailedPrecondition if the folder is a node already.
+absl::Status WriteNode(const Node& node);
+
+// NotFound, with the remedy, if `folder` is no node; DataLoss, naming the file, if a file of it
+// cannot be understood.
+absl::StatusOr<Node> ReadNode(const std::string& folder);
+
+absl::Status WriteDataFolder(const std::string& node_folder, const std::string& data_folder);
+absl::Status WritePolicy(const std::string& node_folder, const Policy& policy);
+
+inline std::string PrivateFolder(const std::string& node_folder) {
+  return node_folder + "/private";
+}
+
+}  // namespace dure
+
+#endif  // DURE_CLIENT_SERVICE_NODE_H_

@@ -1,0 +1,555 @@
+#include "coordinator/federation_engine.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "federation/model_file.h"
+#include "federation/terms/round_config.h"
+#include "google/protobuf/util/time_util.h"
+#include "privacy/dp/record_gradient.h"
+
+namespace dure {
+namespace {
+
+// How long an attempt waits for members that are missing: before the first round, when some have
+// not come yet, the federation's deadline; later, when some have just been lost, this.
+constexpr absl::Duration kReturnPatience = absl::Seconds(10);
+// Without a set cohort, how long after the last arrival a run begins.
+constexpr absl::Duration kGatherPatience = absl::Seconds(10);
+// Between a failed attempt and the next: doubling, because each costs privacy.
+constexpr absl::Duration kFirstRetryWait = absl::Milliseconds(500);
+constexpr absl::Duration kLongestRetryWait = absl::Seconds(60);
+// How long the end of the run waits for the evaluators' last words.
+constexpr absl::Duration kEvaluationPatience = absl::Minutes(2);
+// Rounds whose mean length makes the forecast.
+constexpr size_t kForecastRounds = 20;
+
+ServerOptimizerConfig OptimizerConfig(const ServerSection& server) {
+  ServerOptimizerConfig config;
+  switch (server.optimizer()) {
+    case ServerSection::FEDAVGM: config.kind = ServerOptimizerKind::kFedAvgM; break;
+    case ServerSection::FEDADAGRAD: config.kind = ServerOptimizerKind::kFedAdagrad; break;
+    case ServerSection::FEDADAM: config.kind = ServerOptimizerKind::kFedAdam; break;
+    case ServerSection::FEDYOGI: config.kind = ServerOptimizerKind::kFedYogi; break;
+    default: config.kind = ServerOptimizerKind::kFedAvg;
+  }
+  config.learning_rate = server.learning_rate();
+  config.beta1 = server.beta1();
+  config.beta2 = server.beta2();
+  config.tau = server.tau();
+  return config;
+}
+
+absl::Duration DeadlineOf(const FederationSpec& spec) {
+  return absl::Milliseconds(
+      google::protobuf::util::TimeUtil::DurationToMilliseconds(spec.rounds().deadline()));
+}
+
+// The mean update from the opened sum.
+std::vector<float> MeanUpdate(const RingVector& sum, const RoundTerms& terms) {
+  std::vector<float> mean(RingSize(sum));
+  absl::Status status =
+      dp::DecodeMean(RingToSigned(sum, static_cast<int>(terms.bits)),
+                     {.scale_log2 = static_cast<int>(std::countr_zero(terms.scale)),
+                      .expected_batch = terms.expected_batch},
+                     mean);
+  DURE_CHECK(status.ok());  // terms and sum are the engine's own
+  return mean;
+}
+
+}  // namespace
+
+FederationEngine::FederationEngine(Options options, std::unique_ptr<ServerOptimizer> optimizer,
+                                   RunState state)
+    : options_(std::move(options)),
+      optimizer_(std::move(optimizer)),
+      model_(std::move(options_.initial_model)),
+      state_(std::move(state)) {}
+
+absl::StatusOr<std::unique_ptr<FederationEngine>> FederationEngine::Create(Options options,
+                                                                           RunState state) {
+  const uint64_t dim = options.initial_model.size();
+  const RoundsSection& rounds = options.spec.rounds();
+  DURE_ASSIGN_OR_RETURN(
+      RoundTerms terms,
+      DeriveTerms(options.spec, dim, rounds.has_cohort() ? rounds.cohort() : rounds.minimum()));
+  DURE_ASSIGN_OR_RETURN(std::unique_ptr<ServerOptimizer> optimizer,
+                        CreateServerOptimizer(OptimizerConfig(options.spec.server()), dim));
+  auto engine = std::unique_ptr<FederationEngine>(
+      new FederationEngine(std::move(options), std::move(optimizer), std::move(state)));
+  engine->terms_ = terms;
+  engine->account_.emplace(terms);
+  if (engine->state_.model) {
+    absl::StatusOr<std::vector<float>> saved = ParamsFromBytes(*engine->state_.model, dim);
+    if (!saved.ok()) {
+      return absl::DataLossError(absl::StrCat("the saved model: ", saved.status().message()));
+    }
+    engine->model_ = *std::move(saved);
+    DURE_RETURN_IF_ERROR(engine->optimizer_->Load(*engine->state_.optimizer));
+  }
+  engine->model_bytes_ = ParamsToBytes(engine->model_);
+  engine->model_hash_ = Sha256(AsBytes(engine->model_bytes_));
+  if (!engine->state_.evaluations.empty()) {
+    engine->evaluated_ = engine->state_.evaluations.back().round;
+  }
+  return engine;
+}
+
+void FederationEngine::Step(absl::Time now, run::Input input, std::vector<run::Output>* out) {
+  if (phase_ == State::kFinished || phase_ == State::kFailed) return;
+  if (const auto* arrived = std::get_if<run::Arrived>(&input)) {
+    OnArrived(now, *arrived, out);
+  } else if (const auto* left = std::get_if<run::Left>(&input)) {
+    OnLeft(now, left->member, out);
+  } else if (auto* said = std::get_if<run::Said>(&input)) {
+    OnSaid(now, std::move(*said), out);
+  } else if (const auto* paused = std::get_if<run::SetPaused>(&input)) {
+    // The attempt that is under way is paid for and is brought to its end.
+    if (paused->paused && (phase_ == State::kRunning || phase_ == State::kWaiting)) {
+      phase_ = State::kPaused;
+    } else if (!paused->paused && phase_ == State::kPaused) {
+      phase_ = State::kWaiting;
+    }
+  } else if (std::holds_alternative<run::Stop>(input)) {
+    if (round_) FailAttempt(now, "the coordinator is stopping", out);
+    return;
+  } else if (round_ && now >= round_->next_deadline()) {
+    StepRound(now, round::Tick{}, out);
+  }
+  StartAttemptIfReady(now, out);
+  FinishIfEvaluated(now, out);
+}
+
+absl::Time FederationEngine::next_deadline() const {
+  if (round_) return round_->next_deadline();
+  absl::Time due = evaluation_deadline_;
+  if (patience_until_) due = std::min(due, *patience_until_);
+  if (not_before_ != absl::InfinitePast()) due = std::min(due, not_before_);
+  return due;
+}
+
+void FederationEngine::OnArrived(absl::Time now, const run::Arrived& arrived, Outputs* out) {
+  people_[arrived.member] = Person{.name = arrived.name, .role = arrived.role};
+  left_out_.erase(arrived.member);
+  auto welcome = std::make_shared<ServerMessage>();
+  welcome->mutable_welcome()->set_round(state_.round.value());
+  welcome->mutable_welcome()->set_rounds(options_.spec.rounds().count());
+  out->push_back(run::SendTo{arrived.member, std::move(welcome)});
+  if (arrived.role == EVALUATOR) {
+    if (state_.round == evaluated_ && state_.round.value() > 0) {
+      bool known = std::any_of(state_.evaluations.begin(), state_.evaluations.end(),
+                               [&](const EvaluationReceived& evaluation) {
+                                 return evaluation.round == state_.round &&
+                                        evaluation.evaluator == arrived.name;
+                               });
+      if (!known) {
+        evaluating_[arrived.member] = state_.round;
+        out->push_back(run::SendTo{arrived.member, EvaluationMessage()});
+      }
+    }
+  } else if (!options_.spec.rounds().has_cohort()) {
+    patience_until_ = now + kGatherPatience;
+  }
+}
+
+void FederationEngine::OnLeft(absl::Time now, const secagg::MemberId& member, Outputs* out) {
+  people_.erase(member);
+  left_out_.erase(member);
+  evaluating_.erase(member);
+  if (round_) StepRound(now, round::MemberLost{member}, out);
+}
+
+void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
+  auto person = people_.find(said.member);
+  if (person == people_.end()) return;  // it has gone since
+  switch (said.message.kind_case()) {
+    case ClientMessage::kHello:
+      if (said.message.hello().spec_digest() != ToString(options_.spec_digest)) {
+        out->push_back(run::Expel{
+            said.member,
+            absl::FailedPreconditionError(
+                "the terms that this member approved are not this federation's: join again")});
+        return OnLeft(now, said.member, out);
+      }
+      return;
+    case ClientMessage::kDecline: {
+      const Decline& decline = said.message.decline();
+      if (decline.session_id() != ToString(session_id_) || !round_) return;
+      out->push_back(run::Note{true, absl::StrCat(person->second.name,
+                                                  " takes no part in attempt ",
+                                                  state_.attempts.value(), ": ",
+                                                  decline.text().substr(0, 300))});
+      if (decline.reason() != Decline::BUSY) left_out_.insert(said.member);
+      return StepRound(now, round::MemberLost{said.member}, out);
+    }
+    case ClientMessage::kSecagg:
+      if (!round_) return;  // an answer that came too late
+      return StepRound(
+          now, round::MessageReceived{said.member, std::move(*said.message.mutable_secagg())},
+          out);
+    case ClientMessage::kEvaluation:
+      return OnEvaluation(now, said.member, said.message.evaluation(), out);
+    case ClientMessage::KIND_NOT_SET: return;  // a newer member may say more
+  }
+}
+
+void FederationEngine::OnEvaluation(absl::Time now, const secagg::MemberId& member,
+                                    const EvaluationReport& report, Outputs* out) {
+  auto asked = evaluating_.find(member);
+  const std::string name = NameOf(member);
+  if (asked == evaluating_.end() || asked->second.value() != report.round()) return;
+  if (!std::isfinite(report.loss()) || !(report.accuracy() >= 0 && report.accuracy() <= 1)) {
+    out->push_back(run::Note{true, absl::StrCat("the evaluation by ", name,
+                                                " makes no sense and was ignored")});
+    evaluating_.erase(asked);
+    return;
+  }
+  EvaluationReceived evaluation{.round = asked->second,
+                                .evaluator = name,
+                                .loss = report.loss(),
+                                .accuracy = report.accuracy(),
+                                .records = report.records(),
+                                .at = now};
+  state_.evaluations.push_back(evaluation);
+  out->push_back(run::Write{evaluation});
+  // A newer model may have been released while this one was measured.
+  if (asked->second < evaluated_) {
+    asked->second = evaluated_;
+    out->push_back(run::SendTo{member, EvaluationMessage()});
+  } else {
+    evaluating_.erase(asked);
+  }
+}
+
+void FederationEngine::StepRound(absl::Time now, round::Input input, Outputs* out) {
+  std::vector<round::Output> outputs;
+  round_->Step(now, std::move(input), &outputs);
+  HandleRound(now, std::move(outputs), out);
+}
+
+void FederationEngine::HandleRound(absl::Time now, std::vector<round::Output> outputs,
+                                   Outputs* out) {
+  for (round::Output& output : outputs) {
+    if (auto* send = std::get_if<round::SendTo>(&output)) {
+      out->push_back(run::SendTo{send->member, std::move(send->message)});
+    } else if (const auto* rejected = std::get_if<round::Rejected>(&output)) {
+      out->push_back(run::Note{true, absl::StrCat("a message of ", NameOf(rejected->member),
+                                                  " was rejected: ", rejected->why.message())});
+    } else if (auto* closed = std::get_if<round::Closed>(&output)) {
+      Release(now, std::move(*closed), out);
+    } else {
+      FailAttempt(now, std::get<round::Failed>(output).reason, out);
+    }
+  }
+}
+
+std::vector<secagg::MemberId> FederationEngine::ConnectedMembers() const {
+  std::vector<secagg::MemberId> members;
+  for (const auto& [id, person] : people_) {
+    if (person.role == MEMBER && !left_out_.contains(id)) members.push_back(id);
+  }
+  return members;
+}
+
+bool FederationEngine::EnoughAreHere(absl::Time now, size_t connected) {
+  const RoundsSection& rounds = options_.spec.rounds();
+  const size_t wanted = rounds.has_cohort() ? rounds.cohort() : rounds.minimum();
+  waiting_for_ = absl::StrCat("waiting for members, ", connected, " of ", wanted, " are here");
+  if (connected < rounds.minimum()) {
+    patience_until_.reset();
+    return false;
+  }
+  if (rounds.has_cohort() && connected >= wanted) return true;
+  if (!patience_until_) {
+    absl::Duration patience = kGatherPatience;
+    if (rounds.has_cohort()) {
+      patience = state_.attempts.value() == 0 ? DeadlineOf(options_.spec) : kReturnPatience;
+    }
+    patience_until_ = now + patience;
+  }
+  return now >= *patience_until_;
+}
+
+void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
+  if (phase_ != State::kWaiting && phase_ != State::kRunning) return;
+  if (round_) return;
+  if (state_.round.value() >= options_.spec.rounds().count()) {
+    phase_ = State::kEvaluating;
+    evaluation_deadline_ = now + kEvaluationPatience;
+    return;
+  }
+  std::vector<secagg::MemberId> connected = ConnectedMembers();
+  phase_ = State::kWaiting;
+  if (!EnoughAreHere(now, connected.size()) || now < not_before_) return;
+  const uint32_t next = state_.attempts.value() + 1;
+  if (next > terms_.max_attempts) {
+    return EndRun(absl::ResourceExhaustedError(
+                      absl::StrFormat("all %d attempts that the federation reserved are used, "
+                                      "after round %d of %d",
+                                      terms_.max_attempts, state_.round.value(),
+                                      options_.spec.rounds().count())),
+                  "the attempts are used up", out);
+  }
+  if (double after = account_->EpsilonAfter(next);
+      !(after <= options_.spec.privacy().max_epsilon())) {
+    return EndRun(absl::ResourceExhaustedError(absl::StrFormat(
+                      "one more attempt would bring epsilon to %.4f, above the federation's "
+                      "max_epsilon = %g, after round %d of %d",
+                      after, options_.spec.privacy().max_epsilon(), state_.round.value(),
+                      options_.spec.rounds().count())),
+                  "the privacy budget is spent", out);
+  }
+  if (absl::Status status = StartAttempt(now, DrawCohort(std::move(connected)), out);
+      !status.ok()) {
+    waiting_for_ = std::string(status.message());
+    not_before_ = now + kReturnPatience;
+  }
+}
+
+// Without replacement, each subset as likely as any other.
+std::vector<secagg::MemberId> FederationEngine::DrawCohort(
+    std::vector<secagg::MemberId> connected) {
+  const RoundsSection& rounds = options_.spec.rounds();
+  size_t size = std::min<size_t>(connected.size(),
+                                 rounds.has_cohort() ? rounds.cohort() : secagg::kMaxMembers);
+  AesCtrRandom random(*options_.random);
+  for (size_t i = 0; i < size; ++i) {
+    // 64 bits modulo at most some thousands: the bias is below 2^-50.
+    std::swap(connected[i], connected[i + random.NextU64() % (connected.size() - i)]);
+  }
+  connected.resize(size);
+  return connected;
+}
+
+absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::MemberId> cohort,
+                                            Outputs* out) {
+  DURE_ASSIGN_OR_RETURN(RoundTerms terms, DeriveTerms(options_.spec, model_.size(),
+                                                      static_cast<uint32_t>(cohort.size())));
+  AttemptId id{.round = state_.round.value() + 1,
+               .attempt = state_.attempts.value() + 1,
+               .model_hash = model_hash_};
+  Digest session_id;
+  options_.random->Fill(session_id);
+  Round::Options options;
+  options.session.session_id = session_id;
+  options.session.config = MakeRoundConfig(options_.spec, options_.spec_digest, terms, id);
+  options.session.key = options_.key;
+  options.session.verifier = options_.verifier;
+  options.session.expected = cohort;
+  options.model = model_bytes_;
+  options.deadline = DeadlineOf(options_.spec);
+  std::vector<round::Output> outputs;
+  DURE_ASSIGN_OR_RETURN(round_, Round::Start(now, std::move(options), &outputs));
+
+  if (failures_in_a_row_ == 0) round_began_ = now;
+  if (terms.invited != terms_.invited) account_.emplace(terms);
+  terms_ = terms;
+  session_id_ = session_id;
+  cohort_ = std::move(cohort);
+  phase_ = State::kRunning;
+  patience_until_.reset();
+  not_before_ = absl::InfinitePast();
+  state_.attempts = AttemptNumber(id.attempt);
+  out->push_back(run::Write{AttemptBegun{.attempt = state_.attempts,
+                                         .round = RoundNumber(id.round),
+                                         .session_id = session_id,
+                                         .cohort = terms.invited,
+                                         .at = now}});
+  HandleRound(now, std::move(outputs), out);
+  return absl::OkStatus();
+}
+
+void FederationEngine::TellCohort(bool released, const std::string& text, Outputs* out) {
+  auto message = std::make_shared<ServerMessage>();
+  AttemptEnded* ended = message->mutable_attempt_ended();
+  ended->set_session_id(ToString(session_id_));
+  ended->set_released(released);
+  ended->set_text(text);
+  for (const secagg::MemberId& member : cohort_) {
+    if (people_.contains(member)) out->push_back(run::SendTo{member, message});
+  }
+}
+
+void FederationEngine::FailAttempt(absl::Time now, const std::string& reason, Outputs* out) {
+  for (const auto& [member, why] : round_->faults()) {
+    out->push_back(run::Note{true, absl::StrCat(NameOf(member), " is left out: ", why)});
+    left_out_.insert(member);
+  }
+  round_.reset();
+  absl::Duration wait = std::min(kLongestRetryWait, kFirstRetryWait * (1 << std::min(
+                                                        failures_in_a_row_, 10u)));
+  ++failures_in_a_row_;
+  not_before_ = now + wait;
+  if (phase_ == State::kRunning) phase_ = State::kWaiting;
+  out->push_back(run::Write{
+      AttemptFailed{.attempt = state_.attempts, .reason = reason, .at = now}});
+  out->push_back(run::Note{true, absl::StrCat("attempt ", state_.attempts.value(), " of round ",
+                                              state_.round.value() + 1, " failed: ", reason)});
+  TellCohort(false, reason, out);
+}
+
+void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* out) {
+  for (const auto& [member, why] : round_->faults()) {
+    out->push_back(run::Note{true, absl::StrCat(NameOf(member), " is left out: ", why)});
+    left_out_.insert(member);
+  }
+  round_.reset();
+  std::vector<float> mean = MeanUpdate(closed.sum, terms_);
+  DURE_CHECK(optimizer_->Step(0, mean, model_).ok());  // DecodeMean gives finite numbers
+  model_bytes_ = ParamsToBytes(model_);
+  model_hash_ = Sha256(AsBytes(model_bytes_));
+  failures_in_a_row_ = 0;
+  state_.round = RoundNumber(state_.round.value() + 1);
+  RoundReleased released{.round = state_.round,
+                         .attempt = state_.attempts,
+                         .cohort = terms_.invited,
+                         .survivors = closed.survivors,
+                         .epsilon = account_->EpsilonAfter(state_.attempts.value()),
+                         .duration = now - round_began_,
+                         .at = now,
+                         .model_hash = model_hash_,
+                         .model = model_bytes_,
+                         .optimizer = optimizer_->Save()};
+  state_.history.push_back(RoundSummary{.round = released.round,
+                                        .attempt = released.attempt,
+                                        .cohort = released.cohort,
+                                        .survivors = released.survivors,
+                                        .epsilon = released.epsilon,
+                                        .duration = released.duration});
+  out->push_back(run::Write{std::move(released)});
+  TellCohort(true, "", out);
+  if (EvaluatedNow(state_.round.value())) SendEvaluations(out);
+}
+
+bool FederationEngine::EvaluatedNow(uint32_t round) const {
+  return round % options_.spec.evaluation().every() == 0 ||
+         round == options_.spec.rounds().count();
+}
+
+std::shared_ptr<const ServerMessage> FederationEngine::EvaluationMessage() const {
+  auto message = std::make_shared<ServerMessage>();
+  message->mutable_evaluate()->set_round(state_.round.value());
+  message->mutable_evaluate()->set_model(model_bytes_);
+  return message;
+}
+
+// An evaluator that is still at an older model gets the newest when it has answered.
+void FederationEngine::SendEvaluations(Outputs* out) {
+  evaluated_ = state_.round;
+  std::shared_ptr<const ServerMessage> message = EvaluationMessage();
+  for (const auto& [id, person] : people_) {
+    if (person.role != EVALUATOR || evaluating_.contains(id)) continue;
+    evaluating_[id] = state_.round;
+    out->push_back(run::SendTo{id, message});
+  }
+}
+
+void FederationEngine::FinishIfEvaluated(absl::Time now, Outputs* out) {
+  if (phase_ != State::kEvaluating) return;
+  if (!evaluating_.empty() && now < evaluation_deadline_) return;
+  EndRun(absl::OkStatus(),
+         absl::StrCat("all ", options_.spec.rounds().count(), " rounds are done"), out);
+}
+
+void FederationEngine::EndRun(absl::Status status, std::string text, Outputs* out) {
+  phase_ = status.ok() ? State::kFinished : State::kFailed;
+  end_text_ = status.ok() ? text : std::string(status.message());
+  auto message = std::make_shared<ServerMessage>();
+  message->mutable_finished()->set_rounds(state_.round.value());
+  message->mutable_finished()->set_model_hash(ToString(model_hash_));
+  message->mutable_finished()->set_text(text);
+  for (const auto& [id, person] : people_) out->push_back(run::SendTo{id, message});
+  evaluation_deadline_ = absl::InfiniteFuture();
+  patience_until_.reset();
+  not_before_ = absl::InfinitePast();
+  out->push_back(run::Ended{std::move(status), std::move(text)});
+}
+
+std::string FederationEngine::NameOf(const secagg::MemberId& member) const {
+  auto person = people_.find(member);
+  return person == people_.end() ? ToHex(member).substr(0, 12) : person->second.name;
+}
+
+std::string FederationEngine::PhaseText() const {
+  switch (phase_) {
+    case State::kWaiting: return waiting_for_;
+    case State::kRunning: return round_ ? std::string(round_->phase()) : "between rounds";
+    case State::kPaused: return round_ ? "pausing after this attempt" : "paused";
+    case State::kEvaluating: return "waiting for the last evaluation";
+    case State::kFinished: return "finished";
+    case State::kFailed: return "stopped";
+  }
+  return "";
+}
+
+RunStatus FederationEngine::Status(RoundNumber after_round) const {
+  static constexpr const char* kStates[] = {"waiting",    "running",  "paused",
+                                            "evaluating", "finished", "failed"};
+  const RoundsSection& rounds = options_.spec.rounds();
+  RunStatus status;
+  status.set_federation(options_.spec.federation().name());
+  status.set_state(kStates[static_cast<int>(phase_)]);
+  status.set_phase(PhaseText());
+  status.set_text(end_text_);
+  if (round_) {
+    for (const secagg::MemberId& member : round_->awaited()) status.add_awaited(NameOf(member));
+  }
+  status.set_round(state_.round.value());
+  status.set_rounds(rounds.count());
+  status.set_attempt(state_.attempts.value());
+  status.set_max_attempts(terms_.max_attempts);
+  for (const auto& [id, person] : people_) {
+    if (person.role == EVALUATOR) {
+      status.set_evaluators(status.evaluators() + 1);
+    } else {
+      status.set_connected(status.connected() + 1);
+    }
+  }
+  status.set_cohort(rounds.has_cohort() ? rounds.cohort() : status.connected());
+  status.set_minimum(rounds.minimum());
+  status.set_epsilon(account_->EpsilonAfter(state_.attempts.value()));
+  status.set_delta(terms_.delta);
+  status.set_max_epsilon(options_.spec.privacy().max_epsilon());
+  status.set_model_hash(ToHex(model_hash_));
+  status.set_dim(model_.size());
+  absl::Duration elapsed, recent;
+  size_t first_recent = state_.history.size() - std::min(kForecastRounds, state_.history.size());
+  for (size_t i = 0; i < state_.history.size(); ++i) {
+    const RoundSummary& summary = state_.history[i];
+    elapsed += summary.duration;
+    if (i >= first_recent) recent += summary.duration;
+    if (summary.round <= after_round || status.history_size() >= static_cast<int>(kMaxReported)) {
+      continue;
+    }
+    RoundReport* report = status.add_history();
+    report->set_round(summary.round.value());
+    report->set_attempt(summary.attempt.value());
+    report->set_survivors(summary.survivors);
+    report->set_cohort(summary.cohort);
+    report->set_epsilon(summary.epsilon);
+    report->set_seconds(absl::ToDoubleSeconds(elapsed));
+  }
+  status.set_seconds(absl::ToDoubleSeconds(elapsed));
+  size_t counted = state_.history.size() - first_recent;
+  status.set_eta_seconds(counted == 0 ? -1
+                                      : absl::ToDoubleSeconds(recent) / counted *
+                                            (rounds.count() - state_.round.value()));
+  for (const EvaluationReceived& evaluation : state_.evaluations) {
+    if (evaluation.round <= after_round) continue;
+    Evaluation* report = status.add_evaluations();
+    report->set_round(evaluation.round.value());
+    report->set_evaluator(evaluation.evaluator);
+    report->set_loss(evaluation.loss);
+    report->set_accuracy(evaluation.accuracy);
+    report->set_records(evaluation.records);
+  }
+  return status;
+}
+
+}  // namespace dure

@@ -1,0 +1,171 @@
+// A federation's run, as a state machine without input or output: who is here, which round, which
+// attempt, what it costs, when it is over. One attempt at a time (coordinator/round.h).
+//
+// Whatever must not be lost comes out as a Fact before the outputs that tell anybody of it; the
+// driver writes each Fact down before it goes on. Not thread-safe: lives on one strand.
+#ifndef DURE_COORDINATOR_FEDERATION_ENGINE_H_
+#define DURE_COORDINATOR_FEDERATION_ENGINE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "aggregation/server_optimizer.h"
+#include "base/strong_id.h"
+#include "coordinator/round.h"
+#include "coordinator/run_state.h"
+#include "crypto/digest.h"
+#include "crypto/ed25519.h"
+#include "crypto/random.h"
+#include "federation/terms/privacy_account.h"
+#include "federation/terms/terms.h"
+#include "proto/control.pb.h"
+#include "proto/federation.pb.h"
+#include "proto/wire.pb.h"
+
+namespace dure {
+
+namespace run {
+
+// What happened.
+struct Arrived {
+  secagg::MemberId member;
+  std::string name;
+  Role role = MEMBER;
+};
+struct Left {
+  secagg::MemberId member;
+};
+struct Said {
+  secagg::MemberId member;
+  ClientMessage message;
+};
+struct Tick {};
+struct SetPaused {
+  bool paused = false;
+};
+struct Stop {};
+using Input = std::variant<Arrived, Left, Said, Tick, SetPaused, Stop>;
+
+// What to do, in this order.
+struct Write {  // durably, or nothing that follows may be done
+  Fact fact;
+};
+struct SendTo {
+  secagg::MemberId member;
+  std::shared_ptr<const ServerMessage> message;
+};
+struct Expel {  // end the member's stream with these last words
+  secagg::MemberId member;
+  absl::Status why;
+};
+struct Note {  // for the log
+  bool warning = false;
+  std::string text;
+};
+struct Ended {  // nothing more will come; OK if every round was released
+  absl::Status status;
+  std::string text;
+};
+using Output = std::variant<Write, SendTo, Expel, Note, Ended>;
+
+}  // namespace run
+
+class FederationEngine {
+ public:
+  struct Options {
+    FederationSpec spec;                              // validated
+    Digest spec_digest{};
+    std::vector<float> initial_model;                 // d parameters
+    const SigningKey* key = nullptr;                  // the coordinator's; borrowed
+    secagg::CertificateVerifier* verifier = nullptr;  // borrowed
+    Random* random = nullptr;                         // SystemRandom in programs; borrowed
+  };
+
+  // Goes on where `state` ends. DataLoss if a saved model or optimiser does not fit the spec.
+  static absl::StatusOr<std::unique_ptr<FederationEngine>> Create(Options options, RunState state);
+
+  void Step(absl::Time now, run::Input input, std::vector<run::Output>* out);
+  // When Step(Tick) is due at the latest.
+  absl::Time next_deadline() const;
+
+  // Released rounds and evaluations after `after_round`; at most kMaxReported rounds.
+  RunStatus Status(RoundNumber after_round) const;
+  static constexpr size_t kMaxReported = 1000;
+
+ private:
+  using Outputs = std::vector<run::Output>;
+  struct Person {
+    std::string name;
+    Role role = MEMBER;
+  };
+  enum class State { kWaiting, kRunning, kPaused, kEvaluating, kFinished, kFailed };
+
+  FederationEngine(Options options, std::unique_ptr<ServerOptimizer> optimizer, RunState state);
+
+  void OnArrived(absl::Time now, const run::Arrived& arrived, Outputs* out);
+  void OnLeft(absl::Time now, const secagg::MemberId& member, Outputs* out);
+  void OnSaid(absl::Time now, run::Said said, Outputs* out);
+  void OnEvaluation(absl::Time now, const secagg::MemberId& member,
+                    const EvaluationReport& report, Outputs* out);
+  void StepRound(absl::Time now, round::Input input, Outputs* out);
+  void HandleRound(absl::Time now, std::vector<round::Output> outputs, Outputs* out);
+
+  void StartAttemptIfReady(absl::Time now, Outputs* out);
+  absl::Status StartAttempt(absl::Time now, std::vector<secagg::MemberId> cohort, Outputs* out);
+  void FailAttempt(absl::Time now, const std::string& reason, Outputs* out);
+  void Release(absl::Time now, round::Closed closed, Outputs* out);
+  void SendEvaluations(Outputs* out);
+  void FinishIfEvaluated(absl::Time now, Outputs* out);
+  void EndRun(absl::Status status, std::string text, Outputs* out);
+
+  std::vector<secagg::MemberId> ConnectedMembers() const;
+  std::vector<secagg::MemberId> DrawCohort(std::vector<secagg::MemberId> connected);
+  bool EnoughAreHere(absl::Time now, size_t connected);
+  bool EvaluatedNow(uint32_t round) const;
+  std::string PhaseText() const;
+  std::string NameOf(const secagg::MemberId& member) const;
+  void TellCohort(bool released, const std::string& text, Outputs* out);
+  std::shared_ptr<const ServerMessage> EvaluationMessage() const;
+
+  Options options_;
+  std::unique_ptr<ServerOptimizer> optimizer_;
+  std::vector<float> model_;
+  std::string model_bytes_;
+  Digest model_hash_{};
+  RunState state_;
+  State phase_ = State::kWaiting;
+  std::string end_text_;
+
+  std::map<secagg::MemberId, Person> people_;  // connected
+  // Connected, but declined or broke the protocol: not invited again before they come back.
+  std::set<secagg::MemberId> left_out_;
+  // While some are missing: when an attempt starts without them.
+  std::optional<absl::Time> patience_until_;
+  std::string waiting_for_;  // in words
+  absl::Time not_before_ = absl::InfinitePast();  // of the next attempt, after a failure
+  uint32_t failures_in_a_row_ = 0;
+
+  std::unique_ptr<Round> round_;
+  Digest session_id_{};
+  RoundTerms terms_;                       // of the newest attempt, or of the expected cohort
+  std::optional<PrivacyAccount> account_;  // of terms_
+  std::vector<secagg::MemberId> cohort_;
+  absl::Time round_began_;
+
+  std::map<secagg::MemberId, RoundNumber> evaluating_;  // asked and not answered
+  RoundNumber evaluated_;                               // newest round sent to evaluators
+  absl::Time evaluation_deadline_ = absl::InfiniteFuture();
+};
+
+}  // namespace dure
+
+#endif  // DURE_COORDINATOR_FEDERATION_ENGINE_H_

@@ -1,0 +1,97 @@
+// One attempt at a round, as a state machine without input or output: it drives the secure
+// aggregation of one cohort by messages and deadlines and ends in one sum or in one reason.
+//
+// Phases are those of secagg::Server. A phase closes as soon as everybody who is awaited has
+// answered, or at its deadline if enough have. Not thread-safe: lives on one strand.
+#ifndef DURE_COORDINATOR_ROUND_H_
+#define DURE_COORDINATOR_ROUND_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "aggregation/ring_sum.h"
+#include "privacy/secagg/server.h"
+#include "proto/wire.pb.h"
+
+namespace dure {
+
+namespace round {
+
+// What happened.
+struct MessageReceived {
+  secagg::MemberId from;
+  secagg::UpMessage message;
+};
+struct MemberLost {  // its connection ended, or it declined
+  secagg::MemberId member;
+};
+struct Tick {};
+using Input = std::variant<MessageReceived, MemberLost, Tick>;
+
+// What to do, in this order.
+struct SendTo {
+  secagg::MemberId member;
+  std::shared_ptr<const ServerMessage> message;
+};
+struct Rejected {  // a peer's fault; the round goes on
+  secagg::MemberId member;
+  absl::Status why;
+};
+struct Closed {  // the sum of the survivors' noised inputs
+  RingVector sum;
+  uint32_t survivors = 0;
+};
+struct Failed {
+  std::string reason;
+};
+using Output = std::variant<SendTo, Rejected, Closed, Failed>;
+
+}  // namespace round
+
+class Round {
+ public:
+  struct Options {
+    secagg::Server::Params session;
+    std::string model;  // ParamsToBytes; travels in the offer
+    absl::Duration deadline;  // of each phase
+  };
+
+  // Makes the offers. InvalidArgument or FailedPrecondition as secagg::Server::Create.
+  static absl::StatusOr<std::unique_ptr<Round>> Start(absl::Time now, Options options,
+                                                      std::vector<round::Output>* out);
+
+  // After Closed or Failed nothing more happens.
+  void Step(absl::Time now, round::Input input, std::vector<round::Output>* out);
+
+  // When Step(Tick) is due at the latest.
+  absl::Time next_deadline() const { return deadline_; }
+  std::string_view phase() const { return secagg::PhaseName(server_.phase()); }
+  std::vector<secagg::MemberId> awaited() const { return server_.Awaited(); }
+  const std::map<secagg::MemberId, std::string>& faults() const { return server_.faults(); }
+
+ private:
+  Round(secagg::Server server, RingSum sum, absl::Duration phase_deadline)
+      : server_(std::move(server)), sum_(std::move(sum)), phase_deadline_(phase_deadline) {}
+
+  void AdvanceWhilePossible(absl::Time now, std::vector<round::Output>* out);
+  void Finish(std::vector<round::Output>* out);
+
+  secagg::Server server_;
+  RingSum sum_;
+  absl::Duration phase_deadline_;
+  absl::Time deadline_;
+  bool ended_ = false;
+};
+
+}  // namespace dure
+
+#endif  // DURE_COORDINATOR_ROUND_H_

@@ -1,0 +1,81 @@
+// What a run leaves behind: facts that are written down before anybody is told of them, and the
+// state they add up to. Plain values. The engine makes them, the store keeps them.
+#ifndef DURE_COORDINATOR_RUN_STATE_H_
+#define DURE_COORDINATOR_RUN_STATE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/strong_id.h"
+#include "crypto/digest.h"
+
+namespace dure {
+
+// An attempt is about to be offered; privacy is charged for it from here on.
+struct AttemptBegun {
+  AttemptNumber attempt;
+  RoundNumber round;
+  Digest session_id{};
+  uint32_t cohort = 0;
+  absl::Time at;
+};
+
+// An attempt ended without a model.
+struct AttemptFailed {
+  AttemptNumber attempt;
+  std::string reason;
+  absl::Time at;
+};
+
+// A new model. It is also the end of `attempt`.
+struct RoundReleased {
+  RoundNumber round;
+  AttemptNumber attempt;
+  uint32_t cohort = 0;
+  uint32_t survivors = 0;
+  double epsilon = 0;        // charged per record so far
+  absl::Duration duration;   // of the round, with its failed attempts
+  absl::Time at;
+  Digest model_hash{};       // SHA-256 of ParamsToBytes(model)
+  std::string model;         // ParamsToBytes
+  std::string optimizer;     // ServerOptimizer's saved state
+};
+
+struct EvaluationReceived {
+  RoundNumber round;
+  std::string evaluator;
+  double loss = 0;
+  double accuracy = 0;
+  uint64_t records = 0;
+  absl::Time at;
+};
+
+using Fact = std::variant<AttemptBegun, AttemptFailed, RoundReleased, EvaluationReceived>;
+
+// A released round without its model.
+struct RoundSummary {
+  RoundNumber round;
+  AttemptNumber attempt;
+  uint32_t cohort = 0;
+  uint32_t survivors = 0;
+  double epsilon = 0;
+  absl::Duration duration;
+};
+
+// Everything the facts of a run add up to; empty before the first.
+struct RunState {
+  RoundNumber round;       // newest released; 0: the initial model
+  AttemptNumber attempts;  // begun so far
+  std::optional<std::string> model;  // absent before the first release
+  std::optional<std::string> optimizer;
+  std::vector<RoundSummary> history;
+  std::vector<EvaluationReceived> evaluations;
+};
+
+}  // namespace dure
+
+#endif  // DURE_COORDINATOR_RUN_STATE_H_

@@ -1,0 +1,317 @@
+#include "coordinator/service/coordinator_service.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "coordinator/service/membership.h"
+
+namespace dure {
+namespace {
+
+constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
+// A timer that is due is looked at again this much later at the earliest.
+constexpr absl::Duration kTimerResolution = absl::Milliseconds(5);
+
+ControlReply ErrorReply(const absl::Status& status) {
+  ControlReply reply;
+  reply.set_code(static_cast<int>(status.code()));
+  reply.set_error(std::string(status.message()));
+  return reply;
+}
+
+}  // namespace
+
+CoordinatorService::CoordinatorService(CoordinatorOptions options, FederationFolder federation)
+    : options_(std::move(options)),
+      federation_(std::move(federation)),
+      verifier_(federation_.ca_certificate, &clock_) {}
+
+CoordinatorService::~CoordinatorService() {
+  control_.reset();
+  if (server_) server_->Shutdown(kShutdownGrace);
+  server_.reset();
+  strand_.reset();
+}
+
+absl::StatusOr<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(
+    CoordinatorOptions options) {
+  DURE_ASSIGN_OR_RETURN(FederationFolder federation, ReadFederationFolder(options.folder));
+  auto service = std::unique_ptr<CoordinatorService>(
+      new CoordinatorService(std::move(options), std::move(federation)));
+  DURE_RETURN_IF_ERROR(service->Open());
+  return service;
+}
+
+absl::Status CoordinatorService::Open() {
+  DURE_ASSIGN_OR_RETURN(
+      issuer_, CertificateIssuer::Create(federation_.ca_certificate, &federation_.ca_key));
+  DURE_ASSIGN_OR_RETURN(ModelFile initial, ReadInitialModel(options_.folder, federation_.spec));
+  DURE_ASSIGN_OR_RETURN(store_, Store::Open(options_.folder + "/state", federation_.spec_digest));
+  DURE_ASSIGN_OR_RETURN(RunState state, store_->LoadRun());
+  DURE_ASSIGN_OR_RETURN(engine_, FederationEngine::Create({.spec = federation_.spec,
+                                                           .spec_digest = federation_.spec_digest,
+                                                           .initial_model = std::move(initial.params),
+                                                           .key = &federation_.key,
+                                                           .verifier = &verifier_,
+                                                           .random = &random_},
+                                                          std::move(state)));
+  strand_ = std::make_unique<Strand>();
+  const std::string& address = federation_.spec.federation().address();
+  ServerOptions server;
+  server.listen = options_.listen.empty() ? absl::StrCat("127.0.0.1:", PortOf(address))
+                                          : options_.listen;
+  server.ca_pem = CertificateToPem(federation_.ca_certificate);
+  server.certificate_pem = CertificateToPem(federation_.certificate);
+  server.key_pem = ToString(federation_.key.ToPem().view());
+  server.clock = &clock_;
+  DURE_ASSIGN_OR_RETURN(server_, Server::Start(server, this));
+  listening_ = absl::StrCat(HostOf(server.listen), ":", server_->port());
+  // Port 0 in the federation file: whatever port the system chose.
+  address_ = PortOf(address) == "0" ? absl::StrCat(HostOf(address), ":", server_->port())
+                                    : address;
+  DURE_ASSIGN_OR_RETURN(control_,
+                        ControlServer::Start(FederationPrivateFolder(options_.folder),
+                                             [this](const ControlRequest& request) {
+                                               ControlReply reply;
+                                               strand_->PostAndWait([&] { reply = Control(request); });
+                                               return reply;
+                                             }));
+  strand_->Post([this] { Step(run::Tick{}); });
+  return absl::OkStatus();
+}
+
+// Events of the network, on gRPC's threads: each is posted.
+
+void CoordinatorService::OnDescribe(DescribeRequest request, DescribeCallback reply) {
+  strand_->Post([this, request = std::move(request), reply = std::move(reply)] {
+    reply(Describe(request));
+  });
+}
+
+void CoordinatorService::OnEnrol(EnrolRequest request, EnrolCallback reply) {
+  strand_->Post([this, request = std::move(request), reply = std::move(reply)] {
+    reply(Enrol(request));
+  });
+}
+
+void CoordinatorService::OnOpen(Peer peer) {
+  strand_->Post([this, peer = std::move(peer)] { Open(peer); });
+}
+
+void CoordinatorService::OnMessage(PeerId peer, ClientMessage message, ReadCredit credit) {
+  auto shared = std::make_shared<ClientMessage>(std::move(message));
+  strand_->Post([this, peer, shared, credit = std::move(credit)] {
+    traffic_.received += shared->ByteSizeLong();
+    auto present = present_.find(peer);
+    if (present == present_.end()) return;
+    Step(run::Said{present->second.member, std::move(*shared)});
+  });
+}
+
+void CoordinatorService::OnClose(PeerId peer, absl::Status status) {
+  strand_->Post([this, peer, status = std::move(status)] {
+    auto present = present_.find(peer);
+    if (present == present_.end()) return;
+    Presence gone = present->second;
+    present_.erase(present);
+    if (peer_of_[gone.member] != peer) return;  // it is here again
+    peer_of_.erase(gone.member);
+    LogInfo(absl::StrCat(gone.name, " has left",
+                         status.ok() ? "" : absl::StrCat(": ", status.message())));
+    Step(run::Left{gone.member});
+  });
+}
+
+absl::StatusOr<DescribeReply> CoordinatorService::Describe(const DescribeRequest& request) {
+  DURE_ASSIGN_OR_RETURN(
+      InvitationRecord invitation,
+      store_->FindInvitation(Sha256(AsBytes(request.secret())), clock_.Now()));
+  DescribeReply reply;
+  *reply.mutable_spec() = federation_.spec;
+  reply.set_coordinator_certificate(federation_.certificate);
+  reply.set_name(invitation.name);
+  reply.set_organisation(invitation.organisation);
+  reply.set_role(invitation.role);
+  return reply;
+}
+
+absl::StatusOr<EnrolReply> CoordinatorService::Enrol(const EnrolRequest& request) {
+  const absl::Time now = clock_.Now();
+  const Digest secret_hash = Sha256(AsBytes(request.secret()));
+  DURE_ASSIGN_OR_RETURN(InvitationRecord invitation, store_->FindInvitation(secret_hash, now));
+  if (request.spec_digest() != ToString(federation_.spec_digest)) {
+    return absl::FailedPreconditionError(
+        "the terms that were approved are not this federation's: run `dure join` again");
+  }
+  DURE_ASSIGN_OR_RETURN(PublicKey key, ParseCertificateRequest(request.certificate_request()));
+  MemberRecord member;
+  member.client_id = secagg::MemberIdOf(key);
+  member.name = invitation.name;
+  member.organisation = invitation.organisation;
+  member.role = invitation.role;
+  DURE_ASSIGN_OR_RETURN(
+      member.certificate,
+      issuer_->IssueMember({.role = invitation.role == EVALUATOR ? CertificateRole::kEvaluator
+                                                                 : CertificateRole::kMember,
+                            .name = invitation.name,
+                            .organisation = invitation.organisation},
+                           key, {now - kClockTolerance, now + kMemberValidity}, random_));
+  DURE_RETURN_IF_ERROR(store_->Enrol(secret_hash, member, now));
+  LogInfo(absl::StrCat(member.name, " has joined"));
+  EnrolReply reply;
+  reply.set_certificate(member.certificate);
+  return reply;
+}
+
+void CoordinatorService::Open(const Peer& peer) {
+  secagg::MemberId member = secagg::MemberIdOf(peer.certificate.key);
+  absl::StatusOr<MemberRecord> record = store_->FindMember(member);
+  if (record.ok() && record->revoked) {
+    record = absl::PermissionDeniedError("this membership was ended by the organiser");
+  }
+  if (!record.ok()) {
+    LogWarning(absl::StrCat(peer.certificate.name, " at ", peer.address,
+                            " was turned away: ", record.status().message()));
+    return server_->Close(peer.id, record.status());
+  }
+  store_->Seen(member, clock_.Now()).IgnoreError();  // for people only
+  present_[peer.id] = Presence{member, record->name};
+  peer_of_[member] = peer.id;
+  LogInfo(absl::StrCat(record->name, " is here"));
+  Step(run::Arrived{member, record->name, record->role});
+}
+
+void CoordinatorService::Step(run::Input input) {
+  std::vector<run::Output> outputs;
+  engine_->Step(clock_.Now(), std::move(input), &outputs);
+  Handle(std::move(outputs));
+  ArmTimer();
+}
+
+void CoordinatorService::Handle(std::vector<run::Output> outputs) {
+  for (run::Output& output : outputs) {
+    if (const auto* write = std::get_if<run::Write>(&output)) {
+      if (absl::Status status = store_->Record(write->fact); !status.ok()) {
+        // Nothing that follows from it may be told to anybody.
+        return End(absl::Status(status.code(),
+                                absl::StrCat("the state could not be written, and the run stops "
+                                             "where it was: ",
+                                             status.message())));
+      }
+      if (const auto* released = std::get_if<RoundReleased>(&write->fact)) {
+        traffic_at_round_[released->round.value()] = traffic_;
+      }
+    } else if (const auto* send = std::get_if<run::SendTo>(&output)) {
+      auto peer = peer_of_.find(send->member);
+      if (peer == peer_of_.end()) continue;
+      traffic_.sent += send->message->ByteSizeLong();
+      server_->Send(peer->second, send->message);
+    } else if (const auto* expel = std::get_if<run::Expel>(&output)) {
+      auto peer = peer_of_.find(expel->member);
+      if (peer != peer_of_.end()) server_->Close(peer->second, expel->why);
+    } else if (const auto* note = std::get_if<run::Note>(&output)) {
+      note->warning ? LogWarning(note->text) : LogInfo(note->text);
+    } else {
+      End(std::get<run::Ended>(output).status);
+    }
+  }
+}
+
+void CoordinatorService::ArmTimer() {
+  absl::Time due = engine_->next_deadline();
+  uint64_t timer = ++timer_;
+  if (due == absl::InfiniteFuture()) return;
+  strand_->PostAfter(std::max(due - clock_.Now(), kTimerResolution), [this, timer] {
+    if (timer == timer_) Step(run::Tick{});
+  });
+}
+
+void CoordinatorService::End(absl::Status status) {
+  std::lock_guard lock(mutex_);
+  if (!end_) end_ = std::move(status);
+  ended_.notify_all();
+}
+
+RunStatus CoordinatorService::Status(RoundNumber after_round) {
+  RunStatus status;
+  strand_->PostAndWait([&] { status = StatusNow(after_round); });
+  return status;
+}
+
+RunStatus CoordinatorService::StatusNow(RoundNumber after_round) {
+  RunStatus status = engine_->Status(after_round);
+  status.set_bytes_received(traffic_.received);
+  status.set_bytes_sent(traffic_.sent);
+  for (RoundReport& report : *status.mutable_history()) {
+    auto traffic = traffic_at_round_.find(report.round());
+    if (traffic == traffic_at_round_.end()) continue;  // released before this process began
+    report.set_bytes_received(traffic->second.received);
+    report.set_bytes_sent(traffic->second.sent);
+  }
+  return status;
+}
+
+void CoordinatorService::Stop() {
+  strand_->Post([this] {
+    Step(run::Stop{});
+    End(absl::CancelledError("stopped"));
+  });
+}
+
+std::optional<absl::Status> CoordinatorService::Wait(absl::Duration timeout) {
+  std::unique_lock lock(mutex_);
+  ended_.wait_for(lock, absl::ToChronoNanoseconds(timeout), [this] { return end_.has_value(); });
+  return end_;
+}
+
+ControlReply CoordinatorService::Control(const ControlRequest& request) {
+  ControlReply reply;
+  switch (request.kind_case()) {
+    case ControlRequest::kStatus:
+      *reply.mutable_status() = StatusNow(RoundNumber(request.status().after_round()));
+      return reply;
+    case ControlRequest::kInvite: {
+      absl::StatusOr<InviteReply> invited =
+          Invite(federation_, *store_, {.address = address_, .now = clock_.Now()},
+                 request.invite(), random_);
+      if (!invited.ok()) return ErrorReply(invited.status());
+      *reply.mutable_invite() = *std::move(invited);
+      return reply;
+    }
+    case ControlRequest::kMembers: {
+      absl::StatusOr<MembersReply> members = ListMembers(*store_);
+      if (!members.ok()) return ErrorReply(members.status());
+      for (MembersReply::Member& member : *members->mutable_members()) {
+        for (const auto& [id, peer] : peer_of_) {
+          if (ToHex(id) == member.client_id()) member.set_connected(true);
+        }
+      }
+      *reply.mutable_members() = *std::move(members);
+      return reply;
+    }
+    case ControlRequest::kRevoke: return ErrorReply(Revoke(request.revoke().name()));
+    case ControlRequest::kPause: Step(run::SetPaused{request.pause().paused()}); return reply;
+    case ControlRequest::kStop:
+      Step(run::Stop{});
+      End(absl::CancelledError("stopped"));
+      return reply;
+    case ControlRequest::KIND_NOT_SET:
+      return ErrorReply(absl::UnimplementedError("a newer dure asked something unknown"));
+  }
+  return reply;
+}
+
+absl::Status CoordinatorService::Revoke(const std::string& name) {
+  DURE_ASSIGN_OR_RETURN(secagg::MemberId member, store_->Revoke(name, clock_.Now()));
+  auto peer = peer_of_.find(member);
+  if (peer != peer_of_.end()) {
+    server_->Close(peer->second,
+                   absl::PermissionDeniedError("this membership was ended by the organiser"));
+  }
+  LogInfo(absl::StrCat(name, " is no member any more"));
+  return absl::OkStatus();
+}
+
+}  // namespace dure

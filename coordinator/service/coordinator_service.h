@@ -1,0 +1,116 @@
+// A running coordinator: the shell around FederationEngine. Events of the network and of the
+// clock are posted to one strand; each is one Step; facts are written to the store before anything
+// that follows from them is sent. Thread-safe.
+#ifndef DURE_COORDINATOR_SERVICE_COORDINATOR_SERVICE_H_
+#define DURE_COORDINATOR_SERVICE_COORDINATOR_SERVICE_H_
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/strand.h"
+#include "coordinator/federation_engine.h"
+#include "coordinator/service/federation_folder.h"
+#include "coordinator/service/store.h"
+#include "crypto/random.h"
+#include "privacy/secagg/certificate_cache.h"
+#include "proto/control.pb.h"
+#include "transport/control_socket.h"
+#include "transport/server.h"
+
+namespace dure {
+
+struct CoordinatorOptions {
+  std::string folder;
+  // HOST:PORT to listen on. Empty: the port of the federation's address, on this machine only.
+  std::string listen;
+};
+
+class CoordinatorService final : private ServerEvents {
+ public:
+  // Reads the folder, opens the store and the port, and goes on where the run stopped.
+  static absl::StatusOr<std::unique_ptr<CoordinatorService>> Start(CoordinatorOptions options);
+  ~CoordinatorService() override;
+
+  // Where members reach it, HOST:PORT.
+  const std::string& address() const { return address_; }
+  // What it listens on, HOST:PORT, with the port that the system chose.
+  const std::string& listening() const { return listening_; }
+  const FederationSpec& spec() const { return federation_.spec; }
+
+  // Released rounds and evaluations after `after_round`.
+  RunStatus Status(RoundNumber after_round);
+  // Ends the attempt under way and then the run: Wait returns.
+  void Stop();
+  // Waits for the end of the run, at most `timeout`. The status is OK if all rounds were released;
+  // Cancelled after Stop(); otherwise why not. Nothing if it goes on.
+  std::optional<absl::Status> Wait(absl::Duration timeout);
+
+ private:
+  CoordinatorService(CoordinatorOptions options, FederationFolder federation);
+
+  absl::Status Open();
+  void OnDescribe(DescribeRequest request, DescribeCallback reply) override;
+  void OnEnrol(EnrolRequest request, EnrolCallback reply) override;
+  void OnOpen(Peer peer) override;
+  void OnMessage(PeerId peer, ClientMessage message, ReadCredit credit) override;
+  void OnClose(PeerId peer, absl::Status status) override;
+
+  // All below on the strand.
+  absl::StatusOr<DescribeReply> Describe(const DescribeRequest& request);
+  absl::StatusOr<EnrolReply> Enrol(const EnrolRequest& request);
+  void Open(const Peer& peer);
+  void Step(run::Input input);
+  void Handle(std::vector<run::Output> outputs);
+  void ArmTimer();
+  void End(absl::Status status);
+  ControlReply Control(const ControlRequest& request);
+  absl::Status Revoke(const std::string& name);
+  RunStatus StatusNow(RoundNumber after_round);
+
+  struct Presence {
+    secagg::MemberId member;
+    std::string name;
+  };
+  struct Traffic {
+    uint64_t received = 0;
+    uint64_t sent = 0;
+  };
+
+  const CoordinatorOptions options_;
+  FederationFolder federation_;
+  std::string address_;
+  std::string listening_;
+  SystemClock clock_;
+  SystemRandom random_;
+  secagg::CertificateCache verifier_;
+  std::optional<CertificateIssuer> issuer_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<FederationEngine> engine_;
+
+  std::map<PeerId, Presence> present_;
+  std::map<secagg::MemberId, PeerId> peer_of_;
+  Traffic traffic_;
+  std::map<uint32_t, Traffic> traffic_at_round_;
+  uint64_t timer_ = 0;  // the newest; older ones do nothing
+
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  std::optional<absl::Status> end_;
+
+  std::unique_ptr<Strand> strand_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<ControlServer> control_;
+};
+
+}  // namespace dure
+
+#endif  // DURE_COORDINATOR_SERVICE_COORDINATOR_SERVICE_H_

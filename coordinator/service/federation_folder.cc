@@ -1,0 +1,117 @@
+#include "coordinator/service/federation_folder.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "crypto/x509.h"
+#include "federation/manifest.h"
+#include "federation/model_file.h"
+#include "federation/spec.h"
+
+namespace dure {
+namespace {
+
+constexpr uint64_t kMaxPemBytes = 1 << 16;
+
+absl::StatusOr<SigningKey> ReadKey(const std::string& path) {
+  DURE_ASSIGN_OR_RETURN(std::string pem, ReadFile(path, kMaxPemBytes));
+  absl::StatusOr<SigningKey> key = SigningKey::FromPem(pem);
+  if (!key.ok()) return absl::DataLossError(absl::StrCat(path, ": ", key.status().message()));
+  return key;
+}
+
+absl::StatusOr<std::string> ReadCertificate(const std::string& path) {
+  DURE_ASSIGN_OR_RETURN(std::string pem, ReadFile(path, kMaxPemBytes));
+  absl::StatusOr<std::string> der = CertificateFromPem(pem);
+  if (!der.ok()) return absl::DataLossError(absl::StrCat(path, ": ", der.status().message()));
+  return der;
+}
+
+absl::Status WriteKey(const std::string& path, const SigningKey& key) {
+  return WriteFileAtomic(path, ToString(key.ToPem().view()), 0600);
+}
+
+}  // namespace
+
+std::string InitialModelPath(const std::string& folder) {
+  return folder + "/model/initial.safetensors";
+}
+
+absl::StatusOr<FederationSpec> ReadFederationFile(const std::string& path) {
+  DURE_ASSIGN_OR_RETURN(std::string toml, ReadFile(path, kMaxFederationFileBytes));
+  return ParseFederation(toml, path);
+}
+
+absl::StatusOr<FederationFolder> MakeFederationFolder(const std::string& folder,
+                                                      const FederationSpec& spec, absl::Time now,
+                                                      Random& random) {
+  if (FileExists(FederationFilePath(folder))) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        folder, " has a federation already: choose another folder, or edit its federation.toml"));
+  }
+  const std::string keys = FederationPrivateFolder(folder);
+  DURE_RETURN_IF_ERROR(MakeFolder(keys, 0700));
+  SigningKey ca_key = SigningKey::Generate(random);
+  absl::Time begin = now - kClockTolerance;
+  DURE_ASSIGN_OR_RETURN(std::string ca,
+                        MakeEnrolmentCa(ca_key, spec.federation().name(),
+                                        {begin, now + kCaValidity}, random));
+  SigningKey key = SigningKey::Generate(random);
+  DURE_ASSIGN_OR_RETURN(CertificateIssuer issuer, CertificateIssuer::Create(ca, &ca_key));
+  DURE_ASSIGN_OR_RETURN(
+      std::string certificate,
+      issuer.IssueCoordinator(key.public_key(), {begin, now + kCoordinatorValidity}, random));
+  DURE_RETURN_IF_ERROR(WriteKey(keys + "/ca.key", ca_key));
+  DURE_RETURN_IF_ERROR(WriteKey(keys + "/coordinator.key", key));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(keys + "/ca.pem", CertificateToPem(ca)));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(keys + "/coordinator.pem", CertificateToPem(certificate)));
+  DURE_RETURN_IF_ERROR(MakeFolder(folder + "/model"));
+  // Last: a folder without it is no federation.
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(FederationFilePath(folder), FederationToToml(spec)));
+  return ReadFederationFolder(folder);
+}
+
+absl::StatusOr<FederationFolder> ReadFederationFolder(const std::string& folder) {
+  if (!FileExists(FederationFilePath(folder))) {
+    return absl::NotFoundError(absl::StrCat("there is no federation in ", folder,
+                                            ": make one with `dure init ", folder, "`"));
+  }
+  DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadFederationFile(FederationFilePath(folder)));
+  const std::string keys = FederationPrivateFolder(folder);
+  DURE_ASSIGN_OR_RETURN(SigningKey ca_key, ReadKey(keys + "/ca.key"));
+  DURE_ASSIGN_OR_RETURN(std::string ca, ReadCertificate(keys + "/ca.pem"));
+  DURE_ASSIGN_OR_RETURN(SigningKey key, ReadKey(keys + "/coordinator.key"));
+  DURE_ASSIGN_OR_RETURN(std::string certificate, ReadCertificate(keys + "/coordinator.pem"));
+  Digest digest = SpecDigest(spec);
+  return FederationFolder{.folder = folder,
+                          .spec = std::move(spec),
+                          .spec_digest = digest,
+                          .ca_key = std::move(ca_key),
+                          .ca_certificate = std::move(ca),
+                          .key = std::move(key),
+                          .certificate = std::move(certificate)};
+}
+
+absl::StatusOr<ModelFile> ReadInitialModel(const std::string& folder, const FederationSpec& spec) {
+  const std::string path = InitialModelPath(folder);
+  const std::string remedy = absl::StrCat("make them with `dure model init --federation ",
+                                          FederationFilePath(folder), " --out ", path, "`");
+  if (!FileExists(path)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the initial weights ", path, " are missing: ", remedy));
+  }
+  DURE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, kMaxInitialModelBytes));
+  DURE_ASSIGN_OR_RETURN(ModelFile model, DecodeSafetensors(bytes, path));
+  DURE_ASSIGN_OR_RETURN(ParamManifest manifest, BuiltInManifest(spec.model()));
+  if (!(model.manifest == manifest)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the initial weights ", path, " (", model.manifest.dim(),
+        " parameters) are not of the model in federation.toml (", manifest.dim(),
+        " parameters): ", remedy));
+  }
+  return model;
+}
+
+}  // namespace dure

@@ -1,0 +1,73 @@
+// An organiser's folder:
+//
+//   federation.toml             the terms
+//   model/initial.safetensors   the weights that the run starts from
+//   private/                    keys and certificates of the enrolment CA and of the coordinator,
+//                               and the socket that a running coordinator is asked through (0700)
+//   state/                      coordinator/service/store.h
+//
+// Functions here read and write those files; not thread-safe for one folder.
+#ifndef DURE_COORDINATOR_SERVICE_FEDERATION_FOLDER_H_
+#define DURE_COORDINATOR_SERVICE_FEDERATION_FOLDER_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "crypto/digest.h"
+#include "crypto/ed25519.h"
+#include "crypto/random.h"
+#include "federation/model_file.h"
+#include "proto/federation.pb.h"
+
+namespace dure {
+
+inline constexpr uint64_t kMaxInitialModelBytes = uint64_t{1} << 31;
+
+// How long certificates hold.
+inline constexpr absl::Duration kCaValidity = absl::Hours(24 * 3650);
+inline constexpr absl::Duration kCoordinatorValidity = absl::Hours(24 * 730);
+inline constexpr absl::Duration kMemberValidity = absl::Hours(24 * 365);
+// Certificates begin this long before they are made, for clocks that are a little behind.
+inline constexpr absl::Duration kClockTolerance = absl::Minutes(5);
+
+struct FederationFolder {
+  std::string folder;
+  FederationSpec spec;
+  Digest spec_digest{};
+  SigningKey ca_key;
+  std::string ca_certificate;  // DER
+  SigningKey key;              // the coordinator's
+  std::string certificate;     // DER
+};
+
+// Writes federation.toml and makes keys and certificates. AlreadyExists if the folder has a
+// federation.
+absl::StatusOr<FederationFolder> MakeFederationFolder(const std::string& folder,
+                                                      const FederationSpec& spec, absl::Time now,
+                                                      Random& random);
+
+// NotFound, with the remedy, if there is no federation in `folder`; InvalidArgument for a mistake
+// in federation.toml; DataLoss, naming the file, for damaged keys or certificates.
+absl::StatusOr<FederationFolder> ReadFederationFolder(const std::string& folder);
+
+// The spec alone.
+absl::StatusOr<FederationSpec> ReadFederationFile(const std::string& path);
+
+// The initial weights, self-describing. FailedPrecondition, with the remedy, if they are missing or of another
+// model than the spec's.
+absl::StatusOr<ModelFile> ReadInitialModel(const std::string& folder, const FederationSpec& spec);
+
+std::string InitialModelPath(const std::string& folder);
+inline std::string FederationFilePath(const std::string& folder) {
+  return folder + "/federation.toml";
+}
+inline std::string FederationPrivateFolder(const std::string& folder) {
+  return folder + "/private";
+}
+
+}  // namespace dure
+
+#endif  // DURE_COORDINATOR_SERVICE_FEDERATION_FOLDER_H_

@@ -1,0 +1,39 @@
+#include "coordinator/service/released_model.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/status_macros.h"
+#include "coordinator/service/federation_folder.h"
+#include "coordinator/service/store.h"
+
+namespace dure {
+
+absl::StatusOr<ModelFile> ReadReleasedModel(const std::string& folder) {
+  if (!FileExists(FederationFilePath(folder))) {
+    return absl::NotFoundError(absl::StrCat("there is no federation in ", folder));
+  }
+  DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadFederationFile(FederationFilePath(folder)));
+  DURE_ASSIGN_OR_RETURN(ModelFile model, ReadInitialModel(folder, spec));
+  DURE_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::OpenForReading(folder + "/state"));
+  DURE_ASSIGN_OR_RETURN(RunState run, store->LoadRun());
+  if (!run.model) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("no round of the federation in ", folder, " has been released yet"));
+  }
+  DURE_ASSIGN_OR_RETURN(model.params, ParamsFromBytes(*run.model, model.manifest.dim()));
+  const RoundSummary& last = run.history.back();
+  model.metadata["dure.federation"] = spec.federation().name();
+  model.metadata["dure.purpose"] = spec.federation().purpose();
+  model.metadata["dure.license"] = spec.federation().license();
+  model.metadata["dure.rounds"] = absl::StrCat(last.round.value());
+  model.metadata["dure.attempts"] = absl::StrCat(last.attempt.value());
+  model.metadata["dure.epsilon"] = absl::StrFormat("%.6f", last.epsilon);
+  model.metadata["dure.delta"] = absl::StrFormat("%g", spec.privacy().delta());
+  return model;
+}
+
+}  // namespace dure

@@ -1,0 +1,410 @@
+#include "coordinator/service/store.h"
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "coordinator/service/sql.h"
+
+namespace dure {
+namespace {
+
+constexpr int kBusyTimeoutMs = 5000;
+constexpr uint64_t kMaxBlobBytes = uint64_t{1} << 31;
+// Models kept besides the newest, so that whoever is still fetching one finds it.
+constexpr int kKeptRounds = 2;
+
+// Migrations are only added; the number of those applied is SQLite's user_version.
+constexpr const char* kMigrations[] = {
+    R"sql(
+      CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+      CREATE TABLE invitations (
+        secret_hash BLOB PRIMARY KEY, name TEXT NOT NULL, organisation TEXT NOT NULL,
+        role INTEGER NOT NULL, expires INTEGER NOT NULL, used INTEGER) STRICT;
+      CREATE TABLE members (
+        client_id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, organisation TEXT NOT NULL,
+        role INTEGER NOT NULL, certificate BLOB NOT NULL, enrolled INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL, revoked INTEGER) STRICT;
+      CREATE TABLE attempts (
+        attempt INTEGER PRIMARY KEY, round INTEGER NOT NULL, session_id BLOB NOT NULL,
+        cohort INTEGER NOT NULL, begun INTEGER NOT NULL, ended INTEGER, failure TEXT) STRICT;
+      CREATE TABLE rounds (
+        round INTEGER PRIMARY KEY, attempt INTEGER NOT NULL, cohort INTEGER NOT NULL,
+        survivors INTEGER NOT NULL, epsilon REAL NOT NULL, duration_us INTEGER NOT NULL,
+        released INTEGER NOT NULL, model TEXT NOT NULL, optimizer TEXT NOT NULL) STRICT;
+      CREATE TABLE evaluations (
+        round INTEGER NOT NULL, evaluator TEXT NOT NULL, loss REAL NOT NULL,
+        accuracy REAL NOT NULL, records INTEGER NOT NULL, received INTEGER NOT NULL,
+        PRIMARY KEY (round, evaluator)) STRICT;
+    )sql",
+};
+
+absl::Status Execute(sqlite3* database, const char* sql) {
+  if (sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK) return absl::OkStatus();
+  return SqlStatus(database, "the database failed");
+}
+
+MemberRecord ReadMember(const Statement& row) {
+  MemberRecord member;
+  if (auto id = DigestFromBytes(row.Blob(0))) member.client_id = *id;
+  member.name = row.Text(1);
+  member.organisation = row.Text(2);
+  member.role = static_cast<Role>(row.Int(3));
+  member.certificate = row.Blob(4);
+  member.enrolled = row.Time(5);
+  member.last_seen = row.Time(6);
+  member.revoked = !row.IsNull(7);
+  return member;
+}
+
+constexpr std::string_view kMemberColumns =
+    "SELECT client_id, name, organisation, role, certificate, enrolled, last_seen, revoked "
+    "FROM members ";
+
+}  // namespace
+
+std::string SqliteVersion() { return sqlite3_libversion(); }
+
+Store::Store(std::string folder, std::optional<FileLock> lock, sqlite3* database)
+    : folder_(std::move(folder)), lock_(std::move(lock)), database_(database) {}
+
+Store::~Store() { sqlite3_close(database_); }
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& folder,
+                                                   const Digest& spec_digest) {
+  DURE_RETURN_IF_ERROR(MakeFolder(folder, 0700));
+  DURE_RETURN_IF_ERROR(MakeFolder(folder + "/models", 0700));
+  DURE_ASSIGN_OR_RETURN(FileLock lock, FileLock::Acquire(folder + "/lock"));
+  sqlite3* database = nullptr;
+  std::string path = folder + "/coordinator.db";
+  int code = sqlite3_open_v2(path.c_str(), &database,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
+                             nullptr);
+  auto store = std::unique_ptr<Store>(new Store(folder, std::move(lock), database));
+  if (code != SQLITE_OK) return SqlStatus(database, absl::StrCat("cannot open ", path));
+  chmod(path.c_str(), 0600);
+  sqlite3_busy_timeout(database, kBusyTimeoutMs);
+  DURE_RETURN_IF_ERROR(Execute(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"));
+  DURE_RETURN_IF_ERROR(store->Migrate());
+  DURE_RETURN_IF_ERROR(store->BindToFederation(spec_digest));
+  return store;
+}
+
+absl::StatusOr<std::unique_ptr<Store>> Store::OpenForReading(const std::string& folder) {
+  std::string path = folder + "/coordinator.db";
+  if (!FileExists(path)) {
+    return absl::NotFoundError(absl::StrCat("no coordinator has run in ", folder, " yet"));
+  }
+  sqlite3* database = nullptr;
+  int code = sqlite3_open_v2(path.c_str(), &database, SQLITE_OPEN_READONLY, nullptr);
+  auto store = std::unique_ptr<Store>(new Store(folder, std::nullopt, database));
+  if (code != SQLITE_OK) return SqlStatus(database, absl::StrCat("cannot open ", path));
+  sqlite3_busy_timeout(database, kBusyTimeoutMs);
+  return store;
+}
+
+absl::Status Store::Migrate() {
+  Statement version(database_, "PRAGMA user_version");
+  DURE_RETURN_IF_ERROR(version.Step().status());
+  int64_t applied = version.Int(0);
+  if (applied > static_cast<int64_t>(std::size(kMigrations))) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(folder_, "/coordinator.db was written by a newer dure (schema ", applied,
+                     ", this one knows ", std::size(kMigrations), "): upgrade dure"));
+  }
+  for (size_t i = static_cast<size_t>(applied); i < std::size(kMigrations); ++i) {
+    DURE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
+    DURE_RETURN_IF_ERROR(Execute(database_, kMigrations[i]));
+    DURE_RETURN_IF_ERROR(
+        Execute(database_, absl::StrCat("PRAGMA user_version = ", i + 1).c_str()));
+    DURE_RETURN_IF_ERROR(transaction.Commit());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Store::BindToFederation(const Digest& spec_digest) {
+  Statement bound(database_, "SELECT value FROM meta WHERE key = 'spec'");
+  DURE_ASSIGN_OR_RETURN(bool found, bound.Step());
+  if (!found) {
+    Statement insert(database_, "INSERT INTO meta VALUES ('spec', ?)");
+    return insert.BindBlob(spec_digest).Run();
+  }
+  if (bound.Blob(0) == ToString(spec_digest)) return absl::OkStatus();
+  Statement members(database_, "SELECT count(*) FROM members");
+  DURE_RETURN_IF_ERROR(members.Step().status());
+  Statement attempts(database_, "SELECT count(*) FROM attempts");
+  DURE_RETURN_IF_ERROR(attempts.Step().status());
+  if (members.Int(0) == 0 && attempts.Int(0) == 0) {
+    return Statement(database_, "UPDATE meta SET value = ? WHERE key = 'spec'")
+        .BindBlob(spec_digest)
+        .Run();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "federation.toml has changed since members agreed to it (", members.Int(0),
+      " enrolled): change it back, or start a new federation in another folder"));
+}
+
+absl::Status Store::AddInvitation(const InvitationRecord& invitation, absl::Time now) {
+  std::lock_guard lock(mutex_);
+  Statement taken(database_,
+                  "SELECT 'a member' FROM members WHERE name = ?1 UNION ALL "
+                  "SELECT 'an open invitation' FROM invitations "
+                  "WHERE name = ?1 AND used IS NULL AND expires > ?2");
+  DURE_ASSIGN_OR_RETURN(bool found, taken.Bind(invitation.name).Bind(now).Step());
+  if (found) {
+    return absl::AlreadyExistsError(absl::StrCat("there is ", taken.Text(0), " named \"",
+                                                 invitation.name, "\": choose another name"));
+  }
+  return Statement(database_, "INSERT INTO invitations VALUES (?, ?, ?, ?, ?, NULL)")
+      .BindBlob(invitation.secret_hash)
+      .Bind(invitation.name)
+      .Bind(invitation.organisation)
+      .Bind(int64_t{invitation.role})
+      .Bind(invitation.expires)
+      .Run();
+}
+
+absl::StatusOr<InvitationRecord> Store::FindInvitation(const Digest& secret_hash,
+                                                       absl::Time now) {
+  std::lock_guard lock(mutex_);
+  return FindInvitationLocked(secret_hash, now);
+}
+
+absl::StatusOr<InvitationRecord> Store::FindInvitationLocked(const Digest& secret_hash,
+                                                             absl::Time now) {
+  Statement row(database_,
+                "SELECT name, organisation, role, expires, used FROM invitations "
+                "WHERE secret_hash = ?");
+  DURE_ASSIGN_OR_RETURN(bool found, row.BindBlob(secret_hash).Step());
+  if (!found) {
+    return absl::NotFoundError(
+        "this coordinator made no such token: it belongs to another federation or was mistyped; "
+        "ask the organiser for a new one");
+  }
+  if (!row.IsNull(4)) {
+    return absl::FailedPreconditionError(
+        "this token has been used already, and each works once: ask the organiser for a new one");
+  }
+  if (row.Time(3) <= now) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("this token expired at ",
+                     absl::FormatTime("%Y-%m-%d %H:%M UTC", row.Time(3), absl::UTCTimeZone()),
+                     ": ask the organiser for a new one"));
+  }
+  InvitationRecord invitation;
+  invitation.secret_hash = secret_hash;
+  invitation.name = row.Text(0);
+  invitation.organisation = row.Text(1);
+  invitation.role = static_cast<Role>(row.Int(2));
+  invitation.expires = row.Time(3);
+  return invitation;
+}
+
+absl::Status Store::Enrol(const Digest& secret_hash, const MemberRecord& member, absl::Time now) {
+  std::lock_guard lock(mutex_);
+  DURE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
+  DURE_RETURN_IF_ERROR(FindInvitationLocked(secret_hash, now).status());
+  DURE_RETURN_IF_ERROR(Statement(database_, "UPDATE invitations SET used = ? WHERE secret_hash = ?")
+                           .Bind(now)
+                           .BindBlob(secret_hash)
+                           .Run());
+  DURE_RETURN_IF_ERROR(
+      Statement(database_, "INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?, NULL)")
+          .BindBlob(member.client_id)
+          .Bind(member.name)
+          .Bind(member.organisation)
+          .Bind(int64_t{member.role})
+          .BindBlob(AsBytes(member.certificate))
+          .Bind(now)
+          .Bind(now)
+          .Run());
+  return transaction.Commit();
+}
+
+absl::StatusOr<std::vector<MemberRecord>> Store::Members() {
+  std::lock_guard lock(mutex_);
+  Statement row(database_, absl::StrCat(std::string(kMemberColumns), "ORDER BY name"));
+  std::vector<MemberRecord> members;
+  for (;;) {
+    DURE_ASSIGN_OR_RETURN(bool found, row.Step());
+    if (!found) return members;
+    members.push_back(ReadMember(row));
+  }
+}
+
+absl::StatusOr<MemberRecord> Store::FindMember(const Digest& client_id) {
+  std::lock_guard lock(mutex_);
+  Statement row(database_, absl::StrCat(std::string(kMemberColumns), "WHERE client_id = ?"));
+  DURE_ASSIGN_OR_RETURN(bool found, row.BindBlob(client_id).Step());
+  if (!found) return absl::NotFoundError("not a member of this federation");
+  return ReadMember(row);
+}
+
+absl::Status Store::Seen(const Digest& client_id, absl::Time now) {
+  std::lock_guard lock(mutex_);
+  return Statement(database_, "UPDATE members SET last_seen = ? WHERE client_id = ?")
+      .Bind(now)
+      .BindBlob(client_id)
+      .Run();
+}
+
+absl::StatusOr<Digest> Store::Revoke(const std::string& name, absl::Time now) {
+  std::lock_guard lock(mutex_);
+  Statement row(database_, absl::StrCat(std::string(kMemberColumns), "WHERE name = ?"));
+  DURE_ASSIGN_OR_RETURN(bool found, row.Bind(name).Step());
+  if (!found) return absl::NotFoundError(absl::StrCat("no member is named \"", name, "\""));
+  Digest client_id = ReadMember(row).client_id;
+  DURE_RETURN_IF_ERROR(
+      Statement(database_, "UPDATE members SET revoked = coalesce(revoked, ?) WHERE client_id = ?")
+          .Bind(now)
+          .BindBlob(client_id)
+          .Run());
+  return client_id;
+}
+
+absl::Status Store::Record(const Fact& fact) {
+  std::lock_guard lock(mutex_);
+  if (const auto* begun = std::get_if<AttemptBegun>(&fact)) {
+    return Statement(database_, "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, NULL, NULL)")
+        .Bind(int64_t{begun->attempt.value()})
+        .Bind(int64_t{begun->round.value()})
+        .BindBlob(begun->session_id)
+        .Bind(int64_t{begun->cohort})
+        .Bind(begun->at)
+        .Run();
+  }
+  if (const auto* failed = std::get_if<AttemptFailed>(&fact)) {
+    return Statement(database_, "UPDATE attempts SET ended = ?, failure = ? WHERE attempt = ?")
+        .Bind(failed->at)
+        .Bind(failed->reason)
+        .Bind(int64_t{failed->attempt.value()})
+        .Run();
+  }
+  if (const auto* evaluation = std::get_if<EvaluationReceived>(&fact)) {
+    return Statement(database_, "INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?, ?)")
+        .Bind(int64_t{evaluation->round.value()})
+        .Bind(evaluation->evaluator)
+        .Bind(evaluation->loss)
+        .Bind(evaluation->accuracy)
+        .Bind(static_cast<int64_t>(evaluation->records))
+        .Bind(evaluation->at)
+        .Run();
+  }
+  return RecordRelease(std::get<RoundReleased>(fact));
+}
+
+// The files first, then the transaction that names them: a crash in between leaves files that
+// nothing names, which the next release removes.
+absl::Status Store::RecordRelease(const RoundReleased& release) {
+  DURE_ASSIGN_OR_RETURN(std::string model, WriteBlob(release.model));
+  DURE_ASSIGN_OR_RETURN(std::string optimizer, WriteBlob(release.optimizer));
+  DURE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
+  DURE_RETURN_IF_ERROR(Statement(database_, "UPDATE attempts SET ended = ? WHERE attempt = ?")
+                           .Bind(release.at)
+                           .Bind(int64_t{release.attempt.value()})
+                           .Run());
+  DURE_RETURN_IF_ERROR(
+      Statement(database_, "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+          .Bind(int64_t{release.round.value()})
+          .Bind(int64_t{release.attempt.value()})
+          .Bind(int64_t{release.cohort})
+          .Bind(int64_t{release.survivors})
+          .Bind(release.epsilon)
+          .Bind(absl::ToInt64Microseconds(release.duration))
+          .Bind(release.at)
+          .Bind(model)
+          .Bind(optimizer)
+          .Run());
+  DURE_RETURN_IF_ERROR(transaction.Commit());
+  RemoveOldBlobs();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RunState> Store::LoadRun() {
+  std::lock_guard lock(mutex_);
+  RunState run;
+  Statement attempts(database_, "SELECT coalesce(max(attempt), 0) FROM attempts");
+  DURE_RETURN_IF_ERROR(attempts.Step().status());
+  run.attempts = AttemptNumber(static_cast<uint32_t>(attempts.Int(0)));
+  Statement rounds(database_,
+                   "SELECT round, attempt, cohort, survivors, epsilon, duration_us, model, "
+                   "optimizer FROM rounds ORDER BY round");
+  std::string model, optimizer;
+  for (;;) {
+    DURE_ASSIGN_OR_RETURN(bool found, rounds.Step());
+    if (!found) break;
+    RoundSummary summary;
+    summary.round = RoundNumber(static_cast<uint32_t>(rounds.Int(0)));
+    summary.attempt = AttemptNumber(static_cast<uint32_t>(rounds.Int(1)));
+    summary.cohort = static_cast<uint32_t>(rounds.Int(2));
+    summary.survivors = static_cast<uint32_t>(rounds.Int(3));
+    summary.epsilon = rounds.Real(4);
+    summary.duration = absl::Microseconds(rounds.Int(5));
+    model = rounds.Text(6);
+    optimizer = rounds.Text(7);
+    run.round = summary.round;
+    run.history.push_back(summary);
+  }
+  if (!run.history.empty()) {
+    DURE_ASSIGN_OR_RETURN(run.model, ReadBlob(model));
+    DURE_ASSIGN_OR_RETURN(run.optimizer, ReadBlob(optimizer));
+  }
+  Statement evaluations(database_,
+                        "SELECT round, evaluator, loss, accuracy, records, received "
+                        "FROM evaluations ORDER BY round, evaluator");
+  for (;;) {
+    DURE_ASSIGN_OR_RETURN(bool found, evaluations.Step());
+    if (!found) return run;
+    EvaluationReceived evaluation;
+    evaluation.round = RoundNumber(static_cast<uint32_t>(evaluations.Int(0)));
+    evaluation.evaluator = evaluations.Text(1);
+    evaluation.loss = evaluations.Real(2);
+    evaluation.accuracy = evaluations.Real(3);
+    evaluation.records = static_cast<uint64_t>(evaluations.Int(4));
+    evaluation.at = evaluations.Time(5);
+    run.evaluations.push_back(evaluation);
+  }
+}
+
+absl::StatusOr<std::string> Store::WriteBlob(const std::string& bytes) {
+  std::string hash = ToHex(Sha256(AsBytes(bytes)));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(folder_ + "/models/" + hash, bytes, 0600));
+  return hash;
+}
+
+absl::StatusOr<std::string> Store::ReadBlob(const std::string& hash) {
+  std::string path = folder_ + "/models/" + hash;
+  DURE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, kMaxBlobBytes));
+  if (ToHex(Sha256(AsBytes(bytes))) != hash) {
+    return absl::DataLossError(absl::StrCat(
+        path, " is damaged: its SHA-256 is not its name; restore the folder from a backup"));
+  }
+  return bytes;
+}
+
+void Store::RemoveOldBlobs() {
+  std::set<std::string> kept;
+  Statement row(database_, "SELECT model, optimizer FROM rounds ORDER BY round DESC LIMIT ?");
+  row.Bind(int64_t{kKeptRounds});
+  for (;;) {
+    absl::StatusOr<bool> found = row.Step();
+    if (!found.ok()) return;  // the next release tries again
+    if (!*found) break;
+    kept.insert(row.Text(0));
+    kept.insert(row.Text(1));
+  }
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ + "/models", ignored)) {
+    if (!kept.contains(entry.path().filename().string())) {
+      std::filesystem::remove(entry.path(), ignored);
+    }
+  }
+}
+
+}  // namespace dure

@@ -1,0 +1,97 @@
+// The coordinator's memory: one SQLite database (write-ahead log, fsync at each commit) and a
+// folder of models named by their SHA-256. The only door to both. A call that returned OK survives
+// a crash; one that did not has changed nothing. Thread-safe: one call at a time by a lock, held
+// for the length of a transaction.
+//
+// Errors: NotFound, AlreadyExists, FailedPrecondition (used, expired, revoked, another federation,
+// locked by another process), ResourceExhausted (disk full), DataLoss (a damaged database or
+// model), PermissionDenied (folder not writable).
+#ifndef DURE_COORDINATOR_SERVICE_STORE_H_
+#define DURE_COORDINATOR_SERVICE_STORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/file.h"
+#include "coordinator/run_state.h"
+#include "crypto/digest.h"
+#include "proto/wire.pb.h"
+
+struct sqlite3;
+
+namespace dure {
+
+struct InvitationRecord {
+  Digest secret_hash{};  // SHA-256 of the secret; the secret itself is not kept
+  std::string name;
+  std::string organisation;
+  Role role = MEMBER;
+  absl::Time expires;
+};
+
+struct MemberRecord {
+  Digest client_id{};
+  std::string name;
+  std::string organisation;
+  Role role = MEMBER;
+  std::string certificate;  // DER
+  absl::Time enrolled;
+  absl::Time last_seen;
+  bool revoked = false;
+};
+
+// "3.40.1": the database that runs here.
+std::string SqliteVersion();
+
+class Store {
+ public:
+  // Opens or makes the state under `folder`, which holds the run of the federation whose spec has
+  // `spec_digest`. Takes the folder's lock: FailedPrecondition if another process has it.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& folder,
+                                                     const Digest& spec_digest);
+  // Opens what is there for LoadRun and Members only, beside a coordinator that may be running.
+  // NotFound if no coordinator has run in the folder yet.
+  static absl::StatusOr<std::unique_ptr<Store>> OpenForReading(const std::string& folder);
+  ~Store();
+
+  // AlreadyExists if a member or an open invitation has that name.
+  absl::Status AddInvitation(const InvitationRecord& invitation, absl::Time now);
+  // NotFound for an unknown secret; FailedPrecondition if it was used or has expired.
+  absl::StatusOr<InvitationRecord> FindInvitation(const Digest& secret_hash, absl::Time now);
+  // Uses the invitation up and adds the member, in one transaction.
+  absl::Status Enrol(const Digest& secret_hash, const MemberRecord& member, absl::Time now);
+  absl::StatusOr<std::vector<MemberRecord>> Members();
+  absl::StatusOr<MemberRecord> FindMember(const Digest& client_id);
+  absl::Status Seen(const Digest& client_id, absl::Time now);
+  // NotFound if nobody has that name.
+  absl::StatusOr<Digest> Revoke(const std::string& name, absl::Time now);
+
+  // Writes one fact of the run.
+  absl::Status Record(const Fact& fact);
+  absl::StatusOr<RunState> LoadRun();
+
+ private:
+  Store(std::string folder, std::optional<FileLock> lock, sqlite3* database);
+  absl::Status Migrate();
+  absl::Status BindToFederation(const Digest& spec_digest);
+  absl::StatusOr<InvitationRecord> FindInvitationLocked(const Digest& secret_hash, absl::Time now);
+  absl::Status RecordRelease(const RoundReleased& release);
+  absl::StatusOr<std::string> ReadBlob(const std::string& hash);
+  absl::StatusOr<std::string> WriteBlob(const std::string& bytes);
+  void RemoveOldBlobs();
+
+  std::string folder_;
+  std::optional<FileLock> lock_;  // absent: for reading
+  std::mutex mutex_;
+  sqlite3* database_;
+};
+
+}  // namespace dure
+
+#endif  // DURE_COORDINATOR_SERVICE_STORE_H_
