@@ -158,8 +158,7 @@ std::optional<SpecFault> KeyFault(const std::string& path, const Message& sectio
                        "rounds.minimum is missing: without rounds.cohort nothing says how "
                        "many members a sum must have; set it to 3 or more"};
     }
-    return SpecFault{path, absl::StrCat(path, " is missing: set it to ", KindInWords(KindOf(key)),
-                                        ", ", LimitsInWords(key))};
+    return SpecFault{path, absl::StrCat(path, " is missing: set it to ", ExpectedInWords(key))};
   }
   std::string fault;
   if (KindOf(key) == KeyKind::kText) {

@@ -138,6 +138,25 @@ std::string LimitsInWords(const Field& field) {
   }
 }
 
+std::string ExpectedInWords(const Field& field) {
+  const std::string limits = LimitsInWords(field);
+  switch (KindOf(field)) {
+    case KeyKind::kSection:
+      return KindInWords(KeyKind::kSection);
+    case KeyKind::kChoice:
+      return absl::StrCat("one of \"", absl::StrJoin(ChoiceNames(*field.enum_type()), "\", \""),
+                          "\"");
+    case KeyKind::kDuration:
+      return absl::StrCat("a duration of ", limits, ", such as \"90s\", \"5m\" or \"1h30m\"");
+    case KeyKind::kText:
+      return absl::StrCat("a text of ", limits);
+    case KeyKind::kIntegerList:
+      return absl::StrCat("a list of ", limits);
+    default:
+      return absl::StrCat(KindInWords(KindOf(field)), ", ", limits);
+  }
+}
+
 std::vector<const Field*> FieldsOf(const Descriptor& type) {
   std::vector<const Field*> fields;
   for (int i = 0; i < type.field_count(); ++i) fields.push_back(type.field(i));

@@ -34,6 +34,10 @@ bool WithinLimits(const KeyRules& rules, double value);
 // The limits of a key for people: "1 to 1000000", "above 0, at most 1", "cnn, mlp".
 std::string LimitsInWords(const Field& field);
 
+// What a key must be, as the end of "it must be": "an integer, 1 to 128", "a text of 1 to 64
+// characters", "one of "cnn", "mlp"".
+std::string ExpectedInWords(const Field& field);
+
 // The fields of a message in field-number order.
 std::vector<const Field*> FieldsOf(const google::protobuf::Descriptor& type);
 

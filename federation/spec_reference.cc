@@ -22,6 +22,7 @@ extern const size_t kFederationDescriptorsSize;
 namespace {
 
 constexpr size_t kColumns = 98;
+constexpr char kRequired[] = "required";
 
 // The comments of proto/federation.proto. Read once, never destroyed.
 class Comments {
@@ -62,7 +63,7 @@ std::string DefaultInWords(const Field& key) {
   const KeyRules& rules = RulesOf(key);
   std::string text = rules.has_derived()         ? rules.derived()
                      : rules.has_default_value() ? rules.default_value()
-                                                 : "required";
+                                                 : kRequired;
   if (!rules.has_used_if()) return text;
   return absl::StrCat(text, "; only with ", rules.used_if(), " ", absl::StrJoin(rules.is(), ", "));
 }
@@ -103,12 +104,12 @@ void AppendComment(const std::string& text, std::string* out) {
 void AppendKey(const std::string& path, const google::protobuf::Message& section, const Field& key,
                std::string* out) {
   const KeyReference reference = MakeReference(path, key);
-  const bool choice = !reference.choices.empty();
-  AppendComment(
-      absl::StrCat(reference.meaning, " ", choice ? "One of: " : "Limits: ", reference.limits, ". ",
-                   RulesOf(key).has_default_value() ? "Default: " : "Left out: ",
-                   reference.default_value, "."),
-      out);
+  const std::string limits =
+      absl::StrCat(reference.choices.empty() ? "Limits: " : "One of: ", reference.limits, ".");
+  const std::string otherwise = reference.default_value == kRequired
+                                    ? "Required."
+                                    : absl::StrCat("Left out: ", reference.default_value, ".");
+  AppendComment(absl::StrCat(reference.meaning, " ", limits, " ", otherwise), out);
   if (IsSet(section, key)) {
     absl::StrAppend(out, reference.key, " = ", ValueToToml(section, key), "\n");
   }

@@ -80,7 +80,10 @@ TEST(FillDefaultsTest, KeepsWhatIsSetAndChangesNothingTwice) {
 
 // docs/formats/spec-digest.md: the value of its example. If this changes, members must approve
 // every running federation anew.
-TEST(SpecDigestTest, KnownAnswer) { EXPECT_EQ(ToHex(SpecDigest(Demo())), "d033b8e4775ba10be52b53a8ced62b2d0715bfc8c46bf53d8afb4e9a7fe68122"); }
+TEST(SpecDigestTest, KnownAnswer) {
+  EXPECT_EQ(ToHex(SpecDigest(Demo())),
+            "d033b8e4775ba10be52b53a8ced62b2d0715bfc8c46bf53d8afb4e9a7fe68122");
+}
 
 TEST(SpecDigestTest, IsTheTranscriptOfPathsAndValues) {
   FederationSpec spec;

@@ -49,20 +49,6 @@ std::string TypeName(const toml::node& node) {
   return "nothing";
 }
 
-std::string Expected(const Field& key) {
-  switch (KindOf(key)) {
-    case KeyKind::kSection:
-      return absl::StrCat("a section, [", std::string(key.name()), "]");
-    case KeyKind::kChoice:
-      return absl::StrCat("one of \"", absl::StrJoin(ChoiceNames(*key.enum_type()), "\", \""),
-                          "\"");
-    case KeyKind::kDuration:
-      return "a duration, such as \"90s\", \"5m\" or \"1h30m\"";
-    default:
-      return absl::StrCat(KindInWords(KindOf(key)), ", ", LimitsInWords(key));
-  }
-}
-
 class Reader {
  public:
   explicit Reader(std::string_view file) : file_(file) {}
@@ -89,7 +75,7 @@ class Reader {
   }
   absl::Status WrongType(const std::string& path, const Field& key, const toml::node& node) const {
     return Fault(node.source().begin,
-                 absl::StrCat(path, " is ", TypeName(node), "; it must be ", Expected(key)));
+                 absl::StrCat(path, " is ", TypeName(node), "; it must be ", ExpectedInWords(key)));
   }
   absl::Status UnknownKey(const std::string& path, const toml::key& key,
                           const Descriptor& section) const;
@@ -183,7 +169,7 @@ absl::Status Reader::ReadChoice(std::string_view name, const toml::node& node,
       NearestWord(absl::AsciiStrToLower(std::string(name)), ChoiceNames(*key.enum_type()));
   return Fault(node.source().begin,
                absl::StrCat(path, " is ", Quoted(name),
-                            nearest.empty() ? absl::StrCat("; it must be ", Expected(key))
+                            nearest.empty() ? absl::StrCat("; it must be ", ExpectedInWords(key))
                                             : absl::StrCat(": did you mean \"", nearest, "\"?")));
 }
 
@@ -221,7 +207,7 @@ absl::Status Reader::ReadKey(const toml::node& node, const std::string& path, Me
     reflection.SetString(section, &key, text);
   } else if (!SetDuration(text, section, key)) {
     return Fault(node.source().begin,
-                 absl::StrCat(path, " is ", Quoted(text), "; it must be ", Expected(key)));
+                 absl::StrCat(path, " is ", Quoted(text), "; it must be ", ExpectedInWords(key)));
   }
   return absl::OkStatus();
 }

@@ -46,11 +46,13 @@ double EpsilonOfOwnNoise(const RoundTerms& terms, uint32_t attempts) {
 }
 
 absl::Status BudgetSpent(const FederationSpec& spec, uint32_t affordable, double whole_run) {
+  const std::string stop = affordable == 0
+                               ? "does not pay for a single round"
+                               : absl::StrCat("would stop the run after ", affordable, " rounds");
   return absl::FailedPreconditionError(absl::StrFormat(
-      "privacy.max_epsilon is %g and would stop the run after %u of %u rounds; the last one needs "
-      "%.3g: raise privacy.max_epsilon or privacy.noise_multiplier, or lower local.sampling_rate "
-      "or rounds.count",
-      spec.privacy().max_epsilon(), affordable, spec.rounds().count(), whole_run));
+      "privacy.max_epsilon is %g and %s; all %u need %s: raise privacy.max_epsilon or "
+      "privacy.noise_multiplier, or lower local.sampling_rate or rounds.count",
+      spec.privacy().max_epsilon(), stop, spec.rounds().count(), EpsilonText(whole_run)));
 }
 
 // The warnings that follow from the settings; those that always hold come after.
@@ -92,13 +94,13 @@ void WarnOfLimits(CheckReport* report) {
   const RoundTerms& terms = report->terms;
   auto warn = [&](std::string text) { report->warnings.push_back(std::move(text)); };
   warn(
-      absl::StrFormat("The noise suffices if %u members remain and %u of them are corrupt. If all "
-                      "%u stay, the sum carries %.2f times as much, and learning is slower.",
+      absl::StrFormat("The noise suffices if only %u members remain and %u of them are corrupt. "
+                      "If all %u stay, there is %.2f times as much, and learning is slower.",
                       terms.sum_minimum, terms.max_corrupt, terms.invited, report->noise_excess));
   warn(
       absl::StrFormat("If the coordinator also runs the enrolment CA, or enrols made-up members, "
-                      "only a member's own noise protects it: epsilon %.3g after the last round.",
-                      report->epsilon_own_noise));
+                      "only a member's own noise protects it: epsilon %s after the last round.",
+                      EpsilonText(report->epsilon_own_noise)));
   warn(
       "Epsilon is for one record. A person with g records, in one hospital or in several, has "
       "about g times that epsilon.");

@@ -1,9 +1,12 @@
 // How a CheckReport is shown: text for people, JSON for programs.
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "federation/spec_fields.h"
 #include "federation/terms/check.h"
 
 namespace dure {
@@ -51,10 +54,12 @@ void AppendParagraph(absl::string_view label, absl::string_view text, std::strin
 std::string PrivacyText(const CheckReport& report) {
   std::string text = "epsilon per record ";
   for (const CheckReport::Cost& cost : report.quarters) {
-    absl::StrAppendFormat(&text, "%s%.3g after round %u",
-                          &cost == &report.quarters.front() ? "" : ", ", cost.epsilon, cost.rounds);
+    absl::StrAppendFormat(&text, "%s%s after round %u",
+                          &cost == &report.quarters.front() ? "" : ", ", EpsilonText(cost.epsilon),
+                          cost.rounds);
   }
-  absl::StrAppendFormat(&text, "; limit %g, delta %g.", report.max_epsilon, report.terms.delta);
+  absl::StrAppendFormat(&text, "; limit %g, delta %s.", report.max_epsilon,
+                        RealToText(report.terms.delta));
   absl::StrAppendFormat(&text, " The limit pays for %u of at most %u attempts.",
                         report.affordable_attempts, report.terms.max_attempts);
   return text;
@@ -73,12 +78,12 @@ std::string CheckToText(const CheckReport& report) {
   AppendParagraph("Terms", absl::StrCat("digest ", ToHex(report.spec_digest)), &out);
   AppendParagraph(
       "Members",
-      absl::StrFormat(
-          "%u in a round; only a sum over %u or more is ever opened, so %u may vanish; "
-          "%u may be corrupt. To open a sum %u members sign (quorum); %u shares rebuild "
-          "what a vanished member left (threshold).",
-          terms.invited, terms.sum_minimum, terms.may_vanish, terms.max_corrupt, terms.quorum,
-          terms.threshold),
+      absl::StrFormat("%u in a round; only a sum over %u or more is ever opened, so %u may vanish; "
+                      "%u may collude with the coordinator. To open a sum %u members sign "
+                      "(quorum); %u shares rebuild "
+                      "what a vanished member left (threshold).",
+                      terms.invited, terms.sum_minimum, terms.may_vanish, terms.max_corrupt,
+                      terms.quorum, terms.threshold),
       &out);
   AppendParagraph(
       "Traffic",

@@ -20,6 +20,11 @@ constexpr double kRoundingSlack = 1e-9;
 // An epsilon above this says nothing to anybody: odds may change by a factor above 20,000.
 constexpr double kMeaninglessEpsilon = 10;
 
+// `value`, 0 or more, rounded up to a multiple of 1 / `parts`.
+double RoundedUp(double value, double parts) {
+  return std::max(0.0, std::ceil(value * parts - kRoundingSlack)) / parts;
+}
+
 uint32_t MaxCorrupt(double share, uint32_t invited) {
   return std::max<uint32_t>(1, static_cast<uint32_t>(share * invited + kRoundingSlack));
 }
@@ -112,17 +117,18 @@ uint32_t AttemptsWithin(const RoundTerms& terms, double max_epsilon) {
   return PrivacyAccount(terms).AttemptsWithin(max_epsilon);
 }
 
+std::string EpsilonText(double epsilon) { return absl::StrFormat("%.2f", RoundedUp(epsilon, 100)); }
+
 std::string EpsilonInWords(double epsilon, double delta) {
   if (!(epsilon <= kMeaninglessEpsilon)) {
-    return absl::StrFormat(
-        "An epsilon of %.3g promises next to nothing: whoever sees the released models may find "
-        "out whether a given record took part.",
-        epsilon);
+    return absl::StrCat("An epsilon of ", EpsilonText(epsilon),
+                        " promises next to nothing: from what is released it may be possible to "
+                        "tell whether a given record was used.");
   }
   return absl::StrFormat(
-      "Whoever sees everything that is released can raise or lower the odds that a given record "
-      "took part by a factor of at most %.3g, except with a chance of %.2g.",
-      std::exp(epsilon), delta);
+      "Nobody can conclude more than this from all that is released: the odds that a given record "
+      "was used change by a factor of at most %.1f, except with a chance of 1 in %.0f.",
+      RoundedUp(std::exp(epsilon), 10), std::floor(1 / delta + kRoundingSlack));
 }
 
 }  // namespace dure

@@ -55,6 +55,9 @@ double EpsilonAfter(const RoundTerms& terms, uint32_t attempts);
 // The most attempts, at most terms.max_attempts, after which epsilon is at most `max_epsilon`.
 uint32_t AttemptsWithin(const RoundTerms& terms, double max_epsilon);
 
+// epsilon for people: two decimals, rounded up, so that nothing smaller than the truth is claimed.
+std::string EpsilonText(double epsilon);
+
 // One sentence on what epsilon and delta mean, for people.
 std::string EpsilonInWords(double epsilon, double delta);
 

@@ -1,0 +1,207 @@
+#include "federation/terms/terms.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "federation/spec.h"
+#include "federation/terms/privacy_account.h"
+#include "tests/support/demo_spec.h"
+#include "tests/support/golden.h"
+
+namespace dure {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr uint64_t kDim = 26'010;
+
+FederationSpec Demo() {
+  absl::StatusOr<FederationSpec> spec = ParseFederation(dure::testing::DemoToml(), "f.toml");
+  EXPECT_TRUE(spec.ok()) << spec.status();
+  return spec.value_or(FederationSpec());
+}
+
+RoundTerms DemoTerms(const std::function<void(FederationSpec*)>& change = [](FederationSpec*) {}) {
+  FederationSpec spec = Demo();
+  change(&spec);
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(spec, kDim, 10);
+  EXPECT_TRUE(terms.ok()) << terms.status();
+  return terms.value_or(RoundTerms());
+}
+
+void ExpectRefused(const FederationSpec& spec, uint32_t invited, const char* text,
+                   uint64_t dim = kDim) {
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(spec, dim, invited);
+  EXPECT_EQ(terms.status().code(), absl::StatusCode::kFailedPrecondition) << terms.status();
+  EXPECT_THAT(std::string(terms.status().message()), HasSubstr(text));
+}
+
+TEST(TermsTest, TheDemo) {
+  const RoundTerms terms = DemoTerms();
+  EXPECT_EQ(terms.invited, 10u);
+  EXPECT_EQ(terms.minimum, 8u);
+  EXPECT_EQ(terms.max_corrupt, 2u);
+  EXPECT_EQ(terms.neighbours, 9u);
+  EXPECT_EQ(terms.threshold, 6u);
+  EXPECT_EQ(terms.quorum, 7u);
+  EXPECT_EQ(terms.sum_minimum, 8u);
+  EXPECT_EQ(terms.may_vanish, 2u);
+  EXPECT_EQ(terms.honest_survivors, 6u);
+  EXPECT_EQ(terms.dim, kDim);
+  EXPECT_EQ(terms.scale, 16384u);
+  // ceil((16384 + sqrt(26010))^2), and its sixth.
+  EXPECT_EQ(terms.norm_bound_sq, 273'746'164u);
+  EXPECT_EQ(terms.sigma2_local, 45'624'361u);
+  EXPECT_EQ(terms.expected_batch, 600.0);
+  EXPECT_EQ(terms.upload_bytes, (kDim * terms.bits + 7) / 8);
+  EXPECT_EQ(terms.max_attempts, 340u);
+  EXPECT_EQ(terms.delta, 1e-5);
+  EXPECT_EQ(terms.sampling_rate, 0.01);
+  EXPECT_EQ(terms.noise_multiplier, 1.0);
+  EXPECT_EQ(terms.clip_norm, 1.0);
+}
+
+TEST(TermsTest, TheRingHoldsTheLargestSum) {
+  const RoundTerms terms = DemoTerms();
+  const double batch = 10.0 * (terms.batch_cap * 16384.0 + 1);
+  const double noise = std::ceil(std::sqrt(20.0 * static_cast<double>(terms.sigma2_local) *
+                                           std::log(2.0 * kDim * std::ldexp(1.0, 40))));
+  EXPECT_EQ(terms.bits, static_cast<uint32_t>(std::ceil(std::log2(2 * (batch + noise) + 1))));
+}
+
+TEST(TermsTest, MembersWhoMayVanish) {
+  FederationSpec spec = Demo();
+  spec.mutable_rounds()->clear_cohort();
+  spec.mutable_rounds()->set_minimum(3);
+  // docs/secure-aggregation.md section 1.3.
+  const struct {
+    uint32_t members, may_vanish;
+  } cases[] = {{3, 0}, {4, 1}, {5, 1}, {10, 3}, {20, 7}, {50, 19}, {100, 39}};
+  for (const auto& c : cases) {
+    absl::StatusOr<RoundTerms> terms = DeriveTerms(spec, kDim, c.members);
+    ASSERT_TRUE(terms.ok()) << terms.status();
+    EXPECT_EQ(terms->may_vanish, c.may_vanish) << c.members;
+  }
+}
+
+TEST(TermsTest, SharesOfTheCohortAreNotRoundedDownByBinary) {
+  FederationSpec spec = Demo();
+  spec.mutable_secure_aggregation()->set_max_corrupt(0.29);
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(spec, kDim, 100);
+  ASSERT_TRUE(terms.ok()) << terms.status();
+  EXPECT_EQ(terms->max_corrupt, 29u);
+}
+
+TEST(TermsTest, OneMemberIsAlwaysAssumedCorrupt) {
+  const RoundTerms terms =
+      DemoTerms([](FederationSpec* s) { s->mutable_secure_aggregation()->set_max_corrupt(0); });
+  EXPECT_EQ(terms.max_corrupt, 1u);
+}
+
+TEST(TermsTest, UploadBytesRoundUp) {
+  FederationSpec spec = Demo();
+  for (uint64_t dim : {1, 7, 8, 9, 1001}) {
+    absl::StatusOr<RoundTerms> terms = DeriveTerms(spec, dim, 10);
+    ASSERT_TRUE(terms.ok()) << terms.status();
+    EXPECT_EQ(terms->upload_bytes, (dim * terms->bits + 7) / 8) << dim;
+  }
+}
+
+TEST(TermsTest, WhatCannotWorkIsRefusedWithNumbersAndRemedy) {
+  FederationSpec spec = Demo();
+  ExpectRefused(spec, 2, "2 members: a private sum needs at least 3");
+  ExpectRefused(spec, 7, "rounds.minimum is 8, but there are 7 members");
+  ExpectRefused(spec, 129, "129 members: the limit is 128");
+}
+
+TEST(TermsTest, ArithmeticThatDoesNotFitIsRefused) {
+  FederationSpec spec = Demo();
+  spec.mutable_privacy()->set_noise_multiplier(1000);
+  ExpectRefused(spec, 10, "change privacy.clip_norm or privacy.noise_multiplier");
+  spec = Demo();
+  spec.mutable_privacy()->set_clip_norm(1e6);
+  ExpectRefused(spec, 10, "change privacy.clip_norm or privacy.noise_multiplier");
+  spec = Demo();
+  spec.mutable_privacy()->set_max_records_per_member(1'000'000'000);
+  spec.mutable_privacy()->set_total_records(1'000'000'000'000);
+  spec.mutable_local()->set_sampling_rate(1);
+  ExpectRefused(spec, 10, "lower privacy.max_records_per_member or local.sampling_rate",
+                uint64_t{1} << 28);
+}
+
+TEST(EpsilonTest, TheDemo) {
+  const RoundTerms terms = DemoTerms();
+  EXPECT_NEAR(EpsilonAfter(terms, 300), 1.64, 0.01);
+  EXPECT_EQ(EpsilonAfter(terms, 0), 0);
+}
+
+// The vectors take delta itself; the terms take 2^-40 for the batch cap of each attempt off it.
+TEST(EpsilonTest, KnownAnswers) {
+  int used = 0;
+  for (const auto& row : dure::testing::ReadGolden("record_distributed_epsilon.csv")) {
+    RoundTerms terms;
+    const auto steps = static_cast<uint32_t>(std::stoul(row.at("steps")));
+    terms.dim = std::stoull(row.at("dim"));
+    terms.clip_norm = std::stod(row.at("clip"));
+    terms.noise_multiplier = std::stod(row.at("noise_multiplier"));
+    terms.honest_survivors = static_cast<uint32_t>(std::stoul(row.at("honest_survivors")));
+    terms.sigma2_local = std::stoull(row.at("sigma2_local_int"));
+    terms.sampling_rate = std::stod(row.at("sampling_rate"));
+    terms.delta = std::stod(row.at("delta")) + steps * std::ldexp(1.0, -40);
+    terms.max_attempts = steps;
+    const double expected = std::stod(row.at("epsilon"));
+    EXPECT_NEAR(EpsilonAfter(terms, steps), expected, 1e-6 * expected);
+    ++used;
+  }
+  EXPECT_GT(used, 10);
+}
+
+TEST(EpsilonTest, GrowsWithAttemptsAndCountsTheBatchCap) {
+  const RoundTerms terms = DemoTerms();
+  const PrivacyAccount account(terms);
+  double last = 0;
+  for (uint32_t attempts : {1u, 2u, 10u, 75u, 150u, 300u, 340u}) {
+    EXPECT_GT(account.EpsilonAfter(attempts), last);
+    last = account.EpsilonAfter(attempts);
+    EXPECT_EQ(last, EpsilonAfter(terms, attempts));
+  }
+  RoundTerms tight = terms;
+  tight.delta = 300 * std::ldexp(1.0, -40);
+  EXPECT_EQ(EpsilonAfter(tight, 300), std::numeric_limits<double>::infinity());
+  EXPECT_LT(EpsilonAfter(tight, 299), std::numeric_limits<double>::infinity());
+}
+
+TEST(EpsilonTest, AttemptsWithinIsTheLastThatFits) {
+  const RoundTerms terms = DemoTerms();
+  const double limit = EpsilonAfter(terms, 120);
+  EXPECT_EQ(AttemptsWithin(terms, limit), 120u);
+  EXPECT_EQ(AttemptsWithin(terms, std::nextafter(limit, 0.0)), 119u);
+  EXPECT_EQ(AttemptsWithin(terms, 1000), terms.max_attempts);
+  EXPECT_EQ(AttemptsWithin(terms, 0), 0u);
+  EXPECT_EQ(AttemptsWithin(terms, std::nan("")), 0u);
+}
+
+TEST(EpsilonTest, TextIsRoundedUp) {
+  EXPECT_EQ(EpsilonText(1.6352), "1.64");
+  EXPECT_EQ(EpsilonText(1.64), "1.64");
+  EXPECT_EQ(EpsilonText(1.6401), "1.65");
+  EXPECT_EQ(EpsilonText(0), "0.00");
+  EXPECT_EQ(EpsilonText(std::numeric_limits<double>::infinity()), "inf");
+}
+
+TEST(EpsilonTest, InWords) {
+  EXPECT_EQ(EpsilonInWords(1.64, 1e-5),
+            "Nobody can conclude more than this from all that is released: the odds that a given "
+            "record was used change by a factor of at most 5.2, except with a chance of 1 in "
+            "100000.");
+  EXPECT_THAT(EpsilonInWords(25, 1e-5), HasSubstr("An epsilon of 25.00 promises next to nothing"));
+  EXPECT_THAT(EpsilonInWords(std::numeric_limits<double>::infinity(), 1e-5),
+              HasSubstr("next to nothing"));
+}
+
+}  // namespace
+}  // namespace dure
