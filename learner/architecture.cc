@@ -60,10 +60,9 @@ std::optional<Extent> After(const Layer& layer, const Extent& in) {
 }
 
 absl::Status Misfit(const Architecture& architecture, const std::string& why) {
-  return absl::FailedPreconditionError(absl::StrCat("model \"", architecture.name,
-                                                    "\" does not take records of shape ",
-                                                    absl::StrJoin(architecture.shape, " x "), ": ",
-                                                    why));
+  return absl::FailedPreconditionError(
+      absl::StrCat("model \"", architecture.name, "\" does not take records of shape ",
+                   absl::StrJoin(architecture.shape, " x "), ": ", why));
 }
 
 absl::Status FillExtents(Architecture* architecture) {
@@ -72,8 +71,8 @@ absl::Status FillExtents(Architecture* architecture) {
   uint64_t size = 1;
   for (uint32_t dim : shape) {
     if (dim == 0 || __builtin_mul_overflow(size, dim, &size) || size > kMaxRecordSize) {
-      return Misfit(*architecture, absl::StrCat("each size at least 1, their product at most ",
-                                                kMaxRecordSize));
+      return Misfit(*architecture,
+                    absl::StrCat("each size at least 1, their product at most ", kMaxRecordSize));
     }
   }
   if (pictures && shape.size() != 3) {
@@ -92,8 +91,8 @@ absl::Status FillExtents(Architecture* architecture) {
     architecture->extents.push_back(extent);
   }
   const uint64_t dim = ManifestOf(*architecture).dim();
-  if (dim > kMaxParameters) {
-    return Misfit(*architecture, absl::StrCat(dim, " parameters, limit ", kMaxParameters));
+  if (dim > kMaxModelParams) {
+    return Misfit(*architecture, absl::StrCat(dim, " parameters, limit ", kMaxModelParams));
   }
   return absl::OkStatus();
 }
@@ -124,8 +123,8 @@ absl::StatusOr<Architecture> MakeArchitecture(const std::string& name,
     return absl::InvalidArgumentError(
         absl::StrCat("a record's shape has 1 to 3 sizes, this one has ", shape.size()));
   }
-  if (classes < 2 || classes > 256) {
-    return absl::InvalidArgumentError(absl::StrCat(classes, " classes (2 to 256)"));
+  if (classes < 2 || classes > kMaxClasses) {
+    return absl::InvalidArgumentError(absl::StrCat(classes, " classes (2 to ", kMaxClasses, ")"));
   }
   DURE_RETURN_IF_ERROR(FillExtents(&architecture));
   return architecture;
@@ -135,10 +134,17 @@ absl::StatusOr<Architecture> MakeArchitecture(const ModelSection& model) {
   const std::vector<uint32_t> shape(model.input().shape().begin(), model.input().shape().end());
   std::string name;
   switch (model.architecture()) {
-    case ModelSection::CNN: name = "cnn"; break;
-    case ModelSection::MLP: name = "mlp"; break;
-    case ModelSection::LOGISTIC_REGRESSION: name = "logistic_regression"; break;
-    default: break;
+    case ModelSection::CNN:
+      name = "cnn";
+      break;
+    case ModelSection::MLP:
+      name = "mlp";
+      break;
+    case ModelSection::LOGISTIC_REGRESSION:
+      name = "logistic_regression";
+      break;
+    default:
+      break;
   }
   return MakeArchitecture(name, shape, model.input().classes());
 }

@@ -14,9 +14,9 @@
 
 namespace dure {
 
-// Most values in one record, and most parameters, that the learner takes.
+// Most values in one record and most classes that the learner takes.
 inline constexpr uint64_t kMaxRecordSize = uint64_t{1} << 24;
-inline constexpr uint64_t kMaxParameters = uint64_t{1} << 28;
+inline constexpr uint32_t kMaxClasses = 1 << 12;
 
 // Shape of what flows between layers; tables and flattened pictures are [features, 1, 1].
 struct Extent {
@@ -53,7 +53,7 @@ struct Architecture {
   std::string name;             // "cnn"
   std::vector<uint32_t> shape;  // of one record: [channels, height, width] or [features]
   uint32_t classes = 0;
-  std::vector<Layer> layers;    // the last gives `classes` logits
+  std::vector<Layer> layers;  // the last gives `classes` logits
   // extents[i] goes into layers[i]; one more than layers.
   std::vector<Extent> extents;
 

@@ -190,23 +190,23 @@ struct Table {
 };
 
 // The rows of a tile are chosen so that its sums fill, but do not overflow, the registers.
-#define DURE_KERNELS(NAME, ROWS_OF_TWO, ROWS_OF_ONE, TARGET)                                       \
-  struct NAME {                                                                                    \
-    TARGET static void Multiply(const MatMul& p) { MultiplyBody<ROWS_OF_TWO, ROWS_OF_ONE>(p); }    \
-    TARGET static void Tanh(const float* in, float* out, size_t n) { TanhBody(in, out, n); }       \
-    TARGET static void TanhBackward(const float* value, float* gradient, size_t n) {               \
-      TanhBackwardBody(value, gradient, n);                                                        \
-    }                                                                                              \
-    TARGET static void MaxPool(const Pool& p, const float* in, float* out, int32_t* chosen) {      \
-      MaxPoolBody(p, in, out, chosen);                                                             \
-    }                                                                                              \
-    TARGET static void MaxPoolBackward(const Pool& p, const float* out_gradient,                   \
-                                       const int32_t* chosen, float* in_gradient) {                \
-      MaxPoolBackwardBody(p, out_gradient, chosen, in_gradient);                                   \
-    }                                                                                              \
-    static constexpr Table Make(const char* name) {                                                \
-      return {name, Multiply, Tanh, TanhBackward, MaxPool, MaxPoolBackward};                       \
-    }                                                                                              \
+#define DURE_KERNELS(NAME, ROWS_OF_TWO, ROWS_OF_ONE, TARGET)                                    \
+  struct NAME {                                                                                 \
+    TARGET static void Multiply(const MatMul& p) { MultiplyBody<ROWS_OF_TWO, ROWS_OF_ONE>(p); } \
+    TARGET static void Tanh(const float* in, float* out, size_t n) { TanhBody(in, out, n); }    \
+    TARGET static void TanhBackward(const float* value, float* gradient, size_t n) {            \
+      TanhBackwardBody(value, gradient, n);                                                     \
+    }                                                                                           \
+    TARGET static void MaxPool(const Pool& p, const float* in, float* out, int32_t* chosen) {   \
+      MaxPoolBody(p, in, out, chosen);                                                          \
+    }                                                                                           \
+    TARGET static void MaxPoolBackward(const Pool& p, const float* out_gradient,                \
+                                       const int32_t* chosen, float* in_gradient) {             \
+      MaxPoolBackwardBody(p, out_gradient, chosen, in_gradient);                                \
+    }                                                                                           \
+    static constexpr Table Make(const char* name) {                                             \
+      return {name, Multiply, Tanh, TanhBackward, MaxPool, MaxPoolBackward};                    \
+    }                                                                                           \
   }
 
 DURE_KERNELS(Baseline, 1, 2, );

@@ -16,7 +16,9 @@ using kernels::Padded;
 
 // Place in the network's order of the value at `i` in the manifest's: [channels][height][width] to
 // [height][width][channels].
-size_t ChannelsLast(size_t i, size_t channels, size_t area) { return i % area * channels + i / area; }
+size_t ChannelsLast(size_t i, size_t channels, size_t area) {
+  return i % area * channels + i / area;
+}
 
 void CopyFloats(const float* from, float* to, size_t n) {
   for (; n >= 8; n -= 8, from += 8, to += 8) std::memcpy(to, from, 8 * sizeof(float));
@@ -163,15 +165,29 @@ void Network::Forward(std::span<const uint8_t> record, NetworkWorkspace* workspa
       ForEachKernelRow(*conv, from, to, [&](size_t padded, size_t row) {
         CopyFloats(layer.padded.data() + padded, layer.rows.data() + row, length);
       });
-      kernels::Multiply({.m = size_t{to.height} * to.width, .n = w.out, .k = w.in,
-                         .a = layer.rows.data(), .a_row = w.in, .a_col = 1,
-                         .b = w.transposed.data(), .ldb = Padded(w.out),
-                         .c = out, .ldc = w.out, .start = w.bias.data()});
+      kernels::Multiply({.m = size_t{to.height} * to.width,
+                         .n = w.out,
+                         .k = w.in,
+                         .a = layer.rows.data(),
+                         .a_row = w.in,
+                         .a_col = 1,
+                         .b = w.transposed.data(),
+                         .ldb = Padded(w.out),
+                         .c = out,
+                         .ldc = w.out,
+                         .start = w.bias.data()});
     } else if (std::holds_alternative<LinearLayer>(architecture_.layers[i])) {
-      kernels::Multiply({.m = 1, .n = Padded(w.out), .k = w.in,
-                         .a = in, .a_row = w.in, .a_col = 1,
-                         .b = w.transposed.data(), .ldb = Padded(w.out),
-                         .c = out, .ldc = Padded(w.out), .start = w.bias.data()});
+      kernels::Multiply({.m = 1,
+                         .n = Padded(w.out),
+                         .k = w.in,
+                         .a = in,
+                         .a_row = w.in,
+                         .a_col = 1,
+                         .b = w.transposed.data(),
+                         .ldb = Padded(w.out),
+                         .c = out,
+                         .ldc = Padded(w.out),
+                         .start = w.bias.data()});
     } else if (const auto* pool = std::get_if<MaxPoolLayer>(&architecture_.layers[i])) {
       kernels::MaxPool(PoolOf(*pool, from, to), in, out, layer.chosen.data());
     } else if (std::holds_alternative<TanhLayer>(architecture_.layers[i])) {
@@ -237,18 +253,30 @@ void Network::BackwardConv(size_t i, const Conv2dLayer& conv, NetworkWorkspace* 
   NetworkWorkspace::PerLayer& layer = workspace->layers[i];
   const size_t places = size_t{to.height} * to.width;
   float* weight = workspace->direction.data() + w.offset;
-  kernels::Multiply({.m = w.out, .n = w.in, .k = places,
-                     .a = layer.gradient.data(), .a_row = 1, .a_col = w.out,
-                     .b = layer.rows.data(), .ldb = w.in,
-                     .c = weight, .ldc = w.in});
+  kernels::Multiply({.m = w.out,
+                     .n = w.in,
+                     .k = places,
+                     .a = layer.gradient.data(),
+                     .a_row = 1,
+                     .a_col = w.out,
+                     .b = layer.rows.data(),
+                     .ldb = w.in,
+                     .c = weight,
+                     .ldc = w.in});
   float* bias = weight + w.out * w.in;
   std::fill(bias, bias + w.out, 0.0f);
   for (size_t p = 0; p < places; ++p) AddFloats(&layer.gradient[p * w.out], bias, w.out);
   if (i == 0) return;
-  kernels::Multiply({.m = places, .n = w.in, .k = w.out,
-                     .a = layer.gradient.data(), .a_row = w.out, .a_col = 1,
-                     .b = w.rows.data(), .ldb = w.in,
-                     .c = layer.row_gradient.data(), .ldc = w.in});
+  kernels::Multiply({.m = places,
+                     .n = w.in,
+                     .k = w.out,
+                     .a = layer.gradient.data(),
+                     .a_row = w.out,
+                     .a_col = 1,
+                     .b = w.rows.data(),
+                     .ldb = w.in,
+                     .c = layer.row_gradient.data(),
+                     .ldc = w.in});
   // `padded` has served its turn in this pass; its border is set back to zeros afterwards.
   std::fill(layer.padded.begin(), layer.padded.end(), 0.0f);
   const size_t length = size_t{conv.kernel} * from.channels;
@@ -267,16 +295,28 @@ void Network::BackwardLinear(size_t i, NetworkWorkspace* workspace) const {
   const std::vector<float>& gradient = workspace->layers[i].gradient;
   const float* in = i == 0 ? workspace->input.data() : workspace->layers[i - 1].value.data();
   float* weight = workspace->direction.data() + w.offset;
-  kernels::Multiply({.m = w.out, .n = w.in, .k = 1,
-                     .a = gradient.data(), .a_row = 1, .a_col = 1,
-                     .b = in, .ldb = w.in,
-                     .c = weight, .ldc = w.in});
+  kernels::Multiply({.m = w.out,
+                     .n = w.in,
+                     .k = 1,
+                     .a = gradient.data(),
+                     .a_row = 1,
+                     .a_col = 1,
+                     .b = in,
+                     .ldb = w.in,
+                     .c = weight,
+                     .ldc = w.in});
   CopyFloats(gradient.data(), weight + w.out * w.in, w.out);
   if (i == 0) return;
-  kernels::Multiply({.m = 1, .n = w.in, .k = w.out,
-                     .a = gradient.data(), .a_row = w.out, .a_col = 1,
-                     .b = w.rows.data(), .ldb = w.in,
-                     .c = workspace->layers[i - 1].gradient.data(), .ldc = w.in});
+  kernels::Multiply({.m = 1,
+                     .n = w.in,
+                     .k = w.out,
+                     .a = gradient.data(),
+                     .a_row = w.out,
+                     .a_col = 1,
+                     .b = w.rows.data(),
+                     .ldb = w.in,
+                     .c = workspace->layers[i - 1].gradient.data(),
+                     .ldc = w.in});
 }
 
 Outcome Judge(std::span<const float> logits, uint32_t label) {

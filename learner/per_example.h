@@ -21,16 +21,16 @@ namespace dure {
 // One thread's buffers for a Network. Holds one record's values: nothing in it is shared.
 struct NetworkWorkspace {
   struct PerLayer {
-    std::vector<float> value;      // what the layer gives, [height][width][channels]
-    std::vector<float> gradient;   // direction to add to `value`
-    std::vector<float> padded;     // convolution: its input with zeros around it
-    std::vector<float> rows;       // convolution: one window a row
+    std::vector<float> value;     // what the layer gives, [height][width][channels]
+    std::vector<float> gradient;  // direction to add to `value`
+    std::vector<float> padded;    // convolution: its input with zeros around it
+    std::vector<float> rows;      // convolution: one window a row
     std::vector<float> row_gradient;
-    std::vector<int32_t> chosen;   // max-pooling
+    std::vector<int32_t> chosen;  // max-pooling
   };
-  std::vector<float> input;        // the record, channels last
+  std::vector<float> input;  // the record, channels last
   std::vector<PerLayer> layers;
-  std::vector<float> direction;    // dim() values, in the network's own order
+  std::vector<float> direction;  // dim() values, in the network's own order
 };
 
 // Reading (everything const) is thread-safe with a workspace a thread; SetParams is not.
@@ -53,8 +53,7 @@ class Network {
                                    NetworkWorkspace* workspace) const;
 
   // `classes` logits, inside `workspace`.
-  std::span<const float> Logits(std::span<const uint8_t> record,
-                                NetworkWorkspace* workspace) const;
+  std::span<const float> Logits(std::span<const uint8_t> record, NetworkWorkspace* workspace) const;
 
   // The manifest's order of what is in the network's own; T is float or int64_t. Both have dim()
   // values and do not overlap.
@@ -80,8 +79,8 @@ class Network {
   Architecture architecture_;
   ParamManifest manifest_;
   size_t dim_ = 0;
-  std::vector<Weights> weights_;      // one per layer; empty for those without parameters
-  std::vector<uint32_t> own_index_;   // of each parameter of the manifest
+  std::vector<Weights> weights_;     // one per layer; empty for those without parameters
+  std::vector<uint32_t> own_index_;  // of each parameter of the manifest
 };
 
 // Cross-entropy of `logits` against `label`, and the most likely class (the first of equals).

@@ -18,17 +18,10 @@
 #include "absl/time/time.h"
 #include "learner/data/dataset.h"
 #include "learner/trainer.h"
+#include "learner/trainer_channel.h"
 #include "proto/federation.pb.h"
 
 namespace dure {
-
-// One thing the trainer gave up before it saw model or data, as it reported itself after trying to
-// do what it should no longer be able to do.
-struct SandboxLayer {
-  std::string name;  // "no network", "no files", …
-  bool applied = false;
-  std::string detail;  // why not, if it is not applied
-};
 
 struct TrainerOptions {
   std::string program;      // path of dure-trainer
@@ -70,6 +63,11 @@ class TrainerProcess final : public Trainer {
   class Child;
   explicit TrainerProcess(TrainerOptions options);
   absl::Status EnsureRunning();
+  absl::StatusOr<LoadedReply> Load();
+  absl::Status SetParams(std::span<const float> params);
+  absl::StatusOr<std::vector<int64_t>> RunTrain(const GradientPlan& plan);
+  absl::StatusOr<EvalResult> RunEvaluate();
+  absl::Status Judge(const absl::Status& status, const char* doing);
 
   TrainerOptions options_;
   DataFiles files_;

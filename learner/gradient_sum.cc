@@ -1,0 +1,53 @@
+#include "learner/gradient_sum.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "privacy/dp/fixed_point.h"
+
+namespace dure {
+
+GradientSum::GradientSum(const Network& network, const Dataset& data, int threads)
+    : network_(network), data_(data) {
+  DURE_CHECK(threads >= 1);
+  for (int i = 0; i < threads; ++i) workspaces_.push_back(network.MakeWorkspace());
+}
+
+absl::Status GradientSum::Run(const GradientPlan& plan, std::span<int64_t> out) {
+  DURE_CHECK(out.size() == network_.dim());
+  DURE_ASSIGN_OR_RETURN(
+      dp::ClippedSum sum,
+      dp::ClippedSum::Create(
+          {.dim = network_.dim(), .clip_norm = plan.clip_norm, .scale_log2 = plan.scale_log2}));
+  if (plan.records.size() > sum.capacity()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(plan.records.size(), " records in one sum, limit ", sum.capacity()));
+  }
+  for (uint32_t record : plan.records) {
+    if (record >= data_.records()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("record ", record, " of ", data_.records(), " (they count from 0)"));
+    }
+  }
+  const size_t threads = std::clamp<size_t>(plan.records.size(), 1, workspaces_.size());
+  std::vector<dp::ClippedSum> sums(threads, sum);
+  auto work = [&](size_t thread) {
+    for (size_t i = thread; i < plan.records.size(); i += threads) {
+      const uint32_t record = plan.records[i];
+      sums[thread].Add(
+          network_.Direction(data_.Record(record), data_.labels[record], &workspaces_[thread]));
+    }
+  };
+  std::vector<std::thread> others;
+  for (size_t i = 1; i < threads; ++i) others.emplace_back(work, i);
+  work(0);
+  for (std::thread& other : others) other.join();
+  for (size_t i = 1; i < threads; ++i) sums[0].MergeWith(sums[i]);
+  network_.ToManifestOrder(sums[0].sums().first(network_.dim()), out);
+  return absl::OkStatus();
+}
+
+}  // namespace dure

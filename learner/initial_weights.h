@@ -1,0 +1,20 @@
+// The weights a run begins with: PyTorch's default initialisation, uniform on +-1 / sqrt(fan-in)
+// for weights and biases of convolutions and linear layers, drawn from a stream of our own, so that
+// a seed gives the same weights with every version of LibTorch. Thread-safe.
+#ifndef DURE_LEARNER_INITIAL_WEIGHTS_H_
+#define DURE_LEARNER_INITIAL_WEIGHTS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "federation/manifest.h"
+
+namespace dure {
+
+// Values in the manifest's order; the stream is AES-256-CTR keyed with `seed` (little-endian in the
+// first 8 bytes). The weights are public: a seed is no secret.
+std::vector<float> InitialWeights(const ParamManifest& manifest, uint64_t seed);
+
+}  // namespace dure
+
+#endif  // DURE_LEARNER_INITIAL_WEIGHTS_H_

@@ -1,0 +1,192 @@
+#include "learner/released_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "learner/data/dataset.h"
+
+namespace dure {
+namespace {
+
+constexpr char kArchitectureKey[] = "dure.architecture";
+constexpr char kInputKey[] = "dure.input";
+constexpr char kClassesKey[] = "dure.classes";
+
+std::string Value(const std::map<std::string, std::string>& metadata, const std::string& key) {
+  const auto found = metadata.find(key);
+  return found == metadata.end() ? "" : found->second;
+}
+
+// "1,28,28"; nothing for anything else.
+std::vector<uint32_t> ParseShape(const std::string& text) {
+  std::vector<uint32_t> shape;
+  for (absl::string_view part : absl::StrSplit(text, ',')) {
+    uint32_t dim = 0;
+    if (!absl::SimpleAtoi(part, &dim) || dim == 0) return {};
+    shape.push_back(dim);
+  }
+  return shape;
+}
+
+constexpr auto kReplaceBadUtf8 = nlohmann::json::error_handler_t::replace;
+
+std::string JsonString(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, kReplaceBadUtf8);
+}
+
+std::string ModelCard(const std::map<std::string, std::string>& metadata,
+                      const Architecture& architecture, uint64_t dim) {
+  const std::string name = Value(metadata, "dure.federation");
+  const std::string license = Value(metadata, "dure.license");
+  const std::string purpose = Value(metadata, "dure.purpose");
+  const std::string rounds = Value(metadata, "dure.rounds");
+  const std::string epsilon = Value(metadata, "dure.epsilon");
+  const std::string delta = Value(metadata, "dure.delta");
+  // JSON strings are YAML strings: nothing in a name can end the front matter.
+  std::string card = "---\nlibrary_name: dure\n";
+  if (!license.empty()) {
+    absl::StrAppend(&card, "license: ", JsonString(license), "\n");
+  }
+  absl::StrAppend(&card, "tags:\n- federated-learning\n- differential-privacy\n---\n\n# ",
+                  name.empty() ? architecture.name : name, "\n\n");
+  if (!purpose.empty()) absl::StrAppend(&card, purpose, "\n\n");
+  absl::StrAppend(&card, "A ", architecture.name, " of ", dim, " parameters for records of shape ",
+                  absl::StrJoin(architecture.shape, " x "), " in ", architecture.classes,
+                  " classes, trained by federated learning with dure: the data stayed with those "
+                  "who took part.\n\n## Privacy\n\n");
+  if (epsilon.empty()) {
+    absl::StrAppend(&card, "The model file states no privacy guarantee.\n");
+  } else {
+    absl::StrAppend(&card, "Record-level differential privacy: epsilon = ", epsilon,
+                    " at delta = ", delta.empty() ? "(not stated)" : delta,
+                    ". Whether any single record took part changes little about this model.\n");
+  }
+  if (!rounds.empty()) absl::StrAppend(&card, "\nRounds of training: ", rounds, ".\n");
+  absl::StrAppend(&card, "\n## Layers\n\n");
+  for (const Layer& layer : architecture.layers) {
+    absl::StrAppend(&card, "- ", DescribeLayer(layer), "\n");
+  }
+  absl::StrAppend(&card,
+                  "\nInput values lie between 0 and 1 (bytes divided by 255). The tensors in "
+                  "`model.safetensors` have the names and shapes of a PyTorch state dict.\n");
+  return card;
+}
+
+absl::Status WriteHuggingFace(const ModelFile& model, const Architecture& architecture,
+                              const std::string& out) {
+  DURE_RETURN_IF_ERROR(MakeFolder(out));
+  nlohmann::ordered_json config = {{"model_type", "dure"},
+                                   {"architecture", architecture.name},
+                                   {"input_shape", architecture.shape},
+                                   {"num_labels", architecture.classes},
+                                   {"metadata", model.metadata}};
+  DURE_RETURN_IF_ERROR(
+      WriteFileAtomic(absl::StrCat(out, "/model.safetensors"), EncodeSafetensors(model)));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(absl::StrCat(out, "/config.json"),
+                                       config.dump(2, ' ', false, kReplaceBadUtf8) + "\n"));
+  return WriteFileAtomic(absl::StrCat(out, "/README.md"),
+                         ModelCard(model.metadata, architecture, model.manifest.dim()));
+}
+
+bool LooksLikeTorchScript(const std::string& bytes) { return bytes.substr(0, 4) == "PK\x03\x04"; }
+
+}  // namespace
+
+std::map<std::string, std::string> ArchitectureMetadata(const Architecture& architecture) {
+  return {{kArchitectureKey, architecture.name},
+          {kInputKey, absl::StrJoin(architecture.shape, ",")},
+          {kClassesKey, absl::StrCat(architecture.classes)}};
+}
+
+absl::StatusOr<Architecture> ArchitectureOf(const ModelFile& model, const std::string& file) {
+  uint32_t classes = 0;
+  const std::vector<uint32_t> shape = ParseShape(Value(model.metadata, kInputKey));
+  if (!absl::SimpleAtoi(Value(model.metadata, kClassesKey), &classes) || shape.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, " does not say what model it is: its metadata needs ", kArchitectureKey,
+                     ", ", kInputKey, " and ", kClassesKey));
+  }
+  auto architecture = MakeArchitecture(Value(model.metadata, kArchitectureKey), shape, classes);
+  if (!architecture.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(file, ": ", architecture.status().message()));
+  }
+  if (!(ManifestOf(*architecture) == model.manifest)) {
+    return absl::InvalidArgumentError(absl::StrCat(file, ": its parameters are not those of the ",
+                                                   architecture->name, " that it says it is"));
+  }
+  return architecture;
+}
+
+absl::StatusOr<ModelFile> ReadModelFile(const std::string& file) {
+  DURE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(file, kMaxModelFileBytes));
+  if (LooksLikeTorchScript(bytes)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, " is a TorchScript file; a safetensors file is needed here"));
+  }
+  return DecodeSafetensors(bytes, file);
+}
+
+absl::Status ExportModel(const ModelFile& model, const std::string& file, ModelFormat format,
+                         const std::string& out) {
+  DURE_ASSIGN_OR_RETURN(Architecture architecture, ArchitectureOf(model, file));
+  switch (format) {
+    case ModelFormat::kSafetensors:
+      return WriteFileAtomic(out, EncodeSafetensors(model));
+    case ModelFormat::kHuggingFace:
+      return WriteHuggingFace(model, architecture, out);
+    case ModelFormat::kTorchScript:
+      break;
+  }
+  TorchModel torch_model(architecture);
+  torch_model.SetParams(model.params);
+  return torch_model.SaveTorchScript(out, model.metadata);
+}
+
+RunnableModel::RunnableModel(Model model, std::vector<uint32_t> shape)
+    : model_(std::move(model)), shape_(std::move(shape)) {}
+
+absl::StatusOr<RunnableModel> RunnableModel::Load(const std::string& file) {
+  DURE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(file, kMaxModelFileBytes));
+  if (LooksLikeTorchScript(bytes)) {
+    DURE_ASSIGN_OR_RETURN(ScriptModel script, ScriptModel::Load(file, {kInputKey}));
+    std::vector<uint32_t> shape = ParseShape(Value(script.metadata(), kInputKey));
+    return RunnableModel(std::move(script), std::move(shape));
+  }
+  DURE_ASSIGN_OR_RETURN(ModelFile model, DecodeSafetensors(bytes, file));
+  DURE_ASSIGN_OR_RETURN(Architecture architecture, ArchitectureOf(model, file));
+  std::vector<uint32_t> shape = architecture.shape;
+  TorchModel torch_model(std::move(architecture));
+  torch_model.SetParams(model.params);
+  return RunnableModel(std::move(torch_model), std::move(shape));
+}
+
+absl::StatusOr<std::vector<float>> RunnableModel::Logits(std::span<const uint8_t> records,
+                                                         uint64_t count,
+                                                         const std::vector<uint32_t>& shape) {
+  std::vector<float> floats(records.size());
+  std::transform(records.begin(), records.end(), floats.begin(), ByteToFloat);
+  if (auto* script = std::get_if<ScriptModel>(&model_)) return script->Logits(floats, count, shape);
+  return std::get<TorchModel>(model_).Logits(floats, count);
+}
+
+std::vector<double> Softmax(std::span<const float> logits) {
+  const float largest = *std::max_element(logits.begin(), logits.end());
+  std::vector<double> shares;
+  double sum = 0;
+  for (float logit : logits) {
+    shares.push_back(std::exp(static_cast<double>(logit) - largest));
+    sum += shares.back();
+  }
+  for (double& share : shares) share /= sum;
+  return shares;
+}
+
+}  // namespace dure

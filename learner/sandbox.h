@@ -1,0 +1,25 @@
+// What the trainer gives up after its libraries are loaded and before it sees a model or data:
+// network, files, other programs and processes, and more memory than it needs. Linux only:
+// no_new_privs, seccomp (an allow list, on every thread) and resource limits.
+#ifndef DURE_LEARNER_SANDBOX_H_
+#define DURE_LEARNER_SANDBOX_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "learner/trainer_channel.h"
+
+namespace dure {
+
+struct SandboxOptions {
+  uint64_t memory_bytes = uint64_t{8} << 30;  // RLIMIT_DATA: private memory that can be written
+  uint64_t descriptors = 32;                  // RLIMIT_NOFILE
+};
+
+// Applies every layer that this system allows, for the whole process and for good, then tries what
+// must now fail; the report says which layers hold. Descriptors that are open stay usable.
+std::vector<SandboxLayer> EnterSandbox(const SandboxOptions& options);
+
+}  // namespace dure
+
+#endif  // DURE_LEARNER_SANDBOX_H_

@@ -1,0 +1,291 @@
+#include "learner/trainer_process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "privacy/dp/fixed_point.h"
+
+namespace dure {
+namespace {
+
+constexpr int kSocketInChild = 3;  // trainer_main.cc
+constexpr absl::Duration kSendTimeout = absl::Seconds(30);
+
+// What the libraries of the trainer need of the environment, if it is set: where libraries are,
+// and what OpenBLAS is to take the processor for.
+constexpr const char* kPassedOn[] = {"LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"};
+
+std::vector<std::string> Environment(int threads) {
+  std::vector<std::string> environment = {absl::StrCat("OMP_NUM_THREADS=", threads),
+                                          absl::StrCat("OPENBLAS_NUM_THREADS=", threads),
+                                          "LC_ALL=C"};
+  for (const char* name : kPassedOn) {
+    if (const char* value = std::getenv(name)) {
+      environment.push_back(absl::StrCat(name, "=", value));
+    }
+  }
+  return environment;
+}
+
+std::vector<char*> Pointers(std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  for (std::string& text : strings) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// In the new process, before the program: only what is safe after fork() in a process with threads.
+// Keeps standard error and the socket; anything else is closed.
+[[noreturn]] void Become(const char* program, char** arguments, char** environment, int socket,
+                         int null) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0) _exit(127);
+  if (socket == kSocketInChild) {
+    if (fcntl(socket, F_SETFD, 0) != 0) _exit(127);
+  } else if (dup2(socket, kSocketInChild) < 0) {
+    _exit(127);
+  }
+  if (close_range(kSocketInChild + 1, ~0U, 0) != 0) {
+    // A kernel before 5.9, or a container that does not know the call.
+    rlimit limit;
+    const int last = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < (1 << 20)
+                         ? static_cast<int>(limit.rlim_cur)
+                         : 1 << 20;
+    for (int fd = kSocketInChild + 1; fd < last; ++fd) close(fd);
+  }
+  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  execve(program, arguments, environment);
+  _exit(127);
+}
+
+absl::Status CheckPlan(const GradientPlan& plan, const DataSummary& data) {
+  // One coordinate says what a sum of any size can hold.
+  DURE_ASSIGN_OR_RETURN(
+      auto sum, dp::ClippedSum::Create(
+                    {.dim = 1, .clip_norm = plan.clip_norm, .scale_log2 = plan.scale_log2}));
+  if (plan.records.size() > sum.capacity()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(plan.records.size(), " records in one sum, limit ", sum.capacity()));
+  }
+  for (size_t i = 0; i < plan.records.size(); ++i) {
+    if (plan.records[i] >= data.records || (i > 0 && plan.records[i] <= plan.records[i - 1])) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "record ", plan.records[i], ": records are ascending and below ", data.records));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+// A running trainer and what is shared with it. Ends it when destroyed.
+class TrainerProcess::Child {
+ public:
+  static absl::StatusOr<std::unique_ptr<Child>> Start(const TrainerOptions& options, uint64_t dim) {
+    auto child = std::unique_ptr<Child>(new Child);
+    DURE_ASSIGN_OR_RETURN(
+        SharedMemory params,
+        SharedMemory::Create("dure-parameters", dim * sizeof(float), SharedMemory::Peer::kReads));
+    DURE_ASSIGN_OR_RETURN(
+        SharedMemory update,
+        SharedMemory::Create("dure-update", dim * sizeof(int64_t), SharedMemory::Peer::kWrites));
+    child->params_.emplace_back(std::move(params));
+    child->update_.emplace_back(std::move(update));
+    DURE_RETURN_IF_ERROR(child->Spawn(options));
+    return child;
+  }
+
+  ~Child() {
+    if (pid_ < 0) return;
+    kill(pid_, SIGKILL);
+    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  pid_t pid() const { return pid_; }
+  SharedMemory& params() { return params_.front(); }
+  SharedMemory& update() { return update_.front(); }
+
+  absl::Status Send(const TrainerRequest& request, std::span<const int> descriptors = {}) {
+    return SendTrainerPacket(socket_.get(), request.SerializeAsString(), descriptors, kSendTimeout);
+  }
+
+  absl::StatusOr<std::string> Receive(absl::Duration timeout) {
+    DURE_ASSIGN_OR_RETURN(TrainerPacket packet, ReceiveTrainerPacket(socket_.get(), 0, timeout));
+    return std::move(packet.bytes);
+  }
+
+ private:
+  Child() = default;
+
+  absl::Status Spawn(const TrainerOptions& options) {
+    if (access(options.program.c_str(), X_OK) != 0) {
+      return absl::UnavailableError(
+          absl::StrCat("cannot run the trainer ", options.program, ": ", std::strerror(errno)));
+    }
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+      return ErrnoStatus(errno, "cannot make the trainer's socket");
+    }
+    socket_ = FileDescriptor(ends[0]);
+    FileDescriptor theirs(ends[1]);
+    FileDescriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (!null.valid()) return ErrnoStatus(errno, "cannot open /dev/null");
+    std::vector<std::string> arguments = {"dure-trainer"};
+    std::vector<std::string> environment = Environment(options.threads);
+    std::vector<char*> argument_pointers = Pointers(arguments);
+    std::vector<char*> environment_pointers = Pointers(environment);
+    pid_ = fork();
+    if (pid_ < 0) return ErrnoStatus(errno, "cannot start the trainer's process");
+    if (pid_ == 0) {
+      Become(options.program.c_str(), argument_pointers.data(), environment_pointers.data(),
+             theirs.get(), null.get());
+    }
+    return absl::OkStatus();
+  }
+
+  pid_t pid_ = -1;
+  FileDescriptor socket_;
+  std::vector<SharedMemory> params_, update_;  // one each
+};
+
+TrainerProcess::TrainerProcess(TrainerOptions options) : options_(std::move(options)) {}
+TrainerProcess::~TrainerProcess() = default;
+
+const ParamManifest& TrainerProcess::manifest() const { return manifest_; }
+const DataSummary& TrainerProcess::data() const { return data_; }
+const std::vector<SandboxLayer>& TrainerProcess::sandbox() const { return sandbox_; }
+pid_t TrainerProcess::pid() const { return child_ ? child_->pid() : -1; }
+
+absl::StatusOr<std::unique_ptr<TrainerProcess>> TrainerProcess::Start(TrainerOptions options) {
+  auto trainer = std::unique_ptr<TrainerProcess>(new TrainerProcess(std::move(options)));
+  DURE_ASSIGN_OR_RETURN(trainer->manifest_, BuiltInManifest(trainer->options_.model));
+  DURE_ASSIGN_OR_RETURN(trainer->files_,
+                        OpenDataFolder(trainer->options_.data_folder, trainer->options_.part));
+  DURE_RETURN_IF_ERROR(trainer->EnsureRunning());
+  return trainer;
+}
+
+// Ends a trainer that did not answer as it should; its own complaints about what it was asked keep
+// it running. Unavailable, DeadlineExceeded or the complaint.
+absl::Status TrainerProcess::Judge(const absl::Status& status, const char* doing) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kResourceExhausted:
+      return status;
+    default:
+      child_.reset();
+  }
+  const std::string message =
+      absl::StrCat("the trainer was ended while ", doing, ": ", status.message());
+  return absl::IsDeadlineExceeded(status) ? absl::DeadlineExceededError(message)
+                                          : absl::UnavailableError(message);
+}
+
+absl::Status TrainerProcess::EnsureRunning() {
+  if (child_) return absl::OkStatus();
+  DURE_ASSIGN_OR_RETURN(child_, Child::Start(options_, manifest_.dim()));
+  absl::StatusOr<LoadedReply> loaded = Load();
+  if (!loaded.ok()) {
+    absl::Status status = Judge(loaded.status(), "loading");
+    child_.reset();  // without a model it is of no use
+    return status;
+  }
+  data_ = std::move(loaded->data);
+  sandbox_ = std::move(loaded->sandbox);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<LoadedReply> TrainerProcess::Load() {
+  TrainerRequest request;
+  TrainerLoad& load = *request.mutable_load();
+  *load.mutable_model() = options_.model;
+  load.set_threads(static_cast<uint32_t>(std::max(1, options_.threads)));
+  load.set_images_name(files_.images_path);
+  load.set_labels_name(files_.labels_path);
+  const std::array<int, kMaxTrainerDescriptors> descriptors = {
+      files_.images.get(), files_.labels.get(), child_->params().descriptor(),
+      child_->update().descriptor()};
+  DURE_RETURN_IF_ERROR(child_->Send(request, descriptors));
+  DURE_ASSIGN_OR_RETURN(std::string reply, child_->Receive(options_.load_timeout));
+  return ParseLoadedReply(reply, manifest_, options_.model.input().classes());
+}
+
+absl::Status TrainerProcess::SetParams(std::span<const float> params) {
+  if (params.size() != manifest_.dim()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(params.size(), " parameters for a model of ", manifest_.dim()));
+  }
+  DURE_RETURN_IF_ERROR(EnsureRunning());
+  std::memcpy(child_->params().data(), params.data(), params.size_bytes());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<int64_t>> TrainerProcess::Train(std::span<const float> params,
+                                                           const GradientPlan& plan) {
+  DURE_RETURN_IF_ERROR(CheckPlan(plan, data_));
+  DURE_RETURN_IF_ERROR(SetParams(params));
+  absl::StatusOr<std::vector<int64_t>> update = RunTrain(plan);
+  if (!update.ok()) return Judge(update.status(), "training");
+  return update;
+}
+
+absl::StatusOr<std::vector<int64_t>> TrainerProcess::RunTrain(const GradientPlan& plan) {
+  size_t sent = 0;
+  do {
+    TrainerRequest request;
+    TrainerTrain& train = *request.mutable_train();
+    const size_t end = std::min(plan.records.size(), sent + kMaxRecordsPerPacket);
+    for (; sent < end; ++sent) train.add_records(plan.records[sent]);
+    train.set_more(sent < plan.records.size());
+    train.set_clip_norm(plan.clip_norm);
+    train.set_scale_log2(plan.scale_log2);
+    DURE_RETURN_IF_ERROR(child_->Send(request));
+  } while (sent < plan.records.size());
+  DURE_ASSIGN_OR_RETURN(std::string reply, child_->Receive(options_.train_timeout));
+  DURE_RETURN_IF_ERROR(ParseTrainedReply(reply, plan.records.size()));
+  // Copied first and checked afterwards: the trainer can still write to the memory.
+  std::vector<int64_t> update(manifest_.dim());
+  std::memcpy(update.data(), child_->update().data(), update.size() * sizeof(int64_t));
+  DURE_RETURN_IF_ERROR(CheckUpdate(update, plan.records.size(), plan.clip_norm, plan.scale_log2));
+  return update;
+}
+
+absl::StatusOr<EvalResult> TrainerProcess::Evaluate(std::span<const float> params) {
+  DURE_RETURN_IF_ERROR(SetParams(params));
+  absl::StatusOr<EvalResult> result = RunEvaluate();
+  if (!result.ok()) return Judge(result.status(), "evaluating");
+  return result;
+}
+
+absl::StatusOr<EvalResult> TrainerProcess::RunEvaluate() {
+  TrainerRequest request;
+  request.mutable_evaluate();
+  DURE_RETURN_IF_ERROR(child_->Send(request));
+  DURE_ASSIGN_OR_RETURN(std::string reply, child_->Receive(options_.evaluate_timeout));
+  return ParseEvaluatedReply(reply, data_.records);
+}
+
+}  // namespace dure

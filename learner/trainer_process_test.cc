@@ -1,0 +1,200 @@
+// The client's side against the real dure-trainer.
+#include "learner/trainer_process.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <filesystem>
+#include <random>
+
+#include "learner/data/idx.h"
+#include "learner/gradient_sum.h"
+#include "learner/initial_weights.h"
+#include "learner/per_example.h"
+
+namespace dure {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kProgram[] = DURE_BINARY_DIR "/libexec/dure/dure-trainer";
+constexpr uint32_t kRecords = 300;
+
+class TrainerProcessTest : public ::testing::Test {
+ protected:
+  TrainerProcessTest() {
+    folder_ = ::testing::TempDir() + "dure_trainer_process_test";
+    std::filesystem::remove_all(folder_);
+    EXPECT_TRUE(MakeFolder(folder_).ok());
+    std::mt19937 random(4);
+    for (uint32_t i = 0; i < kRecords * 784; ++i) features_.push_back(uint8_t(random()));
+    for (uint32_t i = 0; i < kRecords; ++i) labels_.push_back(uint8_t(i % 10));
+    Write();
+    options_.program = kProgram;
+    options_.data_folder = folder_;
+    options_.model.set_architecture(ModelSection::CNN);
+    for (uint32_t dim : {1, 28, 28}) options_.model.mutable_input()->add_shape(dim);
+    options_.model.mutable_input()->set_classes(10);
+  }
+  ~TrainerProcessTest() override { std::filesystem::remove_all(folder_); }
+
+  void Write() {
+    const std::vector<uint32_t> dims = {uint32_t(labels_.size()), 28, 28};
+    EXPECT_TRUE(WriteFileAtomic(folder_ + "/images-idx3-ubyte", EncodeIdx(dims, features_)).ok());
+    EXPECT_TRUE(WriteFileAtomic(folder_ + "/labels-idx1-ubyte",
+                                EncodeIdx(std::span(dims).first(1), labels_))
+                    .ok());
+  }
+  std::unique_ptr<TrainerProcess> Start() {
+    auto trainer = TrainerProcess::Start(options_);
+    EXPECT_TRUE(trainer.ok()) << trainer.status();
+    return trainer.ok() ? *std::move(trainer) : nullptr;
+  }
+  void ExpectNoStart(absl::StatusCode code, const std::string& text) {
+    auto trainer = TrainerProcess::Start(options_);
+    EXPECT_EQ(trainer.status().code(), code) << trainer.status();
+    EXPECT_THAT(std::string(trainer.status().message()), HasSubstr(text));
+  }
+
+  const GradientPlan plan_{.records = {0, 7, 42, 299}, .clip_norm = 1, .scale_log2 = 14};
+  std::string folder_;
+  std::vector<uint8_t> features_, labels_;
+  TrainerOptions options_;
+};
+
+TEST_F(TrainerProcessTest, TrainsAndEvaluatesAsTheKernelsDoHere) {
+  auto trainer = Start();
+  ASSERT_NE(trainer, nullptr);
+  EXPECT_EQ(trainer->manifest().dim(), 26'010u);
+  EXPECT_EQ(trainer->data().records, kRecords);
+  EXPECT_EQ(trainer->data().label_counts, std::vector<uint64_t>(10, 30));
+
+  const auto params = InitialWeights(trainer->manifest(), 1);
+  Network network(MakeArchitecture(options_.model).value());
+  network.SetParams(params);
+  const Dataset data = ReadDataFolder(folder_).value();
+  std::vector<int64_t> want(network.dim());
+  ASSERT_TRUE(GradientSum(network, data, 1).Run(plan_, want).ok());
+  for (int round = 0; round < 2; ++round) {
+    auto update = trainer->Train(params, plan_);
+    ASSERT_TRUE(update.ok()) << update.status();
+    EXPECT_EQ(*update, want);
+  }
+
+  NetworkWorkspace workspace = network.MakeWorkspace();
+  double loss = 0, right = 0;
+  for (uint32_t i = 0; i < kRecords; ++i) {
+    const Outcome outcome = Judge(network.Logits(data.Record(i), &workspace), data.labels[i]);
+    loss += outcome.loss;
+    right += outcome.predicted == data.labels[i];
+  }
+  auto result = trainer->Evaluate(params);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->records, kRecords);
+  EXPECT_NEAR(result->loss, loss / kRecords, 1e-5);
+  EXPECT_NEAR(result->accuracy, right / kRecords, 1e-9);
+}
+
+TEST_F(TrainerProcessTest, EveryLayerOfTheSandboxHolds) {
+  auto trainer = Start();
+  ASSERT_NE(trainer, nullptr);
+  std::vector<std::string> names;
+  for (const SandboxLayer& layer : trainer->sandbox()) {
+    EXPECT_TRUE(layer.applied) << layer.name << ": " << layer.detail;
+    names.push_back(layer.name);
+  }
+  EXPECT_THAT(names, ::testing::IsSupersetOf({"no network", "no files", "no programs"}));
+}
+
+TEST_F(TrainerProcessTest, MoreRecordsThanOnePacketHolds) {
+  labels_.assign(kMaxRecordsPerPacket + 100, 1);
+  features_.resize(labels_.size() * 784);
+  Write();
+  options_.model.set_architecture(ModelSection::LOGISTIC_REGRESSION);
+  options_.threads = 2;
+  auto trainer = Start();
+  ASSERT_NE(trainer, nullptr);
+  GradientPlan plan{.clip_norm = 1, .scale_log2 = 14};
+  for (uint32_t i = 0; i < labels_.size(); ++i) plan.records.push_back(i);
+  auto update = trainer->Train(InitialWeights(trainer->manifest(), 1), plan);
+  EXPECT_TRUE(update.ok()) << update.status();
+}
+
+TEST_F(TrainerProcessTest, ADeadTrainerIsUnavailableAndComesBack) {
+  auto trainer = Start();
+  ASSERT_NE(trainer, nullptr);
+  const auto params = InitialWeights(trainer->manifest(), 1);
+  const auto before = trainer->Train(params, plan_).value();
+  const pid_t first = trainer->pid();
+  ASSERT_EQ(kill(first, SIGKILL), 0);
+  EXPECT_EQ(trainer->Train(params, plan_).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(trainer->pid(), -1);
+  auto after = trainer->Train(params, plan_);
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_EQ(*after, before);
+  EXPECT_NE(trainer->pid(), first);
+}
+
+TEST_F(TrainerProcessTest, AHangingTrainerIsEndedAtTheDeadline) {
+  options_.train_timeout = absl::Milliseconds(50);
+  auto trainer = Start();
+  ASSERT_NE(trainer, nullptr);
+  const auto params = InitialWeights(trainer->manifest(), 1);
+  const pid_t first = trainer->pid();
+  ASSERT_EQ(kill(first, SIGSTOP), 0);
+  EXPECT_EQ(trainer->Train(params, plan_).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(trainer->pid(), -1);
+  EXPECT_EQ(kill(first, 0), -1);
+}
+
+TEST_F(TrainerProcessTest, BadRequestsAreRefusedWithoutHarm) {
+  auto trainer = Start();
+  ASSERT_NE(trainer, nullptr);
+  const auto params = InitialWeights(trainer->manifest(), 1);
+  const pid_t pid = trainer->pid();
+  auto refused = [&](const GradientPlan& plan) {
+    return trainer->Train(params, plan).status().code() == absl::StatusCode::kInvalidArgument;
+  };
+  EXPECT_TRUE(refused({.records = {kRecords}, .clip_norm = 1, .scale_log2 = 14}));
+  EXPECT_TRUE(refused({.records = {3, 3}, .clip_norm = 1, .scale_log2 = 14}));
+  EXPECT_TRUE(refused({.records = {3, 2}, .clip_norm = 1, .scale_log2 = 14}));
+  EXPECT_TRUE(refused({.records = {3}, .clip_norm = 0, .scale_log2 = 14}));
+  EXPECT_TRUE(refused({.records = {3}, .clip_norm = 1, .scale_log2 = 99}));
+  EXPECT_EQ(trainer->Train(std::vector<float>(5), plan_).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(trainer->Evaluate(std::vector<float>(5)).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(trainer->pid(), pid);
+  EXPECT_TRUE(trainer->Train(params, plan_).ok());
+}
+
+TEST_F(TrainerProcessTest, DataThatDoesNotFitTheModelIsRefused) {
+  labels_[17] = 10;
+  Write();
+  ExpectNoStart(absl::StatusCode::kFailedPrecondition,
+                "record 17 has label 10, the model has 10 classes");
+  labels_[17] = 1;
+  options_.model.mutable_input()->set_shape(1, 27);
+  Write();
+  ExpectNoStart(absl::StatusCode::kFailedPrecondition,
+                "shape 28 x 28, the model takes 1 x 27 x 28");
+}
+
+TEST_F(TrainerProcessTest, DataThatIsNotIdxIsRefused) {
+  ASSERT_TRUE(WriteFileAtomic(folder_ + "/images-idx3-ubyte", "not IDX").ok());
+  ExpectNoStart(absl::StatusCode::kInvalidArgument, "images-idx3-ubyte is not an IDX file");
+  options_.data_folder = folder_ + "/nowhere";
+  ExpectNoStart(absl::StatusCode::kNotFound, "holds no images-idx3-ubyte");
+}
+
+TEST_F(TrainerProcessTest, AProgramThatIsNoTrainerIsUnavailable) {
+  options_.program = folder_ + "/none";
+  ExpectNoStart(absl::StatusCode::kUnavailable, "cannot run the trainer");
+  options_.program = "/bin/true";
+  ExpectNoStart(absl::StatusCode::kUnavailable, "has ended");
+}
+
+}  // namespace
+}  // namespace dure

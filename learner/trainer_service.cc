@@ -1,0 +1,225 @@
+#include "learner/trainer_service.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "learner/architecture.h"
+#include "learner/data/dataset.h"
+#include "learner/gradient_sum.h"
+#include "learner/initial_weights.h"
+#include "learner/kernels.h"
+#include "learner/model_torch.h"
+#include "learner/per_example.h"
+
+namespace dure {
+namespace {
+
+constexpr uint32_t kMaxThreads = 256;
+constexpr uint64_t kEvaluationBatch = 256;
+// A reply is small; a client that takes none for so long is not there.
+constexpr absl::Duration kReplyTimeout = absl::Seconds(30);
+
+// Most difference between a coordinate of our gradient and LibTorch's, as a share of the largest.
+constexpr float kKernelTolerance = 1e-4f;
+
+// Compares the kernels with LibTorch's autograd on this processor, on a made-up record and weights:
+// a library that picks code which the processor does not run as meant would otherwise go unseen.
+absl::Status CheckKernels(const Architecture& architecture) {
+  Network network(architecture);
+  TorchModel torch_model(architecture);
+  const std::vector<float> params = InitialWeights(network.manifest(), 1);
+  network.SetParams(params);
+  torch_model.SetParams(params);
+  std::vector<uint8_t> record(architecture.input().size());
+  uint32_t state = 1;
+  for (uint8_t& value : record) {
+    state = state * 1664525 + 1013904223;  // Numerical Recipes; any spread of values will do
+    value = static_cast<uint8_t>(state >> 24);
+  }
+  std::vector<float> floats(record.size());
+  std::transform(record.begin(), record.end(), floats.begin(), ByteToFloat);
+  NetworkWorkspace workspace = network.MakeWorkspace();
+  std::vector<float> ours(network.dim());
+  network.ToManifestOrder(network.Direction(record, 1, &workspace), std::span(ours));
+  DURE_ASSIGN_OR_RETURN(std::vector<float> theirs, torch_model.Direction(floats, 1));
+  float largest = 0, difference = 0;
+  for (size_t i = 0; i < ours.size(); ++i) {
+    largest = std::max(largest, std::abs(theirs[i]));
+    difference = std::max(difference, std::abs(theirs[i] - ours[i]));
+  }
+  if (difference <= kKernelTolerance * largest) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "gradients by the ", kernels::InstructionSet(), " kernels and by LibTorch ", TorchVersion(),
+      " differ by ", difference, " of ", largest,
+      " on this processor; if OpenBLAS does not know it, OPENBLAS_CORETYPE=Haswell may help"));
+}
+
+TrainerReply ErrorReply(const absl::Status& status) {
+  TrainerReply reply;
+  reply.mutable_error()->set_code(static_cast<int>(status.code()));
+  reply.mutable_error()->set_text(std::string(status.message().substr(0, kMaxTrainerTextBytes)));
+  return reply;
+}
+
+}  // namespace
+
+struct TrainerService::Loaded {
+  Loaded(Architecture architecture, Dataset dataset, SharedMemory params_memory,
+         SharedMemory update_memory, int threads)
+      : network(architecture),
+        torch_model(std::move(architecture)),
+        data(std::move(dataset)),
+        params(std::move(params_memory)),
+        update(std::move(update_memory)),
+        gradient_sum(network, data, threads) {}
+
+  std::span<const float> Params() const {
+    return {static_cast<const float*>(params.data()), network.dim()};
+  }
+  std::span<int64_t> Update() const {
+    return {static_cast<int64_t*>(update.data()), network.dim()};
+  }
+
+  Network network;
+  TorchModel torch_model;
+  Dataset data;
+  SharedMemory params;
+  SharedMemory update;
+  GradientSum gradient_sum;
+};
+
+TrainerService::TrainerService(int socket, std::vector<SandboxLayer> sandbox)
+    : socket_(socket), sandbox_(std::move(sandbox)) {}
+TrainerService::~TrainerService() = default;
+
+absl::Status TrainerService::Run() {
+  for (;;) {
+    auto packet = ReceiveTrainerPacket(socket_, kMaxTrainerDescriptors, absl::InfiniteDuration());
+    if (absl::IsUnavailable(packet.status())) return absl::OkStatus();
+    DURE_RETURN_IF_ERROR(packet.status());
+    absl::StatusOr<TrainerReply> reply = Answer(*std::move(packet));
+    if (absl::IsUnavailable(reply.status())) return absl::OkStatus();
+    if (!reply.ok()) reply = ErrorReply(reply.status());
+    absl::Status sent = SendTrainerPacket(socket_, reply->SerializeAsString(), {}, kReplyTimeout);
+    if (absl::IsUnavailable(sent)) return absl::OkStatus();
+    DURE_RETURN_IF_ERROR(sent);
+  }
+}
+
+absl::StatusOr<TrainerReply> TrainerService::Answer(TrainerPacket packet) {
+  TrainerRequest request;
+  if (!request.ParseFromString(packet.bytes)) {
+    return absl::InvalidArgumentError("bytes that are no request");
+  }
+  if (request.has_load()) return Load(request.load(), std::move(packet));
+  if (!loaded_) return absl::FailedPreconditionError("nothing has been loaded yet");
+  if (request.has_train()) return Train(std::move(*request.mutable_train()));
+  if (request.has_evaluate()) return Evaluate();
+  return absl::InvalidArgumentError("a request of no known kind");
+}
+
+absl::StatusOr<TrainerReply> TrainerService::Load(const TrainerLoad& load, TrainerPacket packet) {
+  if (loaded_) return absl::FailedPreconditionError("a model has been loaded already");
+  if (packet.descriptors.size() != kMaxTrainerDescriptors) {
+    return absl::InvalidArgumentError(absl::StrCat(packet.descriptors.size(), " descriptors, ",
+                                                   kMaxTrainerDescriptors, " are needed"));
+  }
+  const int threads = static_cast<int>(std::clamp(load.threads(), 1u, kMaxThreads));
+  SetTorchThreads(threads);
+  DURE_ASSIGN_OR_RETURN(Architecture architecture, MakeArchitecture(load.model()));
+  DURE_RETURN_IF_ERROR(CheckKernels(architecture));
+  const ParamManifest manifest = ManifestOf(architecture);
+
+  DataFiles files;
+  files.images = std::move(packet.descriptors[0]);
+  files.labels = std::move(packet.descriptors[1]);
+  files.images_path = load.images_name();
+  files.labels_path = load.labels_name();
+  DURE_ASSIGN_OR_RETURN(Dataset data, ReadDataset(files));
+  DURE_RETURN_IF_ERROR(CheckDataset(data, load.model(), load.images_name()));
+  DURE_ASSIGN_OR_RETURN(SharedMemory params,
+                        SharedMemory::Map(std::move(packet.descriptors[2]),
+                                          manifest.dim() * sizeof(float), /*writable=*/false));
+  DURE_ASSIGN_OR_RETURN(SharedMemory update,
+                        SharedMemory::Map(std::move(packet.descriptors[3]),
+                                          manifest.dim() * sizeof(int64_t), /*writable=*/true));
+
+  TrainerReply reply;
+  TrainerLoaded& loaded = *reply.mutable_loaded();
+  for (const ParamEntry& entry : manifest.params) {
+    TrainerLoaded::Param& param = *loaded.add_params();
+    param.set_name(entry.name);
+    param.mutable_shape()->Add(entry.shape.begin(), entry.shape.end());
+  }
+  loaded.set_records(data.records());
+  for (uint64_t count : data.LabelCounts(architecture.classes)) loaded.add_label_counts(count);
+  for (const SandboxLayer& layer : sandbox_) {
+    TrainerLoaded::Layer& out = *loaded.add_sandbox();
+    out.set_name(layer.name);
+    out.set_applied(layer.applied);
+    out.set_detail(layer.detail);
+  }
+  loaded_ = std::make_unique<Loaded>(std::move(architecture), std::move(data), std::move(params),
+                                     std::move(update), threads);
+  return reply;
+}
+
+absl::StatusOr<TrainerReply> TrainerService::Train(TrainerTrain train) {
+  GradientPlan plan{.clip_norm = train.clip_norm(), .scale_log2 = train.scale_log2()};
+  for (;;) {
+    plan.records.insert(plan.records.end(), train.records().begin(), train.records().end());
+    if (plan.records.size() > loaded_->data.records()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("more than ", loaded_->data.records(), " records, which is all there are"));
+    }
+    if (!train.more()) break;
+    DURE_ASSIGN_OR_RETURN(TrainerPacket next,
+                          ReceiveTrainerPacket(socket_, 0, absl::InfiniteDuration()));
+    TrainerRequest request;
+    if (!request.ParseFromString(next.bytes) || !request.has_train()) {
+      return absl::InvalidArgumentError("another request where more records should follow");
+    }
+    train = std::move(*request.mutable_train());
+  }
+  loaded_->network.SetParams(loaded_->Params());
+  DURE_RETURN_IF_ERROR(loaded_->gradient_sum.Run(plan, loaded_->Update()));
+  TrainerReply reply;
+  reply.mutable_trained()->set_records(plan.records.size());
+  return reply;
+}
+
+absl::StatusOr<TrainerReply> TrainerService::Evaluate() {
+  const Dataset& data = loaded_->data;
+  const uint32_t classes = loaded_->network.architecture().classes;
+  loaded_->torch_model.SetParams(loaded_->Params());
+  double loss = 0;
+  uint64_t right = 0;
+  std::vector<float> batch;
+  for (uint64_t begin = 0; begin < data.records(); begin += kEvaluationBatch) {
+    const uint64_t count = std::min(kEvaluationBatch, data.records() - begin);
+    const auto bytes =
+        std::span(data.features).subspan(begin * data.record_size(), count * data.record_size());
+    batch.resize(bytes.size());
+    std::transform(bytes.begin(), bytes.end(), batch.begin(), ByteToFloat);
+    DURE_ASSIGN_OR_RETURN(std::vector<float> logits, loaded_->torch_model.Logits(batch, count));
+    for (uint64_t i = 0; i < count; ++i) {
+      const Outcome outcome =
+          Judge(std::span(logits).subspan(i * classes, classes), data.labels[begin + i]);
+      loss += outcome.loss;
+      right += outcome.predicted == data.labels[begin + i];
+    }
+  }
+  const double records = static_cast<double>(data.records());
+  TrainerReply reply;
+  reply.mutable_evaluated()->set_loss(loss / records);
+  reply.mutable_evaluated()->set_accuracy(static_cast<double>(right) / records);
+  reply.mutable_evaluated()->set_records(data.records());
+  return reply;
+}
+
+}  // namespace dure
