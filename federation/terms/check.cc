@@ -13,6 +13,7 @@
 #include "federation/spec_fields.h"
 #include "federation/terms/privacy_account.h"
 #include "privacy/dp/rdp.h"
+#include "privacy/dp/record_gradient.h"
 
 namespace dure {
 
@@ -42,7 +43,7 @@ double EpsilonOfOwnNoise(const RoundTerms& terms, uint32_t attempts) {
   for (int order : dp::SubsampledOrders()) rdp.push_back(dp::DiscreteGaussianSumRdp(own, order));
   const dp::RdpCurve curve(dp::SubsampledOrders(),
                            dp::PoissonSubsampledRdp(terms.sampling_rate, rdp));
-  return curve.Epsilon(attempts, terms.delta - attempts * std::ldexp(1.0, -40)).epsilon;
+  return curve.Epsilon(attempts, terms.delta - attempts * std::ldexp(1.0, -dp::kBatchCapBits)).epsilon;
 }
 
 absl::Status BudgetSpent(const FederationSpec& spec, uint32_t affordable, double whole_run) {
