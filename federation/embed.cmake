@@ -1,5 +1,5 @@
 # Writes the bytes of INPUT as a C++ array: cmake -DINPUT=... -DOUTPUT=x.cc -DNAME=kX -P embed.cmake
-# The file defines `extern const unsigned char dure::NAME[]` and `extern const size_t dure::NAMESize`.
+# The file defines `const unsigned char dure::NAME[]` and `const size_t dure::NAMESize`.
 file(READ "${INPUT}" hex HEX)
 string(LENGTH "${hex}" digits)
 math(EXPR size "${digits} / 2")

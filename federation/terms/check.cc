@@ -43,7 +43,8 @@ double EpsilonOfOwnNoise(const RoundTerms& terms, uint32_t attempts) {
   for (int order : dp::SubsampledOrders()) rdp.push_back(dp::DiscreteGaussianSumRdp(own, order));
   const dp::RdpCurve curve(dp::SubsampledOrders(),
                            dp::PoissonSubsampledRdp(terms.sampling_rate, rdp));
-  return curve.Epsilon(attempts, terms.delta - attempts * std::ldexp(1.0, -dp::kBatchCapBits)).epsilon;
+  const double delta = terms.delta - attempts * std::ldexp(1.0, -dp::kBatchCapBits);
+  return curve.Epsilon(attempts, delta).epsilon;
 }
 
 absl::Status BudgetSpent(const FederationSpec& spec, uint32_t affordable, double whole_run) {
