@@ -53,40 +53,68 @@ void ForEachPacked(std::span<const uint8_t> packed, uint64_t dim, int bits, F f)
   }
 }
 
+// Writes a bit stream, least significant bit first.
+class BitWriter {
+ public:
+  static constexpr int kMaxBits = 57;  // of one Put(): seven more may wait
+
+  explicit BitWriter(char* out) : out_(out) {}
+
+  // Appends the low `bits` of `value`; the others are zero. Writes 8 bytes at the current place.
+  void Put(uint64_t value, int bits) {
+    pending_ |= value << waiting_;
+    waiting_ += bits;
+    std::memcpy(out_, &pending_, 8);
+    const int whole = waiting_ / 8;
+    out_ += whole;
+    pending_ = whole == 8 ? 0 : pending_ >> 8 * whole;
+    waiting_ %= 8;
+  }
+  // The same, without writing beyond the bytes that the bits reach.
+  void PutLast(uint64_t value, int bits) {
+    for (; bits > 0; bits -= 8, value >>= 8) {
+      const int part = std::min(bits, 8);
+      pending_ |= (value & LowBits(part)) << waiting_;
+      waiting_ += part;
+      if (waiting_ < 8) continue;
+      *out_++ = static_cast<char>(pending_);
+      pending_ >>= 8;
+      waiting_ -= 8;
+    }
+  }
+  void Finish() {
+    if (waiting_ > 0) *out_ = static_cast<char>(pending_);
+  }
+
+ private:
+  char* out_;
+  uint64_t pending_ = 0;
+  int waiting_ = 0;  // bits in `pending_`, below 8 between calls
+};
+
 // Writes get(0), get(1), ... as a bit stream. `out` has PackedBytes(dim, bits) bytes.
 template <typename Get>
 void PackInto(uint64_t dim, int bits, char* out, Get get) {
   const uint64_t mask = LowBits(bits);
-  if (bits <= 32) {
-    // Below 32 bits wait in `pending`, so an element always fits above them.
-    uint64_t pending = 0;
-    int filled = 0;
-    for (uint64_t j = 0; j < dim; ++j) {
-      pending |= (static_cast<uint64_t>(get(j)) & mask) << filled;
-      filled += bits;
-      if (filled >= 32) {
-        std::memcpy(out, &pending, 4);
-        out += 4;
-        pending >>= 32;
-        filled -= 32;
-      }
+  BitWriter writer(out);
+  // The last eight bytes are written one by one.
+  const uint64_t tail = 64 / static_cast<uint64_t>(bits) + 1;
+  const uint64_t fast = dim > tail ? dim - tail : 0;
+  uint64_t j = 0;
+  if (2 * bits <= BitWriter::kMaxBits) {
+    for (; j + 2 <= fast; j += 2) {
+      writer.Put((get(j) & mask) | (get(j + 1) & mask) << bits, 2 * bits);
     }
-    std::memcpy(out, &pending, static_cast<size_t>((filled + 7) / 8));
-    return;
-  }
-  unsigned __int128 pending = 0;
-  int filled = 0;
-  for (uint64_t j = 0; j < dim; ++j) {
-    pending |= static_cast<unsigned __int128>(static_cast<uint64_t>(get(j)) & mask) << filled;
-    filled += bits;
-    if (filled >= 64) {
-      std::memcpy(out, &pending, 8);
-      out += 8;
-      pending >>= 64;
-      filled -= 64;
+  } else if (bits <= BitWriter::kMaxBits) {
+    for (; j < fast; ++j) writer.Put(get(j) & mask, bits);
+  } else {
+    for (; j < fast; ++j) {
+      writer.Put(get(j) & LowBits(32), 32);
+      writer.Put((get(j) & mask) >> 32, bits - 32);
     }
   }
-  std::memcpy(out, &pending, static_cast<size_t>((filled + 7) / 8));
+  for (; j < dim; ++j) writer.PutLast(get(j) & mask, bits);
+  writer.Finish();
 }
 
 }  // namespace
@@ -143,7 +171,8 @@ std::string Pack(const RingVector& vector, int bits) {
   std::string packed(PackedBytes(RingSize(vector), bits), '\0');
   std::visit(
       [&](const auto& words) {
-        PackInto(words.size(), bits, packed.data(), [&](uint64_t j) { return words[j]; });
+        PackInto(words.size(), bits, packed.data(),
+                 [&](uint64_t j) -> uint64_t { return words[j]; });
       },
       vector);
   return packed;
@@ -151,7 +180,8 @@ std::string Pack(const RingVector& vector, int bits) {
 
 std::string Pack(std::span<const int64_t> values, int bits) {
   std::string packed(PackedBytes(values.size(), bits), '\0');
-  PackInto(values.size(), bits, packed.data(), [&](uint64_t j) { return values[j]; });
+  PackInto(values.size(), bits, packed.data(),
+           [&](uint64_t j) { return static_cast<uint64_t>(values[j]); });
   return packed;
 }
 

@@ -50,10 +50,9 @@ std::optional<Digest> DigestFromBytes(std::string_view bytes) {
 }
 
 Transcript::Transcript(std::string_view label) {
-  ByteView prefix = AsBytes("FLSA-v1/");
-  bytes_.insert(bytes_.end(), prefix.begin(), prefix.end());
-  bytes_.insert(bytes_.end(), label.begin(), label.end());
-  bytes_.push_back(0);
+  static constexpr std::string_view kPrefix = "FLSA-v1/";
+  bytes_.resize(kPrefix.size() + label.size() + 1);
+  std::copy(label.begin(), label.end(), std::copy(kPrefix.begin(), kPrefix.end(), bytes_.begin()));
 }
 
 Transcript& Transcript::Add(ByteView element) {

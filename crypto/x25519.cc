@@ -21,19 +21,19 @@ struct FreeContext {
 using Key = std::unique_ptr<EVP_PKEY, FreeKey>;
 using Context = std::unique_ptr<EVP_PKEY_CTX, FreeContext>;
 
-Key PrivateKey(ByteView raw) {
-  Key key(EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, nullptr, raw.data(), raw.size()));
-  DURE_CHECK(key != nullptr);
-  return key;
-}
+EVP_PKEY* Native(void* key) { return static_cast<EVP_PKEY*>(key); }
 
 }  // namespace
 
+void X25519PrivateKey::Free::operator()(void* key) const { EVP_PKEY_free(Native(key)); }
+
 X25519PrivateKey::X25519PrivateKey(SecretBytes raw) : raw_(std::move(raw)) {
   DURE_CHECK(raw_.size() == kKeyBytes);
-  Key key = PrivateKey(raw_.view());
+  key_.reset(
+      EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, nullptr, raw_.view().data(), raw_.size()));
   size_t size = public_key_.size();
-  DURE_CHECK(EVP_PKEY_get_raw_public_key(key.get(), public_key_.data(), &size) == 1 &&
+  DURE_CHECK(key_ != nullptr &&
+             EVP_PKEY_get_raw_public_key(Native(key_.get()), public_key_.data(), &size) == 1 &&
              size == kKeyBytes);
 }
 
@@ -48,10 +48,9 @@ X25519PrivateKey X25519PrivateKey::FromRaw(SecretBytes raw) {
 }
 
 absl::StatusOr<SecretBytes> X25519PrivateKey::Agree(const X25519PublicKey& peer) const {
-  Key mine = PrivateKey(raw_.view());
   Key other(EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, peer.data(), peer.size()));
   DURE_CHECK(other != nullptr);
-  Context context(EVP_PKEY_CTX_new(mine.get(), nullptr));
+  Context context(EVP_PKEY_CTX_new(Native(key_.get()), nullptr));
   SecretBytes secret(kKeyBytes);
   size_t size = secret.size();
   DURE_CHECK(context != nullptr && EVP_PKEY_derive_init(context.get()) == 1);

@@ -3,6 +3,7 @@
 #define DURE_CRYPTO_X25519_H_
 
 #include <array>
+#include <memory>
 
 #include "absl/status/statusor.h"
 #include "crypto/digest.h"
@@ -31,9 +32,13 @@ class X25519PrivateKey {
   absl::StatusOr<SecretBytes> Agree(const X25519PublicKey& peer) const;
 
  private:
+  struct Free {
+    void operator()(void* key) const;
+  };
   explicit X25519PrivateKey(SecretBytes raw);
 
   SecretBytes raw_;
+  std::unique_ptr<void, Free> key_;  // OpenSSL's, kept because making it costs a multiplication
   X25519PublicKey public_key_ = {};
 };
 

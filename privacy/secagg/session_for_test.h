@@ -1,0 +1,173 @@
+// Test support: a cohort of members and a coordinator in one process, without network. Included by
+// tests and fuzzers only; its .cc-free form keeps it out of every shipped library.
+#ifndef DURE_PRIVACY_SECAGG_SESSION_FOR_TEST_H_
+#define DURE_PRIVACY_SECAGG_SESSION_FOR_TEST_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/ring.h"
+#include "crypto/random.h"
+#include "privacy/secagg/client.h"
+#include "privacy/secagg/config.h"
+#include "privacy/secagg/server.h"
+
+namespace dure::secagg {
+
+// Sessions with a given config hash and given thresholds, as known answers need them. The engines
+// name this class as a friend; it exists in tests only.
+class SessionForTest {
+ public:
+  static Server MakeServer(Server::Params params, const Digest& config_hash,
+                           const Thresholds& thresholds) {
+    return Server(std::move(params), config_hash,
+                  [thresholds](uint32_t, uint32_t, uint32_t) { return thresholds; });
+  }
+  static Client MakeClient(Client::Params params, const Thresholds& thresholds) {
+    return Client(std::move(params),
+                  [thresholds](uint32_t, uint32_t, uint32_t) { return thresholds; });
+  }
+  static UpMessage Begin(Client& client, const SessionId& session_id, const RoundConfig& config,
+                         const Digest& config_hash) {
+    return client.Begin(session_id, config, config_hash);
+  }
+};
+
+// A "certificate" is the raw public key, then the organisation. Counts how often it is asked.
+class FakeVerifier final : public CertificateVerifier {
+ public:
+  absl::StatusOr<MemberIdentity> Verify(ByteView der) override {
+    ++asked;
+    if (der.size() < sizeof(PublicKey)) return absl::PermissionDeniedError("not a certificate");
+    MemberIdentity identity;
+    std::copy_n(der.begin(), sizeof(PublicKey), identity.key.begin());
+    if (refused.contains(identity.key)) return absl::PermissionDeniedError("expired");
+    identity.client_id = MemberIdOf(identity.key);
+    identity.organisation = ToString(der.subspan(sizeof(PublicKey)));
+    return identity;
+  }
+
+  std::set<PublicKey> refused;
+  int asked = 0;
+};
+
+inline AesCtrRandom SeededRandom(uint64_t seed) {
+  AesCtrRandom::Seed bytes = {};
+  for (size_t i = 0; i < 8; ++i) bytes[i] = static_cast<uint8_t>(seed >> (8 * i));
+  return AesCtrRandom(bytes);
+}
+
+inline RoundConfig ConfigForTest(uint32_t members, uint64_t dim, uint32_t bits) {
+  RoundConfig config;
+  config.set_suite(kSuite);
+  config.set_task(std::string(32, 't'));
+  config.set_round(1);
+  config.set_attempt(1);
+  config.set_model_hash(std::string(32, 'm'));
+  config.set_dim(dim);
+  config.set_invited(members);
+  config.set_bits(bits);
+  config.set_scale(1024);
+  config.set_clip_norm(1);
+  config.set_mechanism("record-gradient");
+  config.set_sigma2_local(16);
+  config.set_norm_bound_sq(1 << 20);
+  config.set_weighting("uniform");
+  config.set_graph_rule(kGraphRuleComplete);
+  config.set_security_bits(128);
+  config.set_minimum_roster(3);
+  config.set_minimum_sum(3);
+  config.set_max_corrupt(1);
+  config.set_deadline_ms(1000);
+  return config;
+}
+
+// One member: its identity outlives its sessions.
+struct MemberForTest {
+  explicit MemberForTest(uint64_t seed)
+      : random(SeededRandom(seed)), key(SigningKey::Generate(random)) {}
+
+  MemberId id() const { return MemberIdOf(key.public_key()); }
+  std::string certificate() const { return ToString(key.public_key()) + organisation; }
+
+  AesCtrRandom random;
+  SigningKey key;
+  std::string organisation;
+  std::vector<int64_t> input;
+  std::optional<Client> client;
+};
+
+// A cohort by ascending client id, so that a position in it is the index in a full roster.
+class CohortForTest {
+ public:
+  CohortForTest(uint32_t members, uint64_t dim, uint32_t bits)
+      : config(ConfigForTest(members, dim, bits)),
+        random(SeededRandom(0)),
+        coordinator(SigningKey::Generate(random)) {
+    for (uint32_t i = 0; i < members; ++i) {
+      this->members.push_back(std::make_unique<MemberForTest>(i + 1));
+    }
+    std::sort(this->members.begin(), this->members.end(),
+              [](const auto& a, const auto& b) { return a->id() < b->id(); });
+    for (auto& member : this->members) {
+      for (uint64_t j = 0; j < dim; ++j) {
+        member->input.push_back(static_cast<int64_t>(random.NextU64() % 2000) - 1000);
+      }
+    }
+    random.Fill(session_id);
+  }
+
+  Server::Params ServerParams() {
+    Server::Params params{
+        .session_id = session_id, .config = config, .key = &coordinator, .verifier = &verifier};
+    for (const auto& member : members) params.expected.push_back(member->id());
+    return params;
+  }
+  Client::Params ClientParams(MemberForTest& member) {
+    return {.policy = policy,
+            .key = &member.key,
+            .certificate = member.certificate(),
+            .coordinator = coordinator.public_key(),
+            .verifier = &verifier,
+            .random = &member.random};
+  }
+
+  // The sum of the inputs of members for whom `in` holds.
+  std::vector<int64_t> SumOf(const std::function<bool(uint32_t)>& in) const {
+    std::vector<int64_t> sum(config.dim());
+    for (uint32_t i = 0; i < members.size(); ++i) {
+      if (!in(i)) continue;
+      for (size_t j = 0; j < sum.size(); ++j) sum[j] += members[i]->input[j];
+    }
+    return sum;
+  }
+
+  MemberForTest& Find(const MemberId& id) {
+    for (auto& member : members) {
+      if (member->id() == id) return *member;
+    }
+    DURE_CHECK(false);
+    __builtin_unreachable();
+  }
+
+  RoundConfig config;
+  ClientPolicy policy;
+  AesCtrRandom random;
+  SigningKey coordinator;
+  FakeVerifier verifier;
+  SessionId session_id = {};
+  std::vector<std::unique_ptr<MemberForTest>> members;
+};
+
+}  // namespace dure::secagg
+
+#endif  // DURE_PRIVACY_SECAGG_SESSION_FOR_TEST_H_
