@@ -83,37 +83,26 @@ absl::StatusOr<Reply> Call(const Invitation& invitation, const Request& request,
   return reply;
 }
 
-}  // namespace
-
-absl::StatusOr<DescribeReply> Describe(const Invitation& invitation, absl::Duration timeout) {
-  DescribeRequest request;
-  request.set_secret(invitation.secret());
-  return Call(invitation, request, timeout, &Federation::Stub::Describe);
-}
-
-absl::StatusOr<EnrolReply> Enrol(const Invitation& invitation, EnrolRequest request,
-                                 absl::Duration timeout) {
-  request.set_secret(invitation.secret());
-  return Call(invitation, request, timeout, &Federation::Stub::Enrol);
-}
-
-// Shared with the credits that outlive the session.
-class Session::Impl final : public grpc::ClientBidiReactor<ClientMessage, ServerMessage>,
-                            public StreamOperations<ClientMessage>,
-                            public std::enable_shared_from_this<Impl> {
+// One call of Session. Shared with gRPC's threads and with credits, which may outlive the session;
+// channel and context stay with the session, because gRPC must not see the last of a channel end on
+// one of its own threads.
+class Stream final : public grpc::ClientBidiReactor<ClientMessage, ServerMessage>,
+                     public StreamOperations<ClientMessage>,
+                     public std::enable_shared_from_this<Stream> {
  public:
-  Impl(const SessionOptions& options, std::string address, std::string ca_der,
-       SessionEvents* events)
+  // `context` is borrowed until AwaitDone returns.
+  Stream(const SessionOptions& options, std::string address, std::string ca_der,
+         grpc::ClientContext* context, SessionEvents* events)
       : address_(std::move(address)),
         ca_der_(std::move(ca_der)),
         max_message_bytes_(options.max_message_bytes),
+        context_(context),
         events_(events),
         pump_(this, {StreamEnd::kClient, options.max_queued_bytes, options.max_queued_messages}) {}
 
-  void Start(std::shared_ptr<grpc::Channel> channel) {
+  void Start(Federation::Stub& stub) {
     self_ = shared_from_this();
-    stub_ = Federation::NewStub(std::move(channel));
-    stub_->async()->Session(&context_, this);
+    stub.async()->Session(context_, this);
     AddHold();  // for operations from outside; Release() ends it
     StartCall();
   }
@@ -141,11 +130,11 @@ class Session::Impl final : public grpc::ClientBidiReactor<ClientMessage, Server
     pump_.End();
     if (closing_.exchange(true)) return;
     alarm_.Set(absl::ToChronoTime(absl::Now() + kCloseGrace), [weak = weak_from_this()](bool) {
-      if (std::shared_ptr<Impl> late = weak.lock()) late->Cut();
+      if (std::shared_ptr<Stream> late = weak.lock()) late->Cut();
     });
   }
   void Cut() { pump_.Abort(); }
-  void WaitUntilDone() {
+  void AwaitDone() {
     std::unique_lock lock(mutex_);
     done_changed_.wait(lock, [this] { return done_; });
   }
@@ -153,7 +142,7 @@ class Session::Impl final : public grpc::ClientBidiReactor<ClientMessage, Server
   // Reactions.
   void OnReadInitialMetadataDone(bool ok) override {
     auto self = shared_from_this();
-    if (ok && context_.GetServerInitialMetadata().contains("dure-session")) Opened();
+    if (ok && context_->GetServerInitialMetadata().contains("dure-session")) Opened();
     if (ok) {
       pump_.AllowRead();
     } else {
@@ -173,7 +162,7 @@ class Session::Impl final : public grpc::ClientBidiReactor<ClientMessage, Server
     pump_.OnWriteDone(ok);
   }
   void OnDone(const grpc::Status& status) override {
-    std::shared_ptr<Impl> self = std::move(self_);
+    std::shared_ptr<Stream> self = std::move(self_);
     absl::Status fault = Fault();
     if (fault.ok()) fault = ExplainCallFault(FromGrpc(status), address_);
     events_->OnClose(std::move(fault));
@@ -190,7 +179,7 @@ class Session::Impl final : public grpc::ClientBidiReactor<ClientMessage, Server
   void StartWrite(const ClientMessage& message) override {
     ClientBidiReactor::StartWrite(&message);
   }
-  void Cancel() override { context_.TryCancel(); }
+  void Cancel() override { context_->TryCancel(); }
   void EndWrites() override { StartWritesDone(); }
   void Release() override { RemoveHold(); }
 
@@ -202,14 +191,13 @@ class Session::Impl final : public grpc::ClientBidiReactor<ClientMessage, Server
   const std::string address_;
   const std::string ca_der_;
   const size_t max_message_bytes_;
+  grpc::ClientContext* const context_;
   SessionEvents* const events_;
-  std::unique_ptr<Federation::Stub> stub_;
-  grpc::ClientContext context_;
   ServerMessage in_;
   StreamPump<ClientMessage> pump_;
   std::atomic<bool> closing_ = false;
-  grpc::Alarm alarm_;           // cuts what Close() does not end
-  std::shared_ptr<Impl> self_;  // while gRPC holds a plain pointer
+  grpc::Alarm alarm_;             // cuts what Close() does not end
+  std::shared_ptr<Stream> self_;  // while gRPC holds a plain pointer
 
   std::mutex mutex_;
   std::condition_variable done_changed_;
@@ -219,9 +207,9 @@ class Session::Impl final : public grpc::ClientBidiReactor<ClientMessage, Server
 
 // gRPC has verified chain and name; here they are verified once more by the rules of the project,
 // and the owner gets to see whom it talks to.
-void Session::Impl::Opened() {
+void Stream::Opened() {
   std::vector<grpc::string_ref> pem =
-      context_.auth_context()->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
+      context_->auth_context()->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
   absl::StatusOr<std::string> der =
       pem.empty() ? absl::UnauthenticatedError("it showed no certificate")
                   : CertificateFromPem(std::string_view(pem.front().data(), pem.front().size()));
@@ -236,21 +224,41 @@ void Session::Impl::Opened() {
   events_->OnOpen(*std::move(certificate), *std::move(der));
 }
 
-void Session::Impl::SetFault(absl::Status fault) {
+void Stream::SetFault(absl::Status fault) {
   std::lock_guard lock(mutex_);
   fault_.Update(fault);
 }
 
-absl::Status Session::Impl::Fault() {
+absl::Status Stream::Fault() {
   std::lock_guard lock(mutex_);
   return fault_;
 }
 
-Session::Session(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+}  // namespace
+
+absl::StatusOr<DescribeReply> Describe(const Invitation& invitation, absl::Duration timeout) {
+  DescribeRequest request;
+  request.set_secret(invitation.secret());
+  return Call(invitation, request, timeout, &Federation::Stub::Describe);
+}
+
+absl::StatusOr<EnrolReply> Enrol(const Invitation& invitation, EnrolRequest request,
+                                 absl::Duration timeout) {
+  request.set_secret(invitation.secret());
+  return Call(invitation, request, timeout, &Federation::Stub::Enrol);
+}
+
+struct Session::Impl {
+  std::unique_ptr<Federation::Stub> stub;
+  grpc::ClientContext context;
+  std::shared_ptr<Stream> stream;
+};
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Session::~Session() {
-  impl_->Cut();
-  impl_->WaitUntilDone();
+  impl_->stream->Cut();
+  impl_->stream->AwaitDone();
 }
 
 absl::StatusOr<std::unique_ptr<Session>> Session::Open(const SessionOptions& options,
@@ -266,14 +274,18 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const SessionOptions& opt
   }
   std::string text = address.ToString();
   grpc::SslCredentialsOptions tls{options.ca_pem, options.key_pem, options.certificate_pem};
-  auto impl = std::make_shared<Impl>(options, text, std::move(ca_der), events);
-  std::unique_ptr<Session> session(new Session(impl));
-  impl->Start(MakeChannel(text, tls, options.max_message_bytes, options.connect_timeout));
-  return session;
+  auto impl = std::make_unique<Impl>();
+  impl->stub = Federation::NewStub(
+      MakeChannel(text, tls, options.max_message_bytes, options.connect_timeout));
+  impl->stream = std::make_shared<Stream>(options, text, std::move(ca_der), &impl->context, events);
+  impl->stream->Start(*impl->stub);
+  return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
 
-absl::Status Session::Send(ClientMessage message) { return impl_->Send(std::move(message)); }
+absl::Status Session::Send(ClientMessage message) {
+  return impl_->stream->Send(std::move(message));
+}
 
-void Session::Close() { impl_->Close(); }
+void Session::Close() { impl_->stream->Close(); }
 
 }  // namespace dure

@@ -84,9 +84,9 @@ class Session {
   void Close();
 
  private:
-  class Impl;
-  explicit Session(std::shared_ptr<Impl> impl);
-  std::shared_ptr<Impl> impl_;  // shared with gRPC's threads until the stream has ended
+  struct Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace dure

@@ -63,6 +63,7 @@ absl::Status ExplainCallFault(const absl::Status& status, const std::string& add
     case absl::StatusCode::kCancelled:
       return absl::UnavailableError(
           absl::StrCat("the session with the coordinator at ", address, " was cut off"));
+    case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kInternal:
     case absl::StatusCode::kUnknown:
       if (!HasAnyOf(words, kBroken)) break;

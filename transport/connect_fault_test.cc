@@ -7,7 +7,6 @@ namespace dure {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 void ExpectExplained(const absl::Status& status, absl::StatusCode code, const std::string& words) {
   absl::Status explained = ExplainCallFault(status, "host:7443");
@@ -43,6 +42,9 @@ TEST(ConnectFaultTest, SilenceAndBrokenStreamsAreUnavailable) {
                   "did not answer in time");
   ExpectExplained(absl::CancelledError("CANCELLED"), absl::StatusCode::kUnavailable, "cut off");
   ExpectExplained(absl::UnknownError("Stream removed"), absl::StatusCode::kUnavailable, "broke");
+  // What a server without memory does.
+  ExpectExplained(absl::ResourceExhaustedError("Received RST_STREAM with error code 11"),
+                  absl::StatusCode::kUnavailable, "broke");
   ExpectExplained(absl::InternalError("Received RST_STREAM with error code 2"),
                   absl::StatusCode::kUnavailable, "broke");
 }

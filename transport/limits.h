@@ -26,9 +26,10 @@ inline constexpr size_t kMaxPendingRequests = 64;
 // Calls that one connection may have open at once; a member needs one.
 inline constexpr int kMaxCallsPerConnection = 4;
 
-// What gRPC may hold for all connections of a server together. Above it connections are closed, the
-// busiest first: strangers can fill the memory of a process no further.
-inline constexpr size_t kMaxConnectionMemory = size_t{2} << 30;
+// What gRPC may hold in buffers for all connections of a server together. It reads a message whole
+// before it looks at its length; above this limit it breaks the streams that hold most instead, so
+// that strangers cannot fill the memory. Enough for 16 of the longest messages at once.
+inline constexpr size_t kMaxBufferedBytes = size_t{1} << 30;
 
 // Both ends ping after this much silence and give up on the peer when no answer comes in time: a
 // peer that vanished is noticed after kKeepaliveInterval + kKeepaliveTimeout, and the entries of

@@ -100,8 +100,8 @@ class TypedRequest final : public Request,
     if (reactor == nullptr) return;
     requests_->Remove(this->shared_from_this());
     if (answer.ok()) *reply_ = *std::move(answer);
-    reactor->Finish(
-        ToGrpc(answer.status()));  // from here on gRPC may free what belongs to the call
+    // From here on gRPC may free what belongs to the call.
+    reactor->Finish(ToGrpc(answer.status()));
   }
   void Fail(absl::Status status) override { Answer(std::move(status)); }
 
@@ -413,15 +413,15 @@ void Server::Impl::StreamDone(const std::shared_ptr<Stream>& stream, absl::Statu
         by_member_.erase(place);
       } else {
         place->second = stream->successor;
-        next = stream->successor->shared_from_this();
-        next->opened = !stopping_;
+        if (!stopping_) next = stream->successor->shared_from_this();
+        if (next != nullptr) next->opened = true;
       }
     } else if (place != by_member_.end() && place->second->successor == stream.get()) {
       place->second->successor = nullptr;
     }
   }
   if (opened) events_->OnClose(stream->id(), std::move(status));
-  if (next != nullptr && next->opened) next->Open();
+  if (next != nullptr) next->Open();
   std::lock_guard lock(mutex_);
   streams_.erase(stream->id());
   if (streams_.empty()) all_done_.notify_all();
@@ -473,7 +473,7 @@ absl::Status Server::Impl::Listen(const ServerOptions& options, const Address& a
   // A message that grows when it is unpacked would pass the limits.
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
-  builder.SetResourceQuota(grpc::ResourceQuota("dure").Resize(kMaxConnectionMemory));
+  builder.SetResourceQuota(grpc::ResourceQuota("dure").Resize(options.max_buffered_bytes));
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsPerConnection);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(kKeepaliveInterval));

@@ -73,12 +73,14 @@ struct ServerOptions {
   size_t max_queued_bytes = kMaxQueuedBytes;
   size_t max_queued_messages = kMaxQueuedMessages;
   size_t max_sessions = kMaxSessions;
+  size_t max_buffered_bytes = kMaxBufferedBytes;  // of all connections together
 };
 
 // Thread-safe. Nothing is called while a lock is held.
 class Server {
  public:
-  // Begins to listen. `events` is borrowed and must outlive the server.
+  // Begins to listen. `events` is borrowed and must outlive the server; the first events may come
+  // before Start returns.
   //   InvalidArgument    bad address or PEM, certificate and key that do not fit together
   //   PermissionDenied   the certificate is not the coordinator's, or of another CA; or the system
   //                      does not allow the port
