@@ -1,5 +1,5 @@
 // Test support: a cohort of members and a coordinator in one process, without network. Included by
-// tests and fuzzers only; its .cc-free form keeps it out of every shipped library.
+// tests and fuzzers only; being a header, it is in no shipped library.
 #ifndef DURE_PRIVACY_SECAGG_SESSION_FOR_TEST_H_
 #define DURE_PRIVACY_SECAGG_SESSION_FOR_TEST_H_
 
@@ -166,6 +166,76 @@ class CohortForTest {
   FakeVerifier verifier;
   SessionId session_id = {};
   std::vector<std::unique_ptr<MemberForTest>> members;
+};
+
+// One session of a cohort, phase by phase, so that a test can change what travels.
+class SessionRunForTest {
+ public:
+  explicit SessionRunForTest(CohortForTest& cohort)
+      : cohort_(cohort),
+        server(*Server::Create(cohort.ServerParams())),
+        sum(RingZeros(cohort.config.dim(), static_cast<int>(cohort.config.bits()))) {
+    for (auto& member : cohort.members) member->client.emplace(cohort.ClientParams(*member));
+  }
+
+  Client& client(uint32_t i) { return *cohort_.members[i]->client; }
+  MemberId id(uint32_t i) const { return cohort_.members[i]->id(); }
+
+  // Everybody's Advertise, with the input set.
+  std::vector<UpMessage> Start() {
+    std::vector<UpMessage> messages;
+    for (auto& member : cohort_.members) {
+      messages.push_back(*member->client->StartFromOffer(server.offer()));
+      DURE_CHECK(member->client->SetInput(member->input).ok());
+    }
+    return messages;
+  }
+  void Deliver(uint32_t from, const UpMessage& message) {
+    auto accepted = server.Receive(id(from), message);
+    DURE_CHECK(accepted.ok());
+    if (accepted->has_value()) {
+      DURE_CHECK(
+          UnpackAndAdd(AsBytes((*accepted)->packed), static_cast<int>(cohort_.config.bits()), &sum)
+              .ok());
+    }
+  }
+  void DeliverAll(const std::vector<UpMessage>& messages) {
+    for (uint32_t i = 0; i < messages.size(); ++i) Deliver(i, messages[i]);
+  }
+  // Closes the phase; what each member is to receive.
+  std::vector<DownMessage> Advance() {
+    Outbox outbox;
+    DURE_CHECK(server.Advance(&outbox).ok());
+    std::vector<DownMessage> messages(cohort_.members.size());
+    for (OutMessage& out : outbox) {
+      for (uint32_t i = 0; i < messages.size(); ++i) {
+        if (id(i) == out.to) messages[i] = std::move(out.message);
+      }
+    }
+    return messages;
+  }
+  std::vector<UpMessage> AnswersTo(const std::vector<DownMessage>& messages) {
+    std::vector<UpMessage> answers;
+    for (uint32_t i = 0; i < messages.size(); ++i) answers.push_back(**client(i).Receive(messages[i]));
+    return answers;
+  }
+  // Runs honestly until the server waits for `phase`; what the members are to receive then.
+  std::vector<DownMessage> RunTo(Phase phase) {
+    DeliverAll(Start());
+    std::vector<DownMessage> messages = Advance();
+    while (server.phase() < phase) {
+      DeliverAll(AnswersTo(messages));
+      messages = Advance();
+    }
+    return messages;
+  }
+
+ private:
+  CohortForTest& cohort_;
+
+ public:
+  Server server;
+  RingVector sum;
 };
 
 }  // namespace dure::secagg
