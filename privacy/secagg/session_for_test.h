@@ -216,7 +216,8 @@ class SessionRunForTest {
   }
   std::vector<UpMessage> AnswersTo(const std::vector<DownMessage>& messages) {
     std::vector<UpMessage> answers;
-    for (uint32_t i = 0; i < messages.size(); ++i) answers.push_back(**client(i).Receive(messages[i]));
+    for (uint32_t i = 0; i < messages.size(); ++i)
+      answers.push_back(**client(i).Receive(messages[i]));
     return answers;
   }
   // Runs honestly until the server waits for `phase`; what the members are to receive then.

@@ -105,7 +105,7 @@ TEST(SessionTest, TheSumOfEverybodyIsExact) {
 }
 
 TEST(SessionTest, OneMemberMayLeaveBeforeAnyPhase) {
-  for (uint32_t members = 5; members <= 10; ++members) {
+  for (uint32_t members : {5u, 7u, 10u}) {
     for (uint32_t leaver : {0u, members / 2, members - 1}) {
       for (int phase = 0; phase < static_cast<int>(Phase::kFinished); ++phase) {
         CohortForTest cohort(members, 7, 24);
