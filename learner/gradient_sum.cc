@@ -1,11 +1,11 @@
 #include "learner/gradient_sum.h"
 
 #include <algorithm>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "learner/on_threads.h"
 #include "privacy/dp/fixed_point.h"
 
 namespace dure {
@@ -34,17 +34,13 @@ absl::Status GradientSum::Run(const GradientPlan& plan, std::span<int64_t> out) 
   }
   const size_t threads = std::clamp<size_t>(plan.records.size(), 1, workspaces_.size());
   std::vector<dp::ClippedSum> sums(threads, sum);
-  auto work = [&](size_t thread) {
+  OnThreads(threads, [&](size_t thread) {
     for (size_t i = thread; i < plan.records.size(); i += threads) {
       const uint32_t record = plan.records[i];
       sums[thread].Add(
           network_.Direction(data_.Record(record), data_.labels[record], &workspaces_[thread]));
     }
-  };
-  std::vector<std::thread> others;
-  for (size_t i = 1; i < threads; ++i) others.emplace_back(work, i);
-  work(0);
-  for (std::thread& other : others) other.join();
+  });
   for (size_t i = 1; i < threads; ++i) sums[0].MergeWith(sums[i]);
   network_.ToManifestOrder(sums[0].sums().first(network_.dim()), out);
   return absl::OkStatus();

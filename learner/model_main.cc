@@ -46,10 +46,10 @@ int main(int argc, char** argv) {
   dure::ExportCommand export_command;
   CLI::App* export_app = app.add_subcommand("export", "Writes a model in another format.");
   export_app->add_option("--model", export_command.model, "safetensors file")->required();
-  export_app
-      ->add_option("--format", export_command.format, "safetensors, torchscript or huggingface")
+  std::string format;
+  export_app->add_option("--format", format, "safetensors, torchscript or huggingface")
       ->required()
-      ->transform(CLI::CheckedTransformer(kFormats));
+      ->check(CLI::IsMember({"safetensors", "torchscript", "huggingface"}));
   export_app->add_option("--out", export_command.out, "file (huggingface: folder) to write")
       ->required();
   export_app->add_option("--metadata", export_command.metadata,
@@ -106,6 +106,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : kWrongUsage;
   }
   if (*seed_option) init.seed = seed;
+  if (*export_app) export_command.format = kFormats.at(format);
   if (held_out) evaluate.part = dure::DataPart::kHeldOut;
   if (*init_app) return Finish(dure::RunInit(init, json, std::cout));
   if (*export_app) return Finish(dure::RunExport(export_command, json, std::cout));

@@ -17,11 +17,13 @@
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/version.h>
 
+#include <sstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/check.h"
+#include "base/file.h"
 
 namespace dure {
 namespace {
@@ -195,8 +197,9 @@ absl::Status TorchModel::SaveTorchScript(const std::string& path,
     for (const auto& [name, layer] : layers) module.register_module(name, layer);
     module.define(ForwardSource(state_->architecture));
     module.eval();
-    module.save(path, {metadata.begin(), metadata.end()});
-    return absl::OkStatus();
+    std::ostringstream bytes;
+    module.save(bytes, {metadata.begin(), metadata.end()});
+    return WriteFileAtomic(path, bytes.str());
   });
 }
 

@@ -1,6 +1,7 @@
-// A built-in network in LibTorch: what evaluates and predicts, what is exported as TorchScript, and
-// the autograd that the kernels of learner/per_example.h are checked against. This header needs no
-// LibTorch; errors of LibTorch come back as Internal with its first line. Not thread-safe.
+// A built-in network in LibTorch: what runs released models, what is exported as TorchScript, and
+// the autograd that the kernels of learner/per_example.h are checked against, in tests and at every
+// start of a trainer. This header needs no LibTorch; errors of LibTorch come back as Internal with
+// its first line. Not thread-safe.
 #ifndef DURE_LEARNER_MODEL_TORCH_H_
 #define DURE_LEARNER_MODEL_TORCH_H_
 

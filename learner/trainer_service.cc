@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "learner/architecture.h"
 #include "learner/data/dataset.h"
+#include "learner/evaluate.h"
 #include "learner/gradient_sum.h"
 #include "learner/initial_weights.h"
 #include "learner/kernels.h"
@@ -20,7 +21,6 @@ namespace dure {
 namespace {
 
 constexpr uint32_t kMaxThreads = 256;
-constexpr uint64_t kEvaluationBatch = 256;
 // A reply is small; a client that takes none for so long is not there.
 constexpr absl::Duration kReplyTimeout = absl::Seconds(30);
 
@@ -70,13 +70,13 @@ TrainerReply ErrorReply(const absl::Status& status) {
 
 struct TrainerService::Loaded {
   Loaded(Architecture architecture, Dataset dataset, SharedMemory params_memory,
-         SharedMemory update_memory, int threads)
-      : network(architecture),
-        torch_model(std::move(architecture)),
+         SharedMemory update_memory, int thread_count)
+      : network(std::move(architecture)),
+        threads(thread_count),
         data(std::move(dataset)),
         params(std::move(params_memory)),
         update(std::move(update_memory)),
-        gradient_sum(network, data, threads) {}
+        gradient_sum(network, data, thread_count) {}
 
   std::span<const float> Params() const {
     return {static_cast<const float*>(params.data()), network.dim()};
@@ -86,7 +86,7 @@ struct TrainerService::Loaded {
   }
 
   Network network;
-  TorchModel torch_model;
+  int threads;
   Dataset data;
   SharedMemory params;
   SharedMemory update;
@@ -194,31 +194,12 @@ absl::StatusOr<TrainerReply> TrainerService::Train(TrainerTrain train) {
 }
 
 absl::StatusOr<TrainerReply> TrainerService::Evaluate() {
-  const Dataset& data = loaded_->data;
-  const uint32_t classes = loaded_->network.architecture().classes;
-  loaded_->torch_model.SetParams(loaded_->Params());
-  double loss = 0;
-  uint64_t right = 0;
-  std::vector<float> batch;
-  for (uint64_t begin = 0; begin < data.records(); begin += kEvaluationBatch) {
-    const uint64_t count = std::min(kEvaluationBatch, data.records() - begin);
-    const auto bytes =
-        std::span(data.features).subspan(begin * data.record_size(), count * data.record_size());
-    batch.resize(bytes.size());
-    std::transform(bytes.begin(), bytes.end(), batch.begin(), ByteToFloat);
-    DURE_ASSIGN_OR_RETURN(std::vector<float> logits, loaded_->torch_model.Logits(batch, count));
-    for (uint64_t i = 0; i < count; ++i) {
-      const Outcome outcome =
-          Judge(std::span(logits).subspan(i * classes, classes), data.labels[begin + i]);
-      loss += outcome.loss;
-      right += outcome.predicted == data.labels[begin + i];
-    }
-  }
-  const double records = static_cast<double>(data.records());
+  loaded_->network.SetParams(loaded_->Params());
+  const EvalResult result = EvaluateNetwork(loaded_->network, loaded_->data, loaded_->threads);
   TrainerReply reply;
-  reply.mutable_evaluated()->set_loss(loss / records);
-  reply.mutable_evaluated()->set_accuracy(static_cast<double>(right) / records);
-  reply.mutable_evaluated()->set_records(data.records());
+  reply.mutable_evaluated()->set_loss(result.loss);
+  reply.mutable_evaluated()->set_accuracy(result.accuracy);
+  reply.mutable_evaluated()->set_records(result.records);
   return reply;
 }
 
