@@ -3,11 +3,16 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "federation/suggest.h"
 
 namespace dure::cli {
 
@@ -25,6 +30,44 @@ bool IsTerminal(int fd) {
          (term == nullptr || std::string_view(term) != "dumb");
 }
 
+namespace {
+
+// The command whose arguments were wrong: the deepest that was recognised.
+const CLI::App* Deepest(const CLI::App* app) {
+  std::vector<CLI::App*> called = app->get_subcommands();
+  return called.empty() ? app : Deepest(called.front());
+}
+
+std::string CommandLine(const CLI::App* app) {
+  return app->get_parent() == nullptr ? app->get_name()
+                                      : CommandLine(app->get_parent()) + " " + app->get_name();
+}
+
+// One line: what is wrong, and what to do next.
+std::string FailureLine(const CLI::App* app, const CLI::Error& error) {
+  const CLI::App* command = Deepest(app);
+  std::string what = error.what();
+  if (error.get_name() == "RequiredError" && !command->get_subcommands({}).empty()) {
+    what = "a command is missing";
+  }
+  return absl::StrCat("dure: ", what, "; see ", CommandLine(command), " --help\n");
+}
+
+// A first word that is no command gets a line of its own. Empty if it is one.
+std::string UnknownCommand(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return "";
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (command->get_name() == argv[1]) return "";
+    names.push_back(command->get_name());
+  }
+  std::string nearest = NearestWord(argv[1], names);
+  return absl::StrCat("dure: there is no command \"", argv[1], "\"",
+                      nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?"),
+                      nearest.empty() ? "; see dure --help\n" : "\n");
+}
+
+}  // namespace
 }  // namespace dure::cli
 
 int main(int argc, char** argv) {
@@ -38,7 +81,7 @@ int main(int argc, char** argv) {
       "Organisers: init, check, coordinator, invite, members, status. Members: join, data, client.",
       "dure");
   app.require_subcommand(1);
-  app.failure_message(CLI::FailureMessage::simple);
+  app.failure_message(FailureLine);
   int exit_code = kSuccess;
   AddOrganiserCommands(app, &exit_code);
   AddMemberCommands(app, &exit_code);
@@ -46,6 +89,10 @@ int main(int argc, char** argv) {
   AddModelCommand(app, &exit_code);
   AddPrivacyCommands(app, &exit_code);
   AddVersionCommand(app, &exit_code);
+  if (std::string unknown = UnknownCommand(app, argc, argv); !unknown.empty()) {
+    std::fputs(unknown.c_str(), stderr);
+    return kUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

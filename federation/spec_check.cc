@@ -61,7 +61,7 @@ bool IsLicenseChar(char c) { return absl::ascii_isalnum(c) || c == '-' || c == '
 bool IsHostChar(char c) { return absl::ascii_isalnum(c) || c == '-' || c == '.'; }
 bool IsIpv6Char(char c) { return absl::ascii_isxdigit(c) || c == ':' || c == '.'; }
 
-// HOST:PORT, [IPV6]:PORT.
+// HOST:PORT, [IPV6]:PORT. Port 0 is for the system to choose.
 bool IsAddress(std::string_view text) {
   size_t colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return false;
@@ -70,7 +70,7 @@ bool IsAddress(std::string_view text) {
   uint32_t number = 0;
   if (port.empty() || port.size() > 5 ||
       !OnlyHas(port, [](char c) { return absl::ascii_isdigit(c); }) ||
-      !absl::SimpleAtoi(port, &number) || number < 1 || number > 65535) {
+      !absl::SimpleAtoi(port, &number) || number > 65535) {
     return false;
   }
   if (host.front() == '[') {

@@ -1,0 +1,82 @@
+#include "client/service/ledger_file.h"
+
+#include <sys/resource.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace dure {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Scratch() {
+  std::string folder = ::testing::TempDir() + "/dure_ledger_" +
+                       ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  return folder + "/ledger";
+}
+
+ChargeEntry Charge(uint32_t attempt) {
+  return {.round = RoundNumber(1), .attempt = AttemptNumber(attempt)};
+}
+
+TEST(LedgerFileTest, WhatWasWrittenIsThereAfterARestart) {
+  std::string path = Scratch();
+  {
+    auto file = LedgerFile::Open(path);
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE(file->Append(Charge(1)).ok());
+    ASSERT_TRUE(file->Append(Charge(5)).ok());
+  }
+  auto file = LedgerFile::Open(path);
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->ledger().charges(), 2u);
+  EXPECT_EQ(file->ledger().last_attempt(), AttemptNumber(5));
+  EXPECT_EQ(file->Append(Charge(5)).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(LedgerFileTest, ALineThatWasBeingWrittenIsCutOff) {
+  std::string path = Scratch();
+  { ASSERT_TRUE(LedgerFile::Open(path)->Append(Charge(1)).ok()); }
+  std::ofstream(path, std::ios::app) << EncodeLedgerEntry(Charge(2)).substr(0, 20);
+  {
+    auto file = LedgerFile::Open(path);
+    ASSERT_TRUE(file.ok());
+    EXPECT_EQ(file->ledger().charges(), 1u);
+    ASSERT_TRUE(file->Append(Charge(3)).ok());
+  }
+  EXPECT_EQ(LedgerFile::Open(path)->ledger().charges(), 2u);
+}
+
+TEST(LedgerFileTest, ADamagedLineStopsParticipationAndIsNamed) {
+  std::string path = Scratch();
+  { ASSERT_TRUE(LedgerFile::Open(path)->Append(Charge(1)).ok()); }
+  std::ofstream(path, std::ios::app) << "charge\n";
+  absl::Status status = LedgerFile::Open(path).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(path + ":2:"));
+}
+
+TEST(LedgerFileTest, AWriteThatFailsStopsParticipationForGood) {
+  auto file = LedgerFile::Open(Scratch());
+  ASSERT_TRUE(file.ok());
+  // No file of this process may grow: what a full disk does.
+  struct rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, SIG_IGN);
+  struct rlimit none = before;
+  none.rlim_cur = 0;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &none), 0);
+  EXPECT_FALSE(file->Append(Charge(1)).ok());
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_FALSE(file->Append(Charge(2)).ok());
+}
+
+}  // namespace
+}  // namespace dure

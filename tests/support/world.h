@@ -1,0 +1,261 @@
+// A federation in one process, without network, trainer process or time: the coordinator's and the
+// members' real engines with a queue of messages between them. For tests.
+#ifndef DURE_TESTS_SUPPORT_WORLD_H_
+#define DURE_TESTS_SUPPORT_WORLD_H_
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "client/engine.h"
+#include "coordinator/federation_engine.h"
+#include "crypto/x509.h"
+#include "federation/manifest.h"
+#include "federation/spec.h"
+#include "gtest/gtest.h"
+#include "privacy/secagg/certificate_cache.h"
+
+namespace dure::testing {
+
+class World {
+ public:
+  struct Node {
+    std::string name;
+    Role role = MEMBER;
+    SigningKey key;
+    std::string certificate;
+    secagg::MemberId id{};
+    std::unique_ptr<MemberEngine> engine;
+    Ledger ledger;  // what WriteLedger put on disk
+    bool connected = false;
+    bool trainer_fails = false;
+    bool done = false;
+    std::vector<std::string> told;
+    std::deque<std::pair<Digest, GradientPlan>> training;
+  };
+
+  // A small linear model of 10 parameters; `members` members, then one evaluator.
+  World(const std::string& toml, uint32_t members) : clock_(absl::FromUnixSeconds(1'800'000'000)) {
+    absl::StatusOr<FederationSpec> spec = ParseFederation(toml, "world.toml");
+    EXPECT_TRUE(spec.ok()) << spec.status();
+    spec_ = *spec;
+    dim_ = BuiltInManifest(spec_.model())->dim();
+    Validity validity{clock_.Now() - absl::Hours(1), clock_.Now() + absl::Hours(1000)};
+    ca_ = *MakeEnrolmentCa(ca_key_, "world", validity, random_);
+    verifier_ = std::make_unique<secagg::CertificateCache>(ca_, &clock_);
+    auto issuer = CertificateIssuer::Create(ca_, &ca_key_);
+    for (uint32_t i = 0; i <= members; ++i) {
+      bool evaluator = i == members;
+      Node node{.name = evaluator ? "evaluator" : "m" + std::to_string(i),
+                .role = evaluator ? EVALUATOR : MEMBER,
+                .key = SigningKey::Generate(random_)};
+      node.certificate = *issuer->IssueMember(
+          {.role = evaluator ? CertificateRole::kEvaluator : CertificateRole::kMember,
+           .name = node.name},
+          node.key.public_key(), validity, random_);
+      node.id = secagg::MemberIdOf(node.key.public_key());
+      nodes_.push_back(std::move(node));
+    }
+    for (Node& node : nodes_) StartMember(node, PolicyOf(spec_));
+    StartCoordinator();
+  }
+
+  // A member's process begins, knowing only its ledger.
+  void StartMember(Node& node, const Policy& policy) {
+    node.engine = std::make_unique<MemberEngine>(
+        MemberEngine::Options{.spec = spec_,
+                              .spec_digest = SpecDigest(spec_),
+                              .role = node.role,
+                              .policy = policy,
+                              .dim = dim_,
+                              .records = kRecords,
+                              .key = &node.key,
+                              .certificate = node.certificate,
+                              .coordinator = key_.public_key(),
+                              .verifier = verifier_.get(),
+                              .random = &random_},
+        node.ledger);
+  }
+
+  // The coordinator's process begins, knowing only what was written down.
+  void StartCoordinator() {
+    messages_.clear();
+    for (Node& node : nodes_) {
+      if (node.connected) Disconnect(node);
+    }
+    absl::StatusOr<std::unique_ptr<FederationEngine>> engine =
+        FederationEngine::Create({.spec = spec_,
+                                  .spec_digest = SpecDigest(spec_),
+                                  .initial_model = std::vector<float>(dim_),
+                                  .key = &key_,
+                                  .verifier = verifier_.get(),
+                                  .random = &random_},
+                                 state_);
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    coordinator_ = *std::move(engine);
+    ended_.reset();
+  }
+
+  void Connect(Node& node) {
+    node.connected = true;
+    StepCoordinator(run::Arrived{node.id, node.name, node.role});
+    StepMember(node, member::Connected{});
+  }
+  void ConnectAll() {
+    for (Node& node : nodes_) Connect(node);
+  }
+  void Disconnect(Node& node) {
+    node.connected = false;
+    StepMember(node, member::Disconnected{});
+    StepCoordinator(run::Left{node.id});
+  }
+
+  // Delivers until nothing moves; then lets time pass to the next deadline, `ticks` times at most.
+  void Run(int ticks = 0) {
+    for (;;) {
+      while (DeliverOne()) {
+      }
+      absl::Time due = coordinator_->next_deadline();
+      if (ended_ || ticks-- <= 0 || due == absl::InfiniteFuture()) return;
+      clock_.Advance(std::max(due - clock_.Now(), absl::Milliseconds(1)));
+      StepCoordinator(run::Tick{});
+    }
+  }
+
+  // One message or one piece of training; false if there is none.
+  bool DeliverOne() {
+    if (!messages_.empty()) {
+      std::function<void()> message = std::move(messages_.front());
+      messages_.pop_front();
+      message();
+      return true;
+    }
+    for (Node& node : nodes_) {
+      if (node.training.empty()) continue;
+      auto [session, plan] = node.training.front();
+      node.training.pop_front();
+      absl::StatusOr<std::vector<int64_t>> sums = absl::UnavailableError("the trainer was killed");
+      if (!node.trainer_fails) sums = Gradient(plan);
+      StepMember(node, member::TrainingDone{session, std::move(sums)});
+      return true;
+    }
+    return false;
+  }
+
+  // What every member's data say: C / 2 in the first coordinate, for every record of the plan.
+  std::vector<int64_t> Gradient(const GradientPlan& plan) const {
+    std::vector<int64_t> sums(dim_);
+    sums[0] = static_cast<int64_t>(plan.records.size()) *
+              static_cast<int64_t>(plan.clip_norm / 2 * std::exp2(16 + plan.scale_log2));
+    return sums;
+  }
+
+  void StepCoordinator(run::Input input) {
+    std::vector<run::Output> outputs;
+    coordinator_->Step(clock_.Now(), std::move(input), &outputs);
+    for (run::Output& output : outputs) {
+      if (auto* write = std::get_if<run::Write>(&output)) {
+        Record(write->fact);
+      } else if (auto* send = std::get_if<run::SendTo>(&output)) {
+        Node& node = Find(send->member);
+        std::shared_ptr<const ServerMessage> message = send->message;
+        messages_.push_back([this, &node, message] {
+          ServerMessage copy = *message;
+          if (tamper_) tamper_(node, &copy);
+          if (node.connected) StepMember(node, member::FromCoordinator{std::move(copy)});
+        });
+      } else if (auto* expel = std::get_if<run::Expel>(&output)) {
+        expelled_.push_back(Find(expel->member).name);
+        Find(expel->member).connected = false;
+      } else if (auto* note = std::get_if<run::Note>(&output)) {
+        notes_.push_back(note->text);
+      } else {
+        ended_ = std::get<run::Ended>(output).status;
+      }
+    }
+  }
+
+  void StepMember(Node& node, member::Input input) {
+    std::vector<member::Output> outputs;
+    node.engine->Step(std::move(input), &outputs);
+    for (member::Output& output : outputs) {
+      if (auto* write = std::get_if<member::WriteLedger>(&output)) {
+        ASSERT_TRUE(node.ledger.Add(write->entry).ok());
+      } else if (auto* send = std::get_if<member::Send>(&output)) {
+        if (watch_) watch_(node, send->message);
+        messages_.push_back([this, &node, message = std::move(send->message)] {
+          if (node.connected) StepCoordinator(run::Said{node.id, message});
+        });
+      } else if (auto* train = std::get_if<member::StartTraining>(&output)) {
+        node.training.emplace_back(train->session_id, train->plan);
+      } else if (auto* evaluate = std::get_if<member::StartEvaluation>(&output)) {
+        EvalResult result{.loss = 1, .accuracy = 0.25, .records = 40};
+        StepMember(node, member::EvaluationDone{evaluate->round, result});
+      } else if (auto* tell = std::get_if<member::Tell>(&output)) {
+        node.told.push_back(tell->text);
+      } else if (std::holds_alternative<member::WantIdle>(output)) {
+        messages_.push_back([this, &node] { StepMember(node, member::Idle{}); });
+      } else {
+        node.done = true;
+      }
+    }
+  }
+
+  Node& Find(const secagg::MemberId& id) {
+    for (Node& node : nodes_) {
+      if (node.id == id) return node;
+    }
+    std::abort();
+  }
+
+  static constexpr uint32_t kRecords = 1000;
+
+  ManualClock clock_;
+  SystemRandom random_;
+  FederationSpec spec_;
+  uint64_t dim_ = 0;
+  SigningKey ca_key_ = SigningKey::Generate(random_);
+  SigningKey key_ = SigningKey::Generate(random_);
+  std::string ca_;
+  std::unique_ptr<secagg::CertificateCache> verifier_;
+  std::deque<Node> nodes_;  // the last is the evaluator
+  std::unique_ptr<FederationEngine> coordinator_;
+  RunState state_;  // on disk
+  std::deque<std::function<void()>> messages_;
+  std::function<void(Node&, ServerMessage*)> tamper_;
+  std::function<void(Node&, const ClientMessage&)> watch_;
+  std::vector<std::string> notes_;
+  std::vector<std::string> expelled_;
+  std::optional<absl::Status> ended_;
+  uint32_t attempts_failed_ = 0;
+
+ private:
+  void Record(const Fact& fact) {
+    if (const auto* begun = std::get_if<AttemptBegun>(&fact)) {
+      state_.attempts = begun->attempt;
+    } else if (const auto* released = std::get_if<RoundReleased>(&fact)) {
+      state_.round = released->round;
+      state_.model = released->model;
+      state_.optimizer = released->optimizer;
+      state_.history.push_back({.round = released->round,
+                                .attempt = released->attempt,
+                                .cohort = released->cohort,
+                                .survivors = released->survivors,
+                                .epsilon = released->epsilon,
+                                .duration = released->duration});
+    } else if (const auto* evaluation = std::get_if<EvaluationReceived>(&fact)) {
+      state_.evaluations.push_back(*evaluation);
+    } else {
+      ++attempts_failed_;
+    }
+  }
+};
+
+}  // namespace dure::testing
+
+#endif  // DURE_TESTS_SUPPORT_WORLD_H_

@@ -1,0 +1,292 @@
+// Whole runs of a small federation: the coordinator's and the members' engines together.
+#include <cmath>
+
+#include "federation/model_file.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/world.h"
+
+namespace dure {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using testing::World;
+
+// Plain averaging and little noise, so that the model can be predicted.
+std::string Toml(uint32_t rounds = 3, const std::string& more_privacy = "max_epsilon = 1e9") {
+  return absl::StrCat(R"([federation]
+name = "world"
+purpose = "Tests"
+license = "Apache-2.0"
+address = "localhost:7443"
+[model]
+architecture = "logistic_regression"
+[model.input]
+shape = [4]
+classes = 2
+[rounds]
+count = )",
+                      rounds, R"(
+cohort = 5
+minimum = 4
+max_attempts = 9
+deadline = "10s"
+[local]
+mode = "gradient"
+sampling_rate = 0.1
+[server]
+optimizer = "fedavg"
+learning_rate = 1.0
+[privacy]
+unit = "record"
+clip_norm = 1.0
+noise_multiplier = 0.1
+delta = 1e-5
+)",
+                      more_privacy, R"(
+total_records = 5000
+max_records_per_member = 1000
+[secure_aggregation]
+max_corrupt = 0.2
+max_dropout = 0.1
+[evaluation]
+every = 2
+)");
+}
+
+std::vector<float> Model(const World& world) {
+  return *ParamsFromBytes(*world.state_.model, world.dim_);
+}
+
+TEST(WorldTest, EveryRoundIsReleasedAndTheModelMovesByTheMean) {
+  World world(Toml(), 5);
+  world.ConnectAll();
+  world.Run();
+  ASSERT_TRUE(world.ended_.has_value());
+  EXPECT_TRUE(world.ended_->ok()) << *world.ended_;
+  EXPECT_EQ(world.state_.round, RoundNumber(3));
+  EXPECT_EQ(world.state_.attempts, AttemptNumber(3));
+  // Each round adds C / 2 times the sampled share of 5,000 records, of whom 500 are expected: a
+  // standard deviation of 0.5 sqrt(3 * 450) / 500 = 0.037 by the coins, and noise far below.
+  std::vector<float> model = Model(world);
+  EXPECT_NEAR(model[0], 1.5, 7 * 0.037);
+  for (size_t i = 1; i < model.size(); ++i) EXPECT_NEAR(model[i], 0, 0.01);
+  for (const World::Node& node : world.nodes_) {
+    EXPECT_TRUE(node.done);
+    EXPECT_EQ(node.ledger.charges(), node.role == MEMBER ? 3u : 0u);
+  }
+}
+
+TEST(WorldTest, EvaluatorsMeasureEveryFewRoundsAndTheLast) {
+  World world(Toml(), 5);
+  world.ConnectAll();
+  world.Run();
+  ASSERT_EQ(world.state_.evaluations.size(), 2u);
+  EXPECT_EQ(world.state_.evaluations[0].round, RoundNumber(2));
+  EXPECT_EQ(world.state_.evaluations[1].round, RoundNumber(3));
+  EXPECT_EQ(world.state_.evaluations[1].evaluator, "evaluator");
+}
+
+TEST(WorldTest, MembersSendTheProtocolAndNothingElse) {
+  World world(Toml(), 5);
+  world.watch_ = [](World::Node& node, const ClientMessage& message) {
+    if (node.role == MEMBER) {
+      EXPECT_TRUE(message.has_hello() || message.has_secagg()) << message.ShortDebugString();
+    } else {
+      EXPECT_TRUE(message.has_hello() || message.has_evaluation());
+    }
+  };
+  world.ConnectAll();
+  world.Run();
+  EXPECT_TRUE(world.ended_.has_value());
+}
+
+TEST(WorldTest, TheChargeIsOnDiskBeforeSharesAndTheConsentBeforeItsSignature) {
+  World world(Toml(1), 5);
+  world.watch_ = [](World::Node& node, const ClientMessage& message) {
+    if (!message.has_secagg()) return;
+    if (message.secagg().has_advertise()) {
+      EXPECT_EQ(node.ledger.charges(), 0u);
+    }
+    if (message.secagg().has_shares()) {
+      EXPECT_EQ(node.ledger.charges(), 1u);
+    }
+    if (message.secagg().has_consent()) {
+      Ledger copy = node.ledger;
+      auto session = DigestFromBytes(message.secagg().session_id());
+      EXPECT_FALSE(copy.Add(ConsentEntry{.session_id = *session}).ok());
+    }
+  };
+  world.ConnectAll();
+  world.Run();
+  EXPECT_EQ(world.state_.round, RoundNumber(1));
+}
+
+// One member is lost after each message that the run delivers, one run for each: a round ends in
+// the sum of four or five, or is tried again; the run always ends.
+TEST(WorldTest, AMemberLostAtAnyMomentCostsAtMostAnAttempt) {
+  int runs = 0, retried = 0;
+  for (int moment = 6; moment < 400; moment += 7) {
+    World world(Toml(2), 5);
+    world.ConnectAll();
+    int delivered = 0;
+    while (delivered < moment && world.DeliverOne()) ++delivered;
+    if (world.ended_) break;
+    ++runs;
+    world.Disconnect(world.nodes_[1]);
+    world.Run(40);
+    ASSERT_TRUE(world.ended_.has_value()) << "moment " << moment;
+    EXPECT_TRUE(world.ended_->ok()) << *world.ended_;
+    EXPECT_EQ(world.state_.round, RoundNumber(2));
+    EXPECT_LE(world.attempts_failed_, 1u);
+    retried += world.attempts_failed_ > 0;
+    for (const RoundSummary& round : world.state_.history) EXPECT_GE(round.survivors, 4u);
+    EXPECT_NEAR(Model(world)[0], 1.0, 0.4);
+  }
+  EXPECT_GT(runs, 20);
+  EXPECT_LT(retried, runs);
+}
+
+TEST(WorldTest, ATrainerThatFailsGivesNoiseAloneAndTheRoundGoesOn) {
+  World world(Toml(1), 5);
+  world.nodes_[0].trainer_fails = true;
+  world.ConnectAll();
+  world.Run();
+  ASSERT_EQ(world.state_.round, RoundNumber(1));
+  EXPECT_EQ(world.state_.history[0].survivors, 5u);
+  EXPECT_NEAR(Model(world)[0], 0.4, 7 * 0.02);
+  EXPECT_THAT(world.nodes_[0].told, Contains(HasSubstr("noise alone")));
+}
+
+TEST(WorldTest, TooFewMembersWait) {
+  World world(Toml(1), 5);
+  for (int i = 0; i < 3; ++i) world.Connect(world.nodes_[i]);
+  world.Run(5);
+  EXPECT_EQ(world.state_.attempts, AttemptNumber(0));
+  EXPECT_THAT(world.coordinator_->Status(RoundNumber(0)).phase(),
+              HasSubstr("3 of 5 are here"));
+  // The fourth is enough, once the others have had their time.
+  world.Connect(world.nodes_[3]);
+  world.Run();
+  EXPECT_EQ(world.state_.attempts, AttemptNumber(0));
+  world.Run(10);
+  EXPECT_EQ(world.state_.round, RoundNumber(1));
+  EXPECT_EQ(world.state_.history[0].cohort, 4u);
+}
+
+TEST(WorldTest, ACoordinatorThatRestartsGoesOnFromTheLastReleasedRound) {
+  World world(Toml(3), 5);
+  world.ConnectAll();
+  while (world.state_.round < RoundNumber(2)) ASSERT_TRUE(world.DeliverOne());
+  std::string model = *world.state_.model;
+  uint32_t attempts = world.state_.attempts.value();
+  world.StartCoordinator();
+  EXPECT_EQ(*world.state_.model, model);
+  world.ConnectAll();
+  world.Run();
+  ASSERT_TRUE(world.ended_.has_value());
+  EXPECT_EQ(world.state_.round, RoundNumber(3));
+  EXPECT_EQ(world.state_.attempts.value(), attempts + 1);
+  EXPECT_NEAR(Model(world)[0], 1.5, 0.4);
+}
+
+TEST(WorldTest, ARestartedMemberNeverTakesAnAttemptTwice) {
+  World world(Toml(1), 5);
+  World::Node& node = world.nodes_[0];
+  std::optional<ServerMessage> offer;
+  world.tamper_ = [&](World::Node& to, ServerMessage* message) {
+    if (&to == &node && message->has_offer()) offer = *message;
+  };
+  world.ConnectAll();
+  world.Run();
+  ASSERT_TRUE(offer.has_value());
+  world.StartMember(node, PolicyOf(world.spec_));
+  std::vector<member::Output> outputs;
+  node.engine->Step(member::FromCoordinator{*offer}, &outputs);
+  const auto* send = std::get_if<member::Send>(&outputs.front());
+  ASSERT_NE(send, nullptr);
+  ASSERT_TRUE(send->message.has_decline());
+  EXPECT_THAT(send->message.decline().text(), HasSubstr("charged in this member's ledger already"));
+}
+
+TEST(WorldTest, AMembersOwnLimitHoldsAndTheOthersGoOn) {
+  World world(Toml(3), 5);
+  Policy policy = PolicyOf(world.spec_);
+  policy.max_epsilon = 0.001;
+  world.StartMember(world.nodes_[2], policy);
+  world.ConnectAll();
+  world.Run(40);
+  ASSERT_TRUE(world.ended_.has_value());
+  EXPECT_EQ(world.state_.round, RoundNumber(3));
+  EXPECT_EQ(world.nodes_[2].ledger.charges(), 0u);
+  EXPECT_THAT(world.notes_, Contains(HasSubstr("max_epsilon = 0.001")));
+}
+
+TEST(WorldTest, WeakerTermsThanApprovedAreDeclined) {
+  World world(Toml(1), 5);
+  world.tamper_ = [](World::Node& node, ServerMessage* message) {
+    if (node.name != "m1" || !message->has_offer()) return;
+    secagg::RoundConfig* config = message->mutable_offer()->mutable_offer()->mutable_config();
+    config->set_sigma2_local(config->sigma2_local() - 1);
+  };
+  world.ConnectAll();
+  world.Run(40);
+  EXPECT_EQ(world.state_.round, RoundNumber(1));
+  EXPECT_EQ(world.nodes_[1].ledger.charges(), 0u);
+  EXPECT_THAT(world.nodes_[1].told, Contains(HasSubstr("sigma2_local")));
+}
+
+TEST(WorldTest, TheRunStopsBeforeTheBudgetIsPassed) {
+  World probe(Toml(1), 5);
+  probe.ConnectAll();
+  probe.Run();
+  double one = probe.state_.history[0].epsilon;
+  World world(Toml(9, absl::StrCat("max_epsilon = ", one * 1.0001)), 5);
+  world.ConnectAll();
+  world.Run();
+  ASSERT_TRUE(world.ended_.has_value());
+  EXPECT_EQ(world.ended_->code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(world.state_.round, RoundNumber(1));
+  EXPECT_THAT(std::string(world.ended_->message()), HasSubstr("max_epsilon"));
+}
+
+TEST(WorldTest, OtherTermsThanTheCoordinatorsAreTurnedAway) {
+  World world(Toml(1), 5);
+  world.watch_ = [](World::Node& node, const ClientMessage& message) {
+    if (node.name == "m3" && message.has_hello()) {
+      const_cast<ClientMessage&>(message).mutable_hello()->set_spec_digest("other");
+    }
+  };
+  world.ConnectAll();
+  world.Run(40);
+  EXPECT_THAT(world.expelled_, Contains("m3"));
+  EXPECT_EQ(world.state_.round, RoundNumber(1));
+}
+
+TEST(WorldTest, PausedNothingBeginsAndResumedItGoesOn) {
+  World world(Toml(2), 5);
+  world.StepCoordinator(run::SetPaused{true});
+  world.ConnectAll();
+  world.Run(3);
+  EXPECT_EQ(world.state_.attempts, AttemptNumber(0));
+  world.StepCoordinator(run::SetPaused{false});
+  world.Run();
+  EXPECT_EQ(world.state_.round, RoundNumber(2));
+}
+
+TEST(WorldTest, AnEvaluationThatMakesNoSenseIsIgnored) {
+  World world(Toml(2), 5);
+  world.watch_ = [](World::Node&, const ClientMessage& message) {
+    if (message.has_evaluation()) {
+      const_cast<ClientMessage&>(message).mutable_evaluation()->set_accuracy(NAN);
+    }
+  };
+  world.ConnectAll();
+  world.Run(40);
+  EXPECT_TRUE(world.state_.evaluations.empty());
+  EXPECT_THAT(world.notes_, Contains(HasSubstr("makes no sense")));
+}
+
+}  // namespace
+}  // namespace dure
