@@ -146,7 +146,7 @@ class Stream final : public grpc::ClientBidiReactor<ClientMessage, ServerMessage
     if (ok) {
       pump_.AllowRead();
     } else {
-      pump_.Abort();
+      pump_.OnCallOver();
     }
     pump_.Begin();
   }

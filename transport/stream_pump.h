@@ -95,6 +95,12 @@ class StreamPump {
     });
   }
 
+  // The call has ended by itself: drops what is queued and ends, and cancels nothing, so that the
+  // status that is under way is not lost.
+  void OnCallOver() {
+    Change([this] { AbortLocked(); });
+  }
+
   // The read that was started is over. `ok` false: no read follows, the peer has ended its half.
   void OnReadDone(bool ok) {
     Change([this, ok] {

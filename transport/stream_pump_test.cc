@@ -176,6 +176,16 @@ TEST(StreamPumpTest, AClientCancelsEvenBeforeItsBegin) {
   EXPECT_THAT(operations.Take(), ElementsAre("release"));
 }
 
+TEST(StreamPumpTest, ACallThatEndedByItselfIsNotCancelled) {
+  Operations operations;
+  Pump pump(&operations, kClient);
+  Send(pump, "a");
+  pump.OnCallOver();
+  pump.Begin();
+  EXPECT_THAT(operations.Take(), ElementsAre("release"));
+  EXPECT_EQ(Send(pump, "b"), Pump::Sent::kEnded);
+}
+
 TEST(StreamPumpTest, AClientWithACreditOutstandingCanAbort) {
   Operations operations;
   Pump pump(&operations, kClient);
