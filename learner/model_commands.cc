@@ -276,7 +276,7 @@ absl::Status RunEvaluate(const EvaluateCommand& command, bool json, std::ostream
   return absl::OkStatus();
 }
 
-absl::Status RunList(bool json, std::ostream& out) {
+absl::Status RunList(const ListCommand&, bool json, std::ostream& out) {
   for (const ArchitectureInfo& info : BuiltInArchitectures()) {
     if (json) {
       PrintJson({{"name", info.name}, {"summary", info.summary}}, out);

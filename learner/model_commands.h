@@ -48,7 +48,8 @@ struct EvaluateCommand {
 };
 absl::Status RunEvaluate(const EvaluateCommand& command, bool json, std::ostream& out);
 
-absl::Status RunList(bool json, std::ostream& out);
+struct ListCommand {};
+absl::Status RunList(const ListCommand& command, bool json, std::ostream& out);
 
 struct DescribeCommand {
   std::string model;  // a built-in architecture, or a safetensors file

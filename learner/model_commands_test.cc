@@ -180,7 +180,7 @@ TEST_F(ModelCommandsTest, AModelThatIsNotWhatItSaysIsRefused) {
 
 TEST_F(ModelCommandsTest, ListAndDescribe) {
   std::ostringstream out;
-  ASSERT_TRUE(RunList(true, out).ok());
+  ASSERT_TRUE(RunList({}, true, out).ok());
   EXPECT_THAT(out.str(), HasSubstr("{\"name\":\"cnn\""));
   ASSERT_TRUE(RunDescribe({.model = "cnn"}, false, out).ok());
   EXPECT_THAT(out.str(), HasSubstr("26010 parameters"));

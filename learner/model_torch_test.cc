@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "learner/data/dataset.h"
 #include "learner/initial_weights.h"
+#include "learner/kernel_check.h"
 #include "learner/per_example.h"
 
 namespace dure {
@@ -69,6 +70,10 @@ TEST_P(ModelTorchTest, PerExampleGradientsAreThoseOfAutograd) {
     }
     EXPECT_LE(difference, 1e-5f) << "record " << seed;
   }
+}
+
+TEST_P(ModelTorchTest, TheCheckAtTheTrainersStartPasses) {
+  EXPECT_TRUE(CheckKernels(architecture_).ok());
 }
 
 TEST_P(ModelTorchTest, LogitsAgreeWithTheKernels) {

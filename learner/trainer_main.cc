@@ -10,6 +10,8 @@
 #include <string>
 #include <thread>
 
+#include "learner/architecture.h"
+#include "learner/kernel_check.h"
 #include "learner/model_torch.h"
 #include "learner/sandbox.h"
 #include "learner/trainer_service.h"
@@ -40,8 +42,13 @@ int main(int argc, char** argv) {
     return asked ? 0 : 2;
   }
   std::thread(EndWithClient, dure::kTrainerSocket).detach();
-  // LibTorch reads what it wants to know of the machine when it is first used: now.
+  // LibTorch reads what it wants to know of the machine when it is first used: now, while it may.
   dure::SetTorchThreads(1);
+  const auto smallest = dure::MakeArchitecture("cnn", {1, 14, 14}, 2);
+  if (absl::Status checked = dure::CheckKernels(smallest.value()); !checked.ok()) {
+    std::fprintf(stderr, "dure-trainer: %s\n", std::string(checked.message()).c_str());
+    return 1;
+  }
   dure::TrainerService service(dure::kTrainerSocket, dure::EnterSandbox({}));
   const absl::Status status = service.Run();
   if (!status.ok()) {

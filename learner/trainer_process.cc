@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -70,7 +69,6 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
                          : 1 << 20;
     for (int fd = kSocketInChild + 1; fd < last; ++fd) close(fd);
   }
-  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   execve(program, arguments, environment);
   _exit(127);
 }
@@ -187,7 +185,7 @@ absl::StatusOr<std::unique_ptr<TrainerProcess>> TrainerProcess::Start(TrainerOpt
 
 // Ends a trainer that did not answer as it should; its own complaints about what it was asked keep
 // it running. Unavailable, DeadlineExceeded or the complaint.
-absl::Status TrainerProcess::Judge(const absl::Status& status, const char* doing) {
+absl::Status TrainerProcess::AfterFailure(const absl::Status& status, const char* doing) {
   switch (status.code()) {
     case absl::StatusCode::kOk:
     case absl::StatusCode::kInvalidArgument:
@@ -209,7 +207,7 @@ absl::Status TrainerProcess::EnsureRunning() {
   DURE_ASSIGN_OR_RETURN(child_, Child::Start(options_, manifest_.dim()));
   absl::StatusOr<LoadedReply> loaded = Load();
   if (!loaded.ok()) {
-    absl::Status status = Judge(loaded.status(), "loading");
+    absl::Status status = AfterFailure(loaded.status(), "loading");
     child_.reset();  // without a model it is of no use
     return status;
   }
@@ -248,7 +246,7 @@ absl::StatusOr<std::vector<int64_t>> TrainerProcess::Train(std::span<const float
   DURE_RETURN_IF_ERROR(CheckPlan(plan, data_));
   DURE_RETURN_IF_ERROR(SetParams(params));
   absl::StatusOr<std::vector<int64_t>> update = RunTrain(plan);
-  if (!update.ok()) return Judge(update.status(), "training");
+  if (!update.ok()) return AfterFailure(update.status(), "training");
   return update;
 }
 
@@ -276,7 +274,7 @@ absl::StatusOr<std::vector<int64_t>> TrainerProcess::RunTrain(const GradientPlan
 absl::StatusOr<EvalResult> TrainerProcess::Evaluate(std::span<const float> params) {
   DURE_RETURN_IF_ERROR(SetParams(params));
   absl::StatusOr<EvalResult> result = RunEvaluate();
-  if (!result.ok()) return Judge(result.status(), "evaluating");
+  if (!result.ok()) return AfterFailure(result.status(), "evaluating");
   return result;
 }
 

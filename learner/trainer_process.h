@@ -67,7 +67,7 @@ class TrainerProcess final : public Trainer {
   absl::Status SetParams(std::span<const float> params);
   absl::StatusOr<std::vector<int64_t>> RunTrain(const GradientPlan& plan);
   absl::StatusOr<EvalResult> RunEvaluate();
-  absl::Status Judge(const absl::Status& status, const char* doing);
+  absl::Status AfterFailure(const absl::Status& status, const char* doing);
 
   TrainerOptions options_;
   DataFiles files_;

@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,8 +11,7 @@
 #include "learner/data/dataset.h"
 #include "learner/evaluate.h"
 #include "learner/gradient_sum.h"
-#include "learner/initial_weights.h"
-#include "learner/kernels.h"
+#include "learner/kernel_check.h"
 #include "learner/model_torch.h"
 #include "learner/per_example.h"
 
@@ -23,41 +21,6 @@ namespace {
 constexpr uint32_t kMaxThreads = 256;
 // A reply is small; a client that takes none for so long is not there.
 constexpr absl::Duration kReplyTimeout = absl::Seconds(30);
-
-// Most difference between a coordinate of our gradient and LibTorch's, as a share of the largest.
-constexpr float kKernelTolerance = 1e-4f;
-
-// Compares the kernels with LibTorch's autograd on this processor, on a made-up record and weights:
-// a library that picks code which the processor does not run as meant would otherwise go unseen.
-absl::Status CheckKernels(const Architecture& architecture) {
-  Network network(architecture);
-  TorchModel torch_model(architecture);
-  const std::vector<float> params = InitialWeights(network.manifest(), 1);
-  network.SetParams(params);
-  torch_model.SetParams(params);
-  std::vector<uint8_t> record(architecture.input().size());
-  uint32_t state = 1;
-  for (uint8_t& value : record) {
-    state = state * 1664525 + 1013904223;  // Numerical Recipes; any spread of values will do
-    value = static_cast<uint8_t>(state >> 24);
-  }
-  std::vector<float> floats(record.size());
-  std::transform(record.begin(), record.end(), floats.begin(), ByteToFloat);
-  NetworkWorkspace workspace = network.MakeWorkspace();
-  std::vector<float> ours(network.dim());
-  network.ToManifestOrder(network.Direction(record, 1, &workspace), std::span(ours));
-  DURE_ASSIGN_OR_RETURN(std::vector<float> theirs, torch_model.Direction(floats, 1));
-  float largest = 0, difference = 0;
-  for (size_t i = 0; i < ours.size(); ++i) {
-    largest = std::max(largest, std::abs(theirs[i]));
-    difference = std::max(difference, std::abs(theirs[i] - ours[i]));
-  }
-  if (difference <= kKernelTolerance * largest) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "gradients by the ", kernels::InstructionSet(), " kernels and by LibTorch ", TorchVersion(),
-      " differ by ", difference, " of ", largest,
-      " on this processor; if OpenBLAS does not know it, OPENBLAS_CORETYPE=Haswell may help"));
-}
 
 TrainerReply ErrorReply(const absl::Status& status) {
   TrainerReply reply;
