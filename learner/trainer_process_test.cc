@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <random>
@@ -147,6 +149,28 @@ TEST_F(TrainerProcessTest, AHangingTrainerIsEndedAtTheDeadline) {
   EXPECT_EQ(trainer->Train(params, plan_).status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(trainer->pid(), -1);
   EXPECT_EQ(kill(first, 0), -1);
+}
+
+TEST_F(TrainerProcessTest, ATrainerEndsWithItsClient) {
+  // The client is a process of its own that ends without a word; its trainer becomes ours to wait
+  // for.
+  ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+  int report[2];
+  ASSERT_EQ(pipe(report), 0);
+  const pid_t client = fork();
+  if (client == 0) {
+    auto trainer = TrainerProcess::Start(options_);
+    const pid_t pid = trainer.ok() ? (*trainer)->pid() : -1;
+    _exit(write(report[1], &pid, sizeof(pid)) == sizeof(pid) ? 0 : 1);
+  }
+  pid_t trainer = -1;
+  ASSERT_EQ(read(report[0], &trainer, sizeof(trainer)), static_cast<ssize_t>(sizeof(trainer)));
+  ASSERT_GT(trainer, 0);
+  int status = -1;
+  EXPECT_EQ(waitpid(client, &status, 0), client);
+  EXPECT_EQ(waitpid(trainer, &status, 0), trainer);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST_F(TrainerProcessTest, BadRequestsAreRefusedWithoutHarm) {
