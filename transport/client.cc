@@ -258,6 +258,7 @@ Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Session::~Session() {
   impl_->stream->Cut();
+  impl_->context.TryCancel();  // also a call that waits for its end only
   impl_->stream->AwaitDone();
 }
 

@@ -1,5 +1,6 @@
 #include "transport/server.h"
 
+#include <grpc/grpc.h>
 #include <grpc/grpc_security_constants.h>
 #include <grpcpp/alarm.h>
 #include <grpcpp/resource_quota.h>
@@ -208,6 +209,7 @@ class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage,
   Stream(Impl* server, grpc::CallbackServerContext* context, Peer peer)
       : server_(server),
         context_(context),
+        call_(Reference(context->c_call())),
         peer_(std::move(peer)),
         member_(MemberName(peer_.certificate)),
         pump_(this, {StreamEnd::kServer, server->options().max_queued_bytes,
@@ -244,14 +246,18 @@ class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage,
     }
   }
 
-  // Ends with `status` when the queue is empty, or when kCloseGrace has passed.
+  // Ends with `status` when the queue is empty, or when the grace has passed.
   void Close(absl::Status status) {
     SetStatus(std::move(status));
     pump_.End();
     if (closing_.exchange(true)) return;
-    alarm_.Set(absl::ToChronoTime(absl::Now() + kCloseGrace), [weak = weak_from_this()](bool) {
-      if (std::shared_ptr<Stream> late = weak.lock()) late->pump_.Abort();
-    });
+    alarm_.Set(absl::ToChronoTime(absl::Now() + server_->options().close_grace),
+               [weak = weak_from_this()](bool) {
+                 std::shared_ptr<Stream> late = weak.lock();
+                 if (late == nullptr) return;
+                 late->pump_.Abort();
+                 late->Cancel();  // the last bytes may wait for a peer that does not read
+               });
   }
 
   // Ends now; `status` reaches the peer unless a write is under way.
@@ -288,7 +294,13 @@ class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage,
     auto self = shared_from_this();
     pump_.Abort();
   }
-  void OnDone() override { server_->StreamDone(shared_from_this(), Status()); }
+  void OnDone() override {
+    {
+      std::lock_guard lock(mutex_);
+      call_.reset();
+    }
+    server_->StreamDone(shared_from_this(), Status());
+  }
 
   // Operations of the pump.
   void StartRead() override {
@@ -298,7 +310,7 @@ class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage,
   void StartWrite(const ServerMessage& message) override {
     ServerBidiReactor::StartWrite(&message);
   }
-  void Cancel() override { context_->TryCancel(); }
+  void Cancel() override;
   void EndWrites() override { Finish(ToGrpc(Status())); }
   void Release() override {}
 
@@ -307,11 +319,22 @@ class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage,
   Stream* successor = nullptr;
 
  private:
+  struct Unreference {
+    void operator()(grpc_call* call) const { grpc_call_unref(call); }
+  };
+  using CallReference = std::unique_ptr<grpc_call, Unreference>;
+  static CallReference Reference(grpc_call* call) {
+    grpc_call_ref(call);
+    return CallReference(call);
+  }
   void SetStatus(absl::Status status);
   absl::Status Status();
 
   Impl* const server_;
   grpc::CallbackServerContext* const context_;
+  // Until OnDone; guarded by mutex_. The context ends with the call, at any moment after the last
+  // operation: whoever wants to cancel takes a reference of its own.
+  CallReference call_;
   Peer peer_;
   const std::string member_;
   ClientMessage in_;
@@ -321,6 +344,15 @@ class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage,
   std::mutex mutex_;
   std::optional<absl::Status> status_;  // the first reason to end
 };
+
+void Server::Impl::Stream::Cancel() {
+  CallReference call;
+  {
+    std::lock_guard lock(mutex_);
+    if (call_ != nullptr) call = Reference(call_.get());
+  }
+  if (call != nullptr) grpc_call_cancel(call.get(), nullptr);
+}
 
 void Server::Impl::Stream::SetStatus(absl::Status status) {
   std::lock_guard lock(mutex_);

@@ -73,6 +73,7 @@ struct ServerOptions {
   size_t max_queued_bytes = kMaxQueuedBytes;
   size_t max_queued_messages = kMaxQueuedMessages;
   size_t max_sessions = kMaxSessions;
+  absl::Duration close_grace = kCloseGrace;
   size_t max_buffered_bytes = kMaxBufferedBytes;  // of all connections together
 };
 
@@ -102,7 +103,7 @@ class Server {
 
   // Sends what is queued, then ends the stream with `status` as its last word: the member's
   // OnClose gets code and message. OnClose of this side follows. A peer that does not take what is
-  // queued within kCloseGrace is cut off.
+  // queued within `close_grace` is cut off.
   void Close(PeerId peer, absl::Status status);
 
   // Refuses new calls, closes every stream as Close does with Unavailable "the coordinator is

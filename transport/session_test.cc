@@ -583,6 +583,20 @@ TEST_F(SessionTest, CloseSendsWhatIsQueuedAndThenTheReason) {
   server_->Close(peer, absl::OkStatus());
 }
 
+TEST_F(SessionTest, ClosingAPeerThatDoesNotReadTakesTheGraceAtMost) {
+  ServerOptions options = Options();
+  options.close_grace = absl::Milliseconds(20);
+  StartServer(options);
+  SessionRecorder stuck;
+  stuck.hold_credits = true;
+  auto session = Open(ca_.Member("stuck"), &stuck);
+  ASSERT_TRUE(AwaitPeers(1));
+  PeerId peer = events_.peers[0].id;
+  for (int i = 0; i < 20; ++i) server_->Send(peer, Tell(std::string(1 << 20, 'x')));
+  server_->Close(peer, absl::PermissionDeniedError("membership revoked"));
+  ExpectFault(AwaitServerClose(peer), absl::StatusCode::kPermissionDenied, "revoked");
+}
+
 TEST_F(SessionTest, ANewerSessionReplacesTheOlderOne) {
   StartServer();
   Identity identity = ca_.Member("clinic-3");

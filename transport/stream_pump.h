@@ -112,14 +112,16 @@ class StreamPump {
     });
   }
 
-  // The write that was started is over. `ok` false: no further write can succeed.
+  // The write that was started is over. `ok` false: no further write can succeed. At the client's
+  // end reads go on: what came before the end has to be read before the status arrives.
   void OnWriteDone(bool ok) {
     Change([this, ok] {
       DURE_CHECK(writing_);
       writing_ = false;
       queued_bytes_ -= queue_.front().bytes;
       queue_.pop_front();
-      if (!ok) AbortLocked();
+      if (!ok) DropLocked();
+      if (!ok && !AtClient()) reads_ended_ = true;
     });
   }
 
@@ -130,10 +132,14 @@ class StreamPump {
     size_t bytes;
   };
 
-  // The message that is being written stays at the front of the queue.
   void AbortLocked() {
-    aborted_ = true;
+    DropLocked();
     reads_ended_ = true;
+  }
+
+  // The message that is being written stays at the front of the queue.
+  void DropLocked() {
+    aborted_ = true;
     while (queue_.size() > (writing_ ? 1 : 0)) {
       queued_bytes_ -= queue_.back().bytes;
       queue_.pop_back();
@@ -206,7 +212,7 @@ class StreamPump {
 
   bool ShouldEndWrites() const {
     // At a client's end nobody listens any more when the reads have ended.
-    return AtClient() ? ending_ && !reads_ended_ : ending_ || aborted_;
+    return AtClient() ? ending_ && !aborted_ && !reads_ended_ : ending_ || aborted_;
   }
 
   bool AtClient() const { return options_.end == StreamEnd::kClient; }

@@ -167,6 +167,21 @@ TEST(StreamPumpTest, AClientWritesNothingAfterTheCallHasEnded) {
   EXPECT_THAT(operations.Take(), IsEmpty());
 }
 
+TEST(StreamPumpTest, AClientReadsOnAfterAWriteThatFailed) {
+  Operations operations;
+  Pump pump(&operations, kClient);
+  pump.Begin();
+  Send(pump, "a");
+  Send(pump, "b");
+  pump.OnWriteDone(false);
+  EXPECT_EQ(Send(pump, "c"), Pump::Sent::kEnded);
+  pump.End();
+  pump.AllowRead();
+  EXPECT_THAT(operations.Take(), ElementsAre("write a", "read"));
+  pump.OnReadDone(false);
+  EXPECT_THAT(operations.Take(), ElementsAre("release"));
+}
+
 TEST(StreamPumpTest, AClientCancelsEvenBeforeItsBegin) {
   Operations operations;
   Pump pump(&operations, kClient);
