@@ -17,7 +17,8 @@ inline constexpr size_t kMaxMerklePath = 7;                   // of a tree over 
 inline constexpr size_t kShareBytes = 32;                     // a share of a 32-byte secret
 inline constexpr size_t kSealedBytes = 2 * kShareBytes + 16;  // both shares and the tag
 
-// The largest encoding of an honest message under `config`, for a transport's own limit.
+// The largest encoding of an honest message under `config`, which ValidateConfig accepted (so here
+// and below), for a transport's own limit.
 uint64_t MaxUpMessageBytes(const RoundConfig& config);
 uint64_t MaxDownMessageBytes(const RoundConfig& config);
 
