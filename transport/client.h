@@ -44,7 +44,8 @@ class SessionEvents {
   // The coordinator accepted this member. Its certificate, verified, with the DER for those who
   // pin it.
   virtual void OnOpen(Certificate coordinator, std::string certificate_der) = 0;
-  // The next message is read when every copy of `credit` has ended. It may outlive the session.
+  // The next message is read when every copy of `credit` has ended, and only then is it noticed
+  // that the session has: let it end when the message is dealt with. It may outlive the session.
   virtual void OnMessage(ServerMessage message, std::shared_ptr<void> credit) = 0;
   // OK: the coordinator, or Close(), ended the session in good order. Else see above.
   virtual void OnClose(absl::Status status) = 0;
