@@ -1,6 +1,5 @@
 #include "learner/trainer_service.h"
 
-
 #include <algorithm>
 #include <utility>
 
