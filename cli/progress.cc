@@ -67,7 +67,7 @@ void ProgressTable::Update(const RunStatus& status) {
   }
   if (terminal_) return PrintLive(status);
   // While rounds go by, the rows say enough.
-  if (status.state() == "running") return;
+  if (status.state() == "running" || status.state() == "finished") return;
   std::string line = StateLine(status);
   if (line != last_state_line_) {
     absl::FPrintF(out_, "%s\n", line);

@@ -534,8 +534,14 @@ RunStatus FederationEngine::Status(RoundNumber after_round) const {
     report->set_cohort(summary.cohort);
     report->set_epsilon(summary.epsilon);
     report->set_seconds(absl::ToDoubleSeconds(elapsed));
+    report->set_bytes_received(summary.bytes_received);
+    report->set_bytes_sent(summary.bytes_sent);
   }
   status.set_seconds(absl::ToDoubleSeconds(elapsed));
+  if (!state_.history.empty()) {
+    status.set_bytes_received(state_.history.back().bytes_received);
+    status.set_bytes_sent(state_.history.back().bytes_sent);
+  }
   size_t counted = state_.history.size() - first_recent;
   status.set_eta_seconds(counted == 0 ? -1
                                       : absl::ToDoubleSeconds(recent) / counted *

@@ -43,6 +43,8 @@ struct RoundReleased {
   Digest model_hash{};       // SHA-256 of ParamsToBytes(model)
   std::string model;         // ParamsToBytes
   std::string optimizer;     // ServerOptimizer's saved state
+  uint64_t bytes_received = 0;  // since the run began; the driver counts them
+  uint64_t bytes_sent = 0;
 };
 
 struct EvaluationReceived {
@@ -64,6 +66,8 @@ struct RoundSummary {
   uint32_t survivors = 0;
   double epsilon = 0;
   absl::Duration duration;
+  uint64_t bytes_received = 0;
+  uint64_t bytes_sent = 0;
 };
 
 // Everything the facts of a run add up to; empty before the first.

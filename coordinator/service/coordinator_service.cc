@@ -50,6 +50,9 @@ absl::Status CoordinatorService::Open() {
   DURE_ASSIGN_OR_RETURN(ModelFile initial, ReadInitialModel(options_.folder, federation_.spec));
   DURE_ASSIGN_OR_RETURN(store_, Store::Open(options_.folder + "/state", federation_.spec_digest));
   DURE_ASSIGN_OR_RETURN(RunState state, store_->LoadRun());
+  if (!state.history.empty()) {
+    traffic_ = {state.history.back().bytes_received, state.history.back().bytes_sent};
+  }
   DURE_ASSIGN_OR_RETURN(engine_, FederationEngine::Create({.spec = federation_.spec,
                                                            .spec_digest = federation_.spec_digest,
                                                            .initial_model = std::move(initial.params),
@@ -192,16 +195,18 @@ void CoordinatorService::Step(run::Input input) {
 
 void CoordinatorService::Handle(std::vector<run::Output> outputs) {
   for (run::Output& output : outputs) {
-    if (const auto* write = std::get_if<run::Write>(&output)) {
+    if (auto* write = std::get_if<run::Write>(&output)) {
+      if (auto* released = std::get_if<RoundReleased>(&write->fact)) {
+        released->bytes_received = traffic_.received;
+        released->bytes_sent = traffic_.sent;
+        traffic_at_round_[released->round.value()] = traffic_;
+      }
       if (absl::Status status = store_->Record(write->fact); !status.ok()) {
         // Nothing that follows from it may be told to anybody.
         return End(absl::Status(status.code(),
                                 absl::StrCat("the state could not be written, and the run stops "
                                              "where it was: ",
                                              status.message())));
-      }
-      if (const auto* released = std::get_if<RoundReleased>(&write->fact)) {
-        traffic_at_round_[released->round.value()] = traffic_;
       }
     } else if (const auto* send = std::get_if<run::SendTo>(&output)) {
       auto peer = peer_of_.find(send->member);
@@ -246,7 +251,7 @@ RunStatus CoordinatorService::StatusNow(RoundNumber after_round) {
   status.set_bytes_sent(traffic_.sent);
   for (RoundReport& report : *status.mutable_history()) {
     auto traffic = traffic_at_round_.find(report.round());
-    if (traffic == traffic_at_round_.end()) continue;  // released before this process began
+    if (traffic == traffic_at_round_.end()) continue;  // the engine knows it from the store
     report.set_bytes_received(traffic->second.received);
     report.set_bytes_sent(traffic->second.sent);
   }

@@ -37,6 +37,7 @@ constexpr const char* kMigrations[] = {
       CREATE TABLE rounds (
         round INTEGER PRIMARY KEY, attempt INTEGER NOT NULL, cohort INTEGER NOT NULL,
         survivors INTEGER NOT NULL, epsilon REAL NOT NULL, duration_us INTEGER NOT NULL,
+        bytes_received INTEGER NOT NULL, bytes_sent INTEGER NOT NULL,
         released INTEGER NOT NULL, model TEXT NOT NULL, optimizer TEXT NOT NULL) STRICT;
       CREATE TABLE evaluations (
         round INTEGER NOT NULL, evaluator TEXT NOT NULL, loss REAL NOT NULL,
@@ -310,13 +311,15 @@ absl::Status Store::RecordRelease(const RoundReleased& release) {
                            .Bind(int64_t{release.attempt.value()})
                            .Run());
   DURE_RETURN_IF_ERROR(
-      Statement(database_, "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      Statement(database_, "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
           .Bind(int64_t{release.round.value()})
           .Bind(int64_t{release.attempt.value()})
           .Bind(int64_t{release.cohort})
           .Bind(int64_t{release.survivors})
           .Bind(release.epsilon)
           .Bind(absl::ToInt64Microseconds(release.duration))
+          .Bind(static_cast<int64_t>(release.bytes_received))
+          .Bind(static_cast<int64_t>(release.bytes_sent))
           .Bind(release.at)
           .Bind(model)
           .Bind(optimizer)
@@ -333,8 +336,8 @@ absl::StatusOr<RunState> Store::LoadRun() {
   DURE_RETURN_IF_ERROR(attempts.Step().status());
   run.attempts = AttemptNumber(static_cast<uint32_t>(attempts.Int(0)));
   Statement rounds(database_,
-                   "SELECT round, attempt, cohort, survivors, epsilon, duration_us, model, "
-                   "optimizer FROM rounds ORDER BY round");
+                   "SELECT round, attempt, cohort, survivors, epsilon, duration_us, "
+                   "bytes_received, bytes_sent, model, optimizer FROM rounds ORDER BY round");
   std::string model, optimizer;
   for (;;) {
     DURE_ASSIGN_OR_RETURN(bool found, rounds.Step());
@@ -346,8 +349,10 @@ absl::StatusOr<RunState> Store::LoadRun() {
     summary.survivors = static_cast<uint32_t>(rounds.Int(3));
     summary.epsilon = rounds.Real(4);
     summary.duration = absl::Microseconds(rounds.Int(5));
-    model = rounds.Text(6);
-    optimizer = rounds.Text(7);
+    summary.bytes_received = static_cast<uint64_t>(rounds.Int(6));
+    summary.bytes_sent = static_cast<uint64_t>(rounds.Int(7));
+    model = rounds.Text(8);
+    optimizer = rounds.Text(9);
     run.round = summary.round;
     run.history.push_back(summary);
   }
