@@ -17,6 +17,13 @@ namespace {
 // So that a share such as 0.29 of 100, which binary64 makes 28.999..., counts as 29.
 constexpr double kRoundingSlack = 1e-9;
 
+// Longest model and longest masked input, in bytes: a message on the wire has at most 64 MiB
+// (transport/limits.h), signatures and certificates included.
+constexpr uint64_t kMaxPayloadBytes = uint64_t{60} << 20;
+
+// Fewest records a round on average: the sum is divided by it. Far below 1 the check warns already.
+constexpr double kMinExpectedBatch = 1e-3;
+
 // An epsilon above this says nothing to anybody: odds may change by a factor above 20,000.
 constexpr double kMeaninglessEpsilon = 10;
 
@@ -92,6 +99,20 @@ absl::Status DeriveUpload(const FederationSpec& spec, RoundTerms* terms) {
   terms->bits = static_cast<uint32_t>(range->bits);
   // In two parts, so that no product leaves 64 bits.
   terms->upload_bytes = terms->dim / 8 * terms->bits + (terms->dim % 8 * terms->bits + 7) / 8;
+  const uint64_t largest = std::max(terms->upload_bytes, terms->dim * sizeof(float));
+  if (largest > kMaxPayloadBytes) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("a model of ", terms->dim, " parameters needs messages of ", largest,
+                     " bytes, the limit is ", kMaxPayloadBytes, ": choose a smaller model"));
+  }
+  terms->expected_batch =
+      terms->sampling_rate * static_cast<double>(spec.privacy().total_records());
+  if (terms->expected_batch < kMinExpectedBatch) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("local.sampling_rate times privacy.total_records is ", terms->expected_batch,
+                     " records a round on average, at least ", kMinExpectedBatch,
+                     " are needed: raise local.sampling_rate"));
+  }
   return absl::OkStatus();
 }
 
@@ -104,7 +125,6 @@ absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim,
   DURE_RETURN_IF_ERROR(DeriveMembers(spec, &terms));
   DURE_RETURN_IF_ERROR(DeriveUpload(spec, &terms));
   terms.delta = spec.privacy().delta();
-  terms.expected_batch = terms.sampling_rate * static_cast<double>(spec.privacy().total_records());
   terms.max_attempts = spec.rounds().max_attempts();
   return terms;
 }

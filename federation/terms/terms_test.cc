@@ -133,6 +133,16 @@ TEST(TermsTest, ArithmeticThatDoesNotFitIsRefused) {
                 uint64_t{1} << 28);
 }
 
+TEST(TermsTest, WhatDoesNotFitAMessageIsRefused) {
+  ExpectRefused(Demo(), 10, "choose a smaller model", 16'000'000);
+}
+
+TEST(TermsTest, ARoundNeedsARecordToLearnFrom) {
+  FederationSpec spec = Demo();
+  spec.mutable_local()->set_sampling_rate(1e-8);
+  ExpectRefused(spec, 10, "raise local.sampling_rate");
+}
+
 TEST(EpsilonTest, TheDemo) {
   const RoundTerms terms = DemoTerms();
   EXPECT_NEAR(EpsilonAfter(terms, 300), 1.64, 0.01);
