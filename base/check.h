@@ -7,10 +7,10 @@ namespace dure::internal {
 [[noreturn]] void CheckFailed(const char* file, int line, const char* condition);
 }
 
-#define DURE_CHECK(condition)                                               \
-  do {                                                                      \
-    if (!(condition)) [[unlikely]]                                          \
-      ::dure::internal::CheckFailed(__FILE__, __LINE__, #condition);        \
+#define DURE_CHECK(condition)                                        \
+  do {                                                               \
+    if (!(condition)) [[unlikely]]                                   \
+      ::dure::internal::CheckFailed(__FILE__, __LINE__, #condition); \
   } while (false)
 
 #endif  // DURE_BASE_CHECK_H_

@@ -50,18 +50,23 @@ void FileDescriptor::Close() {
 }
 
 absl::Status ErrnoStatus(int error_number, std::string_view text) {
-  std::string message = absl::StrCat(absl::string_view(text.data(), text.size()), ": ",
-                                     std::strerror(error_number));
+  std::string message =
+      absl::StrCat(absl::string_view(text.data(), text.size()), ": ", std::strerror(error_number));
   switch (error_number) {
-    case ENOENT: return absl::NotFoundError(message);
+    case ENOENT:
+      return absl::NotFoundError(message);
     case EACCES:
     case EPERM:
-    case EROFS: return absl::PermissionDeniedError(message);
+    case EROFS:
+      return absl::PermissionDeniedError(message);
     case ENOSPC:
     case EDQUOT:
-    case EMFILE: return absl::ResourceExhaustedError(message);
-    case EEXIST: return absl::AlreadyExistsError(message);
-    default: return absl::UnknownError(message);
+    case EMFILE:
+      return absl::ResourceExhaustedError(message);
+    case EEXIST:
+      return absl::AlreadyExistsError(message);
+    default:
+      return absl::UnknownError(message);
   }
 }
 
@@ -107,20 +112,25 @@ absl::Status WriteFileAtomic(const std::string& path, std::string_view contents,
 }
 
 absl::Status MakeFolder(const std::string& path, mode_t mode) {
+  std::error_code unreadable;  // mkdir says why
   std::filesystem::path parent = std::filesystem::path(path).parent_path();
-  if (!parent.empty() && !std::filesystem::is_directory(parent)) {
+  if (!parent.empty() && !std::filesystem::is_directory(parent, unreadable)) {
     DURE_RETURN_IF_ERROR(MakeFolder(parent.string(), mode));
   }
   if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
     return ErrnoStatus(errno, absl::StrCat("cannot make the folder ", path));
   }
-  if (!std::filesystem::is_directory(path)) {
+  if (!std::filesystem::is_directory(path, unreadable)) {
     return ErrnoStatus(ENOTDIR, absl::StrCat("cannot make the folder ", path));
   }
   return absl::OkStatus();
 }
 
 bool FileExists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+
+bool FileIsMissing(const std::string& path) {
+  return access(path.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
 
 absl::StatusOr<FileLock> FileLock::Acquire(const std::string& path) {
   FileDescriptor fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));

@@ -50,6 +50,16 @@ absl::Status WriteFileAtomic(const std::string& path, std::string_view contents,
 absl::Status MakeFolder(const std::string& path, mode_t mode = 0755);
 
 bool FileExists(const std::string& path);
+// Whether nothing is at `path`, for sure: false too if a folder on the way may not be looked into.
+bool FileIsMissing(const std::string& path);
+
+// What a decoder says of a file's bytes (InvalidArgument), as DataLoss: the file is at fault, not
+// whoever named it.
+template <typename T>
+absl::StatusOr<T> BlameFile(absl::StatusOr<T> decoded) {
+  if (!absl::IsInvalidArgument(decoded.status())) return decoded;
+  return absl::DataLossError(decoded.status().message());
+}
 
 // A lock that ends with the process (flock). FailedPrecondition if another process has it.
 class FileLock {

@@ -44,16 +44,15 @@ TEST(FileTest, AMissingFileIsNamed) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("/no/such/file"));
 }
 
-TEST(FileTest, AFolderIsNotAFile) {
-  EXPECT_FALSE(ReadFile(::testing::TempDir(), 1).ok());
-}
+TEST(FileTest, AFolderIsNotAFile) { EXPECT_FALSE(ReadFile(::testing::TempDir(), 1).ok()); }
 
 TEST(FileTest, AFailedWriteLeavesTheOldContentsAndNothingElse) {
   std::string path = Scratch("folder");
   std::filesystem::create_directories(path + "/child");
   EXPECT_FALSE(WriteFileAtomic(path, "x").ok());  // a folder that is not empty
   int entries = 0;
-  for (auto& entry : std::filesystem::directory_iterator(std::filesystem::path(path).parent_path())) {
+  for (auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(path).parent_path())) {
     (void)entry;
     ++entries;
   }

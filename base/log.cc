@@ -21,11 +21,16 @@ spdlog::logger& Logger() {
 
 void SetLogLevel(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return Logger().set_level(spdlog::level::debug);
-    case LogLevel::kInfo: return Logger().set_level(spdlog::level::info);
-    case LogLevel::kWarning: return Logger().set_level(spdlog::level::warn);
-    case LogLevel::kError: return Logger().set_level(spdlog::level::err);
-    case LogLevel::kOff: return Logger().set_level(spdlog::level::off);
+    case LogLevel::kDebug:
+      return Logger().set_level(spdlog::level::debug);
+    case LogLevel::kInfo:
+      return Logger().set_level(spdlog::level::info);
+    case LogLevel::kWarning:
+      return Logger().set_level(spdlog::level::warn);
+    case LogLevel::kError:
+      return Logger().set_level(spdlog::level::err);
+    case LogLevel::kOff:
+      return Logger().set_level(spdlog::level::off);
   }
 }
 

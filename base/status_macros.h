@@ -11,8 +11,8 @@
 #define DURE_STATUS_CONCAT_(a, b) DURE_STATUS_CONCAT_INNER_(a, b)
 
 // Returns the status of `expression` from the enclosing function unless it is OK.
-#define DURE_RETURN_IF_ERROR(expression)                  \
-  do {                                                    \
+#define DURE_RETURN_IF_ERROR(expression)                                                   \
+  do {                                                                                     \
     if (absl::Status dure_status_ = (expression); !dure_status_.ok()) return dure_status_; \
   } while (false)
 

@@ -37,6 +37,14 @@ TEST(StrandTest, ADelayedTaskRunsAfterThoseThatAreDueBefore) {
   EXPECT_THAT(seen, ElementsAre(0, 1, 2));
 }
 
+TEST(StrandTest, PostAndWaitReturnsWhenTheTaskHasRun) {
+  Strand strand;
+  int value = 0;
+  strand.Post([&] { value = 1; });
+  strand.PostAndWait([&] { value += 1; });
+  EXPECT_EQ(value, 2);
+}
+
 TEST(StrandTest, StopFromATaskDropsTheRest) {
   bool ran = false;
   std::promise<void> stopped;

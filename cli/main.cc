@@ -2,6 +2,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/version.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "federation/suggest.h"
@@ -43,28 +45,35 @@ std::string CommandLine(const CLI::App* app) {
                                       : CommandLine(app->get_parent()) + " " + app->get_name();
 }
 
+// The first word that the command did not take; "" if it took all.
+std::string Leftover(const CLI::App* command) {
+  std::vector<std::string> words = command->remaining();
+  return words.empty() ? "" : words.front();
+}
+
 // One line: what is wrong, and what to do next.
 std::string FailureLine(const CLI::App* app, const CLI::Error& error) {
   const CLI::App* command = Deepest(app);
+  std::vector<std::string> names;
+  for (const CLI::App* below : command->get_subcommands({})) names.push_back(below->get_name());
   std::string what = error.what();
-  if (error.get_name() == "RequiredError" && !command->get_subcommands({}).empty()) {
+  const std::string leftover = Leftover(command);
+  if (!leftover.empty() && leftover.front() != '-' && !names.empty()) {
+    what = NoSuchWord("command", absl::StrCat(CommandLine(command), " ", leftover), names);
+    return absl::StrCat("dure: ", what, "\n");
+  }
+  if (!leftover.empty()) {
+    what = absl::StrCat("the argument \"", leftover, "\" was not expected");
+  } else if (error.get_name() == "RequiredError" && !names.empty()) {
     what = "a command is missing";
   }
   return absl::StrCat("dure: ", what, "; see ", CommandLine(command), " --help\n");
 }
 
-// A first word that is no command gets a line of its own. Empty if it is one.
-std::string UnknownCommand(const CLI::App& app, int argc, char** argv) {
-  if (argc < 2 || argv[1][0] == '-') return "";
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands({})) {
-    if (command->get_name() == argv[1]) return "";
-    names.push_back(command->get_name());
-  }
-  std::string nearest = NearestWord(argv[1], names);
-  return absl::StrCat("dure: there is no command \"", argv[1], "\"",
-                      nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?"),
-                      nearest.empty() ? "; see dure --help\n" : "\n");
+// A variable of a script that is not set becomes an argument without letters; taken for a path it
+// would be the root or the current folder.
+bool HasEmptyArgument(int argc, char** argv) {
+  return std::any_of(argv + 1, argv + argc, [](const char* word) { return *word == '\0'; });
 }
 
 }  // namespace
@@ -82,6 +91,7 @@ int main(int argc, char** argv) {
       "dure");
   app.require_subcommand(1);
   app.failure_message(FailureLine);
+  app.set_version_flag("--version", absl::StrCat("dure ", kVersion));
   int exit_code = kSuccess;
   AddOrganiserCommands(app, &exit_code);
   AddMemberCommands(app, &exit_code);
@@ -89,9 +99,8 @@ int main(int argc, char** argv) {
   AddModelCommand(app, &exit_code);
   AddPrivacyCommands(app, &exit_code);
   AddVersionCommand(app, &exit_code);
-  if (std::string unknown = UnknownCommand(app, argc, argv); !unknown.empty()) {
-    std::fputs(unknown.c_str(), stderr);
-    return kUsage;
+  if (HasEmptyArgument(argc, argv)) {
+    return Fail(absl::InvalidArgumentError("an argument is empty: write it, or leave it out"));
   }
   try {
     app.parse(argc, argv);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "crypto/secret_bytes.h"
 #include "federation/model_file.h"
 #include "federation/terms/round_config.h"
 #include "privacy/dp/discrete_gaussian.h"
@@ -19,11 +20,19 @@ using member::Tell;
 
 Decline::Reason ReasonFor(const absl::Status& status) {
   switch (status.code()) {
-    case absl::StatusCode::kPermissionDenied: return Decline::POLICY;
-    case absl::StatusCode::kResourceExhausted: return Decline::BUDGET;
-    case absl::StatusCode::kUnavailable: return Decline::BUSY;
-    default: return Decline::PROTOCOL;
+    case absl::StatusCode::kPermissionDenied:
+      return Decline::POLICY;
+    case absl::StatusCode::kResourceExhausted:
+      return Decline::BUDGET;
+    case absl::StatusCode::kUnavailable:
+      return Decline::BUSY;
+    default:
+      return Decline::PROTOCOL;
   }
+}
+
+void Wipe(std::vector<int64_t>* values) {
+  WipeBytes({reinterpret_cast<uint8_t*>(values->data()), values->size() * sizeof(int64_t)});
 }
 
 int Log2(uint64_t power_of_two) { return std::countr_zero(power_of_two); }
@@ -31,13 +40,10 @@ int Log2(uint64_t power_of_two) { return std::countr_zero(power_of_two); }
 }  // namespace
 
 MemberEngine::MemberEngine(Options options, Ledger ledger)
-    : options_(std::move(options)),
-      ledger_(std::move(ledger)),
-      bulk_random_(*options_.random) {
+    : options_(std::move(options)), ledger_(std::move(ledger)), bulk_random_(*options_.random) {
   const RoundsSection& rounds = options_.spec.rounds();
-  absl::StatusOr<RoundTerms> terms =
-      DeriveTerms(options_.spec, options_.dim,
-                  rounds.has_cohort() ? rounds.cohort() : rounds.minimum());
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(
+      options_.spec, options_.dim, rounds.has_cohort() ? rounds.cohort() : rounds.minimum());
   if (terms.ok()) epsilon_ = AccountFor(*terms).EpsilonAfter(ledger_.charges());
 }
 
@@ -55,10 +61,10 @@ void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
     OnTrainingDone(*done, out);
   } else if (const auto* evaluated = std::get_if<member::EvaluationDone>(&input)) {
     if (!evaluated->result.ok()) {
-      out->push_back(Tell{Tell::Level::kWarning,
-                          absl::StrCat("the model of round ", evaluated->round.value(),
-                                       " could not be evaluated: ",
-                                       evaluated->result.status().message())});
+      out->push_back(
+          Tell{Tell::Level::kWarning,
+               absl::StrCat("the model of round ", evaluated->round.value(),
+                            " could not be evaluated: ", evaluated->result.status().message())});
       return;
     }
     ClientMessage message;
@@ -75,20 +81,25 @@ void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
 
 void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
   switch (message.kind_case()) {
-    case ServerMessage::kWelcome: round_ = RoundNumber(message.welcome().round()); return;
-    case ServerMessage::kOffer: return OnOffer(message.offer(), out);
-    case ServerMessage::kSecagg: return OnProtocol(message.secagg(), out);
-    case ServerMessage::kEvaluate: return OnEvaluate(message.evaluate(), out);
+    case ServerMessage::kWelcome:
+      round_ = RoundNumber(message.welcome().round());
+      return;
+    case ServerMessage::kOffer:
+      return OnOffer(message.offer(), out);
+    case ServerMessage::kSecagg:
+      return OnProtocol(message.secagg(), out);
+    case ServerMessage::kEvaluate:
+      return OnEvaluate(message.evaluate(), out);
     case ServerMessage::kAttemptEnded: {
       const AttemptEnded& ended = message.attempt_ended();
       if (!attempt_ || ended.session_id() != ToString(attempt_->client.session_id())) return;
       if (ended.released()) {
         round_ = attempt_->round;
         if (attempt_->sent_input) ++contributed_;
-        out->push_back(Tell{
-            Tell::Level::kProgress,
-            absl::StrFormat("round %d released; epsilon per record %.4f of at most %g",
-                            round_.value(), epsilon_, options_.policy.max_epsilon)});
+        out->push_back(
+            Tell{Tell::Level::kProgress,
+                 absl::StrFormat("round %d released; epsilon per record %.4f of at most %g",
+                                 round_.value(), epsilon_, options_.policy.max_epsilon)});
       } else {
         out->push_back(Tell{Tell::Level::kNote,
                             absl::StrCat("attempt ", attempt_->attempt.value(), " of round ",
@@ -102,7 +113,8 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
       attempt_.reset();
       out->push_back(member::Done{message.finished().text()});
       return;
-    case ServerMessage::KIND_NOT_SET: return;  // a newer coordinator may say more
+    case ServerMessage::KIND_NOT_SET:
+      return;  // a newer coordinator may say more
   }
 }
 
@@ -129,12 +141,12 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
   DURE_RETURN_IF_ERROR(
       CompareConfigs(offered, MakeRoundConfig(options_.spec, options_.spec_digest, terms, id)));
   if (AttemptNumber(id.attempt) <= ledger_.last_attempt()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("attempt ", id.attempt, " was offered, but attempt ",
-                     ledger_.last_attempt().value(), " is charged in this member's ledger already"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "attempt ", id.attempt, " was offered, but attempt ", ledger_.last_attempt().value(),
+        " is charged in this member's ledger already"));
   }
-  DURE_RETURN_IF_ERROR(CheckPolicy(options_.policy, terms,
-                                   AccountFor(terms).EpsilonAfter(ledger_.charges() + 1)));
+  DURE_RETURN_IF_ERROR(
+      CheckPolicy(options_.policy, terms, AccountFor(terms).EpsilonAfter(ledger_.charges() + 1)));
 
   secagg::Client client({.policy = {.minimum_roster = terms.sum_minimum,
                                     .minimum_sum = terms.sum_minimum,
@@ -180,8 +192,9 @@ void MemberEngine::OnTrainingDone(const member::TrainingDone& done, Outputs* out
     dp::RoundSum(*done.sums, bulk_random_, input);
   }
   for (size_t i = 0; i < input.size(); ++i) input[i] += noise_[i];
-  noise_.clear();
+  DropNoise();
   absl::StatusOr<std::optional<secagg::UpMessage>> masked = attempt_->client.SetInput(input);
+  Wipe(&input);
   if (!masked.ok()) return FailAttempt(masked.status(), out);
   if (masked->has_value()) SendProtocol(*std::move(*masked), out);
 }
@@ -192,9 +205,9 @@ void MemberEngine::OnProtocol(const secagg::DownMessage& message, Outputs* out) 
   if (!answer.ok()) {
     // Malformed or not awaited: nothing changed, and the session goes on.
     if (attempt_->client.ended().ok()) {
-      out->push_back(Tell{Tell::Level::kWarning,
-                          absl::StrCat("a message of the coordinator was ignored: ",
-                                       answer.status().message())});
+      out->push_back(Tell{
+          Tell::Level::kWarning,
+          absl::StrCat("a message of the coordinator was ignored: ", answer.status().message())});
       return;
     }
     return FailAttempt(answer.status(), out);
@@ -218,10 +231,9 @@ void MemberEngine::SendProtocol(secagg::UpMessage message, Outputs* out) {
   }
   if (message.has_consent() && !attempt_->consented) {
     attempt_->consented = true;
-    if (!Write(ConsentEntry{.session_id = client.session_id(),
-                            .t1 = *client.t1(),
-                            .t3 = *client.t3()},
-               out)) {
+    if (!Write(
+            ConsentEntry{.session_id = client.session_id(), .t1 = *client.t1(), .t3 = *client.t3()},
+            out)) {
       return;
     }
   }
@@ -258,9 +270,9 @@ void MemberEngine::Decline(const std::string& session_id, const absl::Status& st
   decline->set_reason(ReasonFor(status));
   decline->set_text(std::string(status.message()));
   out->push_back(member::Send{std::move(message)});
-  out->push_back(Tell{Tell::Level::kWarning,
-                      absl::StrCat("this member takes no part in the attempt: ",
-                                   status.message())});
+  out->push_back(
+      Tell{Tell::Level::kWarning,
+           absl::StrCat("this member takes no part in the attempt: ", status.message())});
 }
 
 void MemberEngine::OnEvaluate(const EvaluationRequest& request, Outputs* out) {
@@ -280,6 +292,12 @@ void MemberEngine::DrawNoise(uint64_t sigma2) {
   noise_.resize(options_.dim);
   gaussian->Fill(bulk_random_, noise_);
   noise_sigma2_ = sigma2;
+}
+
+// Noise is used once, whatever becomes of the attempt.
+void MemberEngine::DropNoise() {
+  Wipe(&noise_);
+  noise_.clear();
 }
 
 const PrivacyAccount& MemberEngine::AccountFor(const RoundTerms& terms) {

@@ -84,17 +84,17 @@ using Output =
 class MemberEngine {
  public:
   struct Options {
-    FederationSpec spec;                 // as approved
+    FederationSpec spec;  // as approved
     Digest spec_digest{};
     Role role = MEMBER;
     Policy policy;
-    uint64_t dim = 0;                    // d of the approved model
-    uint32_t records = 0;                // in this member's data
-    const SigningKey* key = nullptr;     // borrowed
-    std::string certificate;             // DER
-    PublicKey coordinator{};             // pinned
+    uint64_t dim = 0;                                 // d of the approved model
+    uint32_t records = 0;                             // in this member's data
+    const SigningKey* key = nullptr;                  // borrowed
+    std::string certificate;                          // DER
+    PublicKey coordinator{};                          // pinned
     secagg::CertificateVerifier* verifier = nullptr;  // borrowed
-    Random* random = nullptr;            // SystemRandom in shipped programs; borrowed
+    Random* random = nullptr;                         // SystemRandom in shipped programs; borrowed
   };
 
   // `ledger` is what is on disk.
@@ -135,6 +135,7 @@ class MemberEngine {
   void FailAttempt(const absl::Status& status, Outputs* out);
   void Decline(const std::string& session_id, const absl::Status& status, Outputs* out);
   void DrawNoise(uint64_t sigma2);
+  void DropNoise();
   const PrivacyAccount& AccountFor(const RoundTerms& terms);
 
   Options options_;

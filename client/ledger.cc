@@ -80,9 +80,9 @@ absl::StatusOr<LedgerEntry> DecodeLedgerEntry(std::string_view line) {
 absl::Status Ledger::Add(const LedgerEntry& entry) {
   if (const auto* charge = std::get_if<ChargeEntry>(&entry)) {
     if (charge->attempt <= last_attempt_) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("attempt ", charge->attempt.value(),
-                       " is not above the last one charged, ", last_attempt_.value()));
+      return absl::FailedPreconditionError(absl::StrCat("attempt ", charge->attempt.value(),
+                                                        " is not above the last one charged, ",
+                                                        last_attempt_.value()));
     }
     ++charges_;
     last_attempt_ = charge->attempt;

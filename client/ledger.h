@@ -5,7 +5,8 @@
 // The ledger is text, one entry a line, each line ending in a check of itself:
 //   charge ROUND ATTEMPT SESSION T1 CHECK   one attempt's privacy, in full, never refunded; written
 //                                           before the member's shares leave
-//   consent SESSION T1 T3 CHECK             the one set of survivors agreed to in a session; written
+//   consent SESSION T1 T3 CHECK             the one set of survivors agreed to in a session;
+//   written
 //                                           before the signature on it leaves
 // Numbers are decimal, SESSION, T1 and T3 64 hexadecimal digits, CHECK the first 16 digits of the
 // SHA-256 of the line before it, the space included.

@@ -36,8 +36,8 @@ TEST(LedgerTest, EntriesAreReadBackAsWritten) {
 TEST(LedgerTest, TheFormatIsTheDocumentedOne) {
   std::string hash(64, '0');
   std::string body = "charge 1 2 " + hash + " " + hash + " ";
-  std::string line = EncodeLedgerEntry(
-      ChargeEntry{.round = RoundNumber(1), .attempt = AttemptNumber(2)});
+  std::string line =
+      EncodeLedgerEntry(ChargeEntry{.round = RoundNumber(1), .attempt = AttemptNumber(2)});
   EXPECT_EQ(line, body + ToHex(Sha256(AsBytes(body))).substr(0, 16) + "\n");
 }
 

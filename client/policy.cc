@@ -12,13 +12,12 @@ Policy PolicyOf(const FederationSpec& spec) {
   return policy;
 }
 
-absl::Status CheckPolicy(const Policy& policy, const RoundTerms& terms,
-                         double epsilon_after_next) {
+absl::Status CheckPolicy(const Policy& policy, const RoundTerms& terms, double epsilon_after_next) {
   // Written so that a number that is not one is refused.
   if (!(terms.noise_multiplier >= policy.min_noise_multiplier)) {
-    return absl::PermissionDeniedError(
-        absl::StrFormat("noise multiplier %g is below this member's limit min_noise_multiplier = %g",
-                        terms.noise_multiplier, policy.min_noise_multiplier));
+    return absl::PermissionDeniedError(absl::StrFormat(
+        "noise multiplier %g is below this member's limit min_noise_multiplier = %g",
+        terms.noise_multiplier, policy.min_noise_multiplier));
   }
   if (terms.sum_minimum < policy.min_sum) {
     return absl::PermissionDeniedError(

@@ -33,11 +33,20 @@ constexpr size_t kForecastRounds = 20;
 ServerOptimizerConfig OptimizerConfig(const ServerSection& server) {
   ServerOptimizerConfig config;
   switch (server.optimizer()) {
-    case ServerSection::FEDAVGM: config.kind = ServerOptimizerKind::kFedAvgM; break;
-    case ServerSection::FEDADAGRAD: config.kind = ServerOptimizerKind::kFedAdagrad; break;
-    case ServerSection::FEDADAM: config.kind = ServerOptimizerKind::kFedAdam; break;
-    case ServerSection::FEDYOGI: config.kind = ServerOptimizerKind::kFedYogi; break;
-    default: config.kind = ServerOptimizerKind::kFedAvg;
+    case ServerSection::FEDAVGM:
+      config.kind = ServerOptimizerKind::kFedAvgM;
+      break;
+    case ServerSection::FEDADAGRAD:
+      config.kind = ServerOptimizerKind::kFedAdagrad;
+      break;
+    case ServerSection::FEDADAM:
+      config.kind = ServerOptimizerKind::kFedAdam;
+      break;
+    case ServerSection::FEDYOGI:
+      config.kind = ServerOptimizerKind::kFedYogi;
+      break;
+    default:
+      config.kind = ServerOptimizerKind::kFedAvg;
   }
   config.learning_rate = server.learning_rate();
   config.beta1 = server.beta1();
@@ -181,21 +190,20 @@ void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
     case ClientMessage::kDecline: {
       const Decline& decline = said.message.decline();
       if (decline.session_id() != ToString(session_id_) || !round_) return;
-      out->push_back(run::Note{true, absl::StrCat(person->second.name,
-                                                  " takes no part in attempt ",
-                                                  state_.attempts.value(), ": ",
-                                                  decline.text().substr(0, 300))});
+      out->push_back(run::Note{
+          true, absl::StrCat(person->second.name, " takes no part in attempt ",
+                             state_.attempts.value(), ": ", decline.text().substr(0, 300))});
       if (decline.reason() != Decline::BUSY) left_out_.insert(said.member);
       return StepRound(now, round::MemberLost{said.member}, out);
     }
     case ClientMessage::kSecagg:
       if (!round_) return;  // an answer that came too late
       return StepRound(
-          now, round::MessageReceived{said.member, std::move(*said.message.mutable_secagg())},
-          out);
+          now, round::MessageReceived{said.member, std::move(*said.message.mutable_secagg())}, out);
     case ClientMessage::kEvaluation:
       return OnEvaluation(now, said.member, said.message.evaluation(), out);
-    case ClientMessage::KIND_NOT_SET: return;  // a newer member may say more
+    case ClientMessage::KIND_NOT_SET:
+      return;  // a newer member may say more
   }
 }
 
@@ -205,8 +213,8 @@ void FederationEngine::OnEvaluation(absl::Time now, const secagg::MemberId& memb
   const std::string name = NameOf(member);
   if (asked == evaluating_.end() || asked->second.value() != report.round()) return;
   if (!std::isfinite(report.loss()) || !(report.accuracy() >= 0 && report.accuracy() <= 1)) {
-    out->push_back(run::Note{true, absl::StrCat("the evaluation by ", name,
-                                                " makes no sense and was ignored")});
+    out->push_back(run::Note{
+        true, absl::StrCat("the evaluation by ", name, " makes no sense and was ignored")});
     evaluating_.erase(asked);
     return;
   }
@@ -289,11 +297,10 @@ void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
   if (!EnoughAreHere(now, connected.size()) || now < not_before_) return;
   const uint32_t next = state_.attempts.value() + 1;
   if (next > terms_.max_attempts) {
-    return EndRun(absl::ResourceExhaustedError(
-                      absl::StrFormat("all %d attempts that the federation reserved are used, "
-                                      "after round %d of %d",
-                                      terms_.max_attempts, state_.round.value(),
-                                      options_.spec.rounds().count())),
+    return EndRun(absl::ResourceExhaustedError(absl::StrFormat(
+                      "all %d attempts that the federation reserved are used, "
+                      "after round %d of %d",
+                      terms_.max_attempts, state_.round.value(), options_.spec.rounds().count())),
                   "the attempts are used up", out);
   }
   if (double after = account_->EpsilonAfter(next);
@@ -382,13 +389,13 @@ void FederationEngine::FailAttempt(absl::Time now, const std::string& reason, Ou
     left_out_.insert(member);
   }
   round_.reset();
-  absl::Duration wait = std::min(kLongestRetryWait, kFirstRetryWait * (1 << std::min(
-                                                        failures_in_a_row_, 10u)));
+  absl::Duration wait =
+      std::min(kLongestRetryWait, kFirstRetryWait * (1 << std::min(failures_in_a_row_, 10u)));
   ++failures_in_a_row_;
   not_before_ = now + wait;
   if (phase_ == State::kRunning) phase_ = State::kWaiting;
-  out->push_back(run::Write{
-      AttemptFailed{.attempt = state_.attempts, .reason = reason, .at = now}});
+  out->push_back(
+      run::Write{AttemptFailed{.attempt = state_.attempts, .reason = reason, .at = now}});
   out->push_back(run::Note{true, absl::StrCat("attempt ", state_.attempts.value(), " of round ",
                                               state_.round.value() + 1, " failed: ", reason)});
   TellCohort(false, reason, out);
@@ -428,8 +435,7 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
 }
 
 bool FederationEngine::EvaluatedNow(uint32_t round) const {
-  return round % options_.spec.evaluation().every() == 0 ||
-         round == options_.spec.rounds().count();
+  return round % options_.spec.evaluation().every() == 0 || round == options_.spec.rounds().count();
 }
 
 std::shared_ptr<const ServerMessage> FederationEngine::EvaluationMessage() const {
@@ -453,8 +459,8 @@ void FederationEngine::SendEvaluations(Outputs* out) {
 void FederationEngine::FinishIfEvaluated(absl::Time now, Outputs* out) {
   if (phase_ != State::kEvaluating) return;
   if (!evaluating_.empty() && now < evaluation_deadline_) return;
-  EndRun(absl::OkStatus(),
-         absl::StrCat("all ", options_.spec.rounds().count(), " rounds are done"), out);
+  EndRun(absl::OkStatus(), absl::StrCat("all ", options_.spec.rounds().count(), " rounds are done"),
+         out);
 }
 
 void FederationEngine::EndRun(absl::Status status, std::string text, Outputs* out) {
@@ -478,12 +484,18 @@ std::string FederationEngine::NameOf(const secagg::MemberId& member) const {
 
 std::string FederationEngine::PhaseText() const {
   switch (phase_) {
-    case State::kWaiting: return waiting_for_;
-    case State::kRunning: return round_ ? std::string(round_->phase()) : "between rounds";
-    case State::kPaused: return round_ ? "pausing after this attempt" : "paused";
-    case State::kEvaluating: return "waiting for the last evaluation";
-    case State::kFinished: return "finished";
-    case State::kFailed: return "stopped";
+    case State::kWaiting:
+      return waiting_for_;
+    case State::kRunning:
+      return round_ ? std::string(round_->phase()) : "between rounds";
+    case State::kPaused:
+      return round_ ? "pausing after this attempt" : "paused";
+    case State::kEvaluating:
+      return "waiting for the last evaluation";
+    case State::kFinished:
+      return "finished";
+    case State::kFailed:
+      return "stopped";
   }
   return "";
 }

@@ -82,7 +82,7 @@ using Output = std::variant<Write, SendTo, Expel, Note, Ended>;
 class FederationEngine {
  public:
   struct Options {
-    FederationSpec spec;                              // validated
+    FederationSpec spec;  // validated
     Digest spec_digest{};
     std::vector<float> initial_model;                 // d parameters
     const SigningKey* key = nullptr;                  // the coordinator's; borrowed
@@ -114,8 +114,8 @@ class FederationEngine {
   void OnArrived(absl::Time now, const run::Arrived& arrived, Outputs* out);
   void OnLeft(absl::Time now, const secagg::MemberId& member, Outputs* out);
   void OnSaid(absl::Time now, run::Said said, Outputs* out);
-  void OnEvaluation(absl::Time now, const secagg::MemberId& member,
-                    const EvaluationReport& report, Outputs* out);
+  void OnEvaluation(absl::Time now, const secagg::MemberId& member, const EvaluationReport& report,
+                    Outputs* out);
   void StepRound(absl::Time now, round::Input input, Outputs* out);
   void HandleRound(absl::Time now, std::vector<round::Output> outputs, Outputs* out);
 
@@ -150,7 +150,7 @@ class FederationEngine {
   std::set<secagg::MemberId> left_out_;
   // While some are missing: when an attempt starts without them.
   std::optional<absl::Time> patience_until_;
-  std::string waiting_for_;  // in words
+  std::string waiting_for_;                       // in words
   absl::Time not_before_ = absl::InfinitePast();  // of the next attempt, after a failure
   uint32_t failures_in_a_row_ = 0;
 

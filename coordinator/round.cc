@@ -18,8 +18,8 @@ absl::StatusOr<std::unique_ptr<Round>> Round::Start(absl::Time now, Options opti
   *offer->mutable_offer()->mutable_offer() = server.offer();
   offer->mutable_offer()->set_model(std::move(options.model));
   for (const secagg::MemberId& member : cohort) out->push_back(round::SendTo{member, offer});
-  auto made = std::unique_ptr<Round>(
-      new Round(std::move(server), RingSum(bits, dim), options.deadline));
+  auto made =
+      std::unique_ptr<Round>(new Round(std::move(server), RingSum(bits, dim), options.deadline));
   made->deadline_ = now + options.deadline;
   return made;
 }

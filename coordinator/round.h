@@ -61,7 +61,7 @@ class Round {
  public:
   struct Options {
     secagg::Server::Params session;
-    std::string model;  // ParamsToBytes; travels in the offer
+    std::string model;        // ParamsToBytes; travels in the offer
     absl::Duration deadline;  // of each phase
   };
 

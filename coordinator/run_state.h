@@ -37,12 +37,12 @@ struct RoundReleased {
   AttemptNumber attempt;
   uint32_t cohort = 0;
   uint32_t survivors = 0;
-  double epsilon = 0;        // charged per record so far
-  absl::Duration duration;   // of the round, with its failed attempts
+  double epsilon = 0;       // charged per record so far
+  absl::Duration duration;  // of the round, with its failed attempts
   absl::Time at;
-  Digest model_hash{};       // SHA-256 of ParamsToBytes(model)
-  std::string model;         // ParamsToBytes
-  std::string optimizer;     // ServerOptimizer's saved state
+  Digest model_hash{};          // SHA-256 of ParamsToBytes(model)
+  std::string model;            // ParamsToBytes
+  std::string optimizer;        // ServerOptimizer's saved state
   uint64_t bytes_received = 0;  // since the run began; the driver counts them
   uint64_t bytes_sent = 0;
 };
@@ -72,8 +72,8 @@ struct RoundSummary {
 
 // Everything the facts of a run add up to; empty before the first.
 struct RunState {
-  RoundNumber round;       // newest released; 0: the initial model
-  AttemptNumber attempts;  // begun so far
+  RoundNumber round;                 // newest released; 0: the initial model
+  AttemptNumber attempts;            // begun so far
   std::optional<std::string> model;  // absent before the first release
   std::optional<std::string> optimizer;
   std::vector<RoundSummary> history;

@@ -21,16 +21,20 @@ void AddLayer(const std::string& name, std::vector<uint64_t> weight, ParamManife
   manifest->params.push_back({name + ".bias", {outputs}});
 }
 
-// The numbers of one record, at most kMaxModelParams.
+// The numbers of one record, at most kMaxRecordSize.
 absl::StatusOr<uint64_t> InputSize(const ModelSection& model) {
   if (model.input().shape().empty()) {
     return absl::FailedPreconditionError("model.input.shape is empty");
   }
+  if (model.input().shape_size() > kMaxRecordRank) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(ShapeText(model), "; it must be 1 to ", kMaxRecordRank, " sizes"));
+  }
   uint64_t size = 1;
   for (uint64_t side : model.input().shape()) {
-    if (side == 0 || side > kMaxModelParams / size) {
+    if (side == 0 || side > kMaxRecordSize / size) {
       return absl::FailedPreconditionError(absl::StrCat(
-          ShapeText(model), "; a record must have 1 to ", kMaxModelParams, " numbers"));
+          ShapeText(model), "; a record must have 1 to ", kMaxRecordSize, " numbers"));
     }
     size *= side;
   }
@@ -111,9 +115,9 @@ uint64_t ParamManifest::dim() const {
 
 absl::StatusOr<ParamManifest> BuiltInManifest(const ModelSection& model) {
   const uint64_t classes = model.input().classes();
-  if (classes < 2) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("model.input.classes is ", classes, "; it must be 2 or more"));
+  if (classes < 2 || classes > kMaxClasses) {
+    return absl::FailedPreconditionError(absl::StrCat("model.input.classes is ", classes,
+                                                      "; it must be 2 to ", kMaxClasses));
   }
   DURE_ASSIGN_OR_RETURN(const uint64_t inputs, InputSize(model));
   DURE_ASSIGN_OR_RETURN(ParamManifest manifest, Layers(model, inputs, classes));

@@ -13,6 +13,10 @@ namespace dure {
 
 // Most parameters of a model: 1 GiB of float32.
 inline constexpr uint64_t kMaxModelParams = uint64_t{1} << 28;
+// Most numbers in one record, sizes in its shape, and classes.
+inline constexpr uint64_t kMaxRecordSize = uint64_t{1} << 24;
+inline constexpr int kMaxRecordRank = 3;
+inline constexpr uint32_t kMaxClasses = 1 << 12;
 
 struct ParamEntry {
   std::string name;             // as in a state dict: "conv1.weight"
@@ -40,8 +44,8 @@ struct ParamManifest {
 //
 // Each layer has NAME.weight (as LibTorch lays it out: outputs first) and NAME.bias. mlp and
 // logistic_regression take a record of any shape, flattened.
-// FailedPrecondition if the input shape does not fit the architecture, with both, or if the model
-// would have more than kMaxModelParams.
+// FailedPrecondition if the input shape does not fit the architecture, with both, or for anything
+// above its limit.
 absl::StatusOr<ParamManifest> BuiltInManifest(const ModelSection& model);
 
 }  // namespace dure

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
 namespace dure {
 
 namespace {
@@ -42,6 +45,16 @@ std::string NearestWord(std::string_view word, const std::vector<std::string>& k
     }
   }
   return nearest;
+}
+
+std::string NoSuchWord(std::string_view kind, std::string_view word,
+                       const std::vector<std::string>& known) {
+  const std::string nearest = NearestWord(word, known);
+  return absl::StrCat(
+      "there is no ", absl::string_view(kind.data(), kind.size()), " \"",
+      absl::string_view(word.data(), word.size()), "\": ",
+      nearest.empty() ? absl::StrCat("choose one of ", absl::StrJoin(known, ", "))
+                      : absl::StrCat("did you mean \"", nearest, "\"?"));
 }
 
 }  // namespace dure

@@ -16,6 +16,10 @@ size_t EditDistance(std::string_view a, std::string_view b);
 // a third of its letters wrong, and at least one allowed.
 std::string NearestWord(std::string_view word, const std::vector<std::string>& known);
 
+// `there is no KIND "WORD": did you mean "NEAREST"?`, or which words there are if none is near.
+std::string NoSuchWord(std::string_view kind, std::string_view word,
+                       const std::vector<std::string>& known);
+
 }  // namespace dure
 
 #endif  // DURE_FEDERATION_SUGGEST_H_

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "federation/suggest.h"
 
 namespace dure {
 namespace {
@@ -116,12 +117,13 @@ absl::StatusOr<Architecture> MakeArchitecture(const std::string& name,
   } else if (name == "logistic_regression") {
     architecture.layers = {LinearLayer{.name = "fc", .out = classes}};
   } else {
-    return absl::InvalidArgumentError(
-        absl::StrCat("no built-in model is called \"", name, "\" (cnn, mlp, logistic_regression)"));
+    std::vector<std::string> names;
+    for (const ArchitectureInfo& info : BuiltInArchitectures()) names.push_back(info.name);
+    return absl::InvalidArgumentError(NoSuchWord("built-in model", name, names));
   }
-  if (shape.empty() || shape.size() > 3) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a record's shape has 1 to 3 sizes, this one has ", shape.size()));
+  if (shape.empty() || shape.size() > kMaxRecordRank) {
+    return absl::InvalidArgumentError(absl::StrCat("a record's shape has 1 to ", kMaxRecordRank,
+                                                   " sizes, this one has ", shape.size()));
   }
   if (classes < 2 || classes > kMaxClasses) {
     return absl::InvalidArgumentError(absl::StrCat(classes, " classes (2 to ", kMaxClasses, ")"));

@@ -14,10 +14,6 @@
 
 namespace dure {
 
-// Most values in one record and most classes that the learner takes.
-inline constexpr uint64_t kMaxRecordSize = uint64_t{1} << 24;
-inline constexpr uint32_t kMaxClasses = 1 << 12;
-
 // Shape of what flows between layers; tables and flattened pictures are [features, 1, 1].
 struct Extent {
   uint32_t channels = 0;

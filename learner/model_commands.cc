@@ -40,9 +40,9 @@ struct Inputs {
 // The records [command.index, command.index + command.count) of one IDX file.
 absl::Status AddIdx(const PredictCommand& command, const std::string& bytes,
                     const std::string& file, Inputs* inputs) {
-  DURE_ASSIGN_OR_RETURN(IdxArray array, DecodeIdx(bytes, file, kMaxDatasetBytes));
+  DURE_ASSIGN_OR_RETURN(IdxArray array, BlameFile(DecodeIdx(bytes, file, kMaxDatasetBytes)));
   if (array.dims.size() < 2) {
-    return absl::InvalidArgumentError(absl::StrCat(file, " holds labels, not records"));
+    return absl::FailedPreconditionError(absl::StrCat(file, " holds labels, not records"));
   }
   const uint64_t records = array.dims[0];
   if (command.index >= records || command.count > records - command.index) {
@@ -52,7 +52,7 @@ absl::Status AddIdx(const PredictCommand& command, const std::string& bytes,
   }
   const std::vector<uint32_t> shape(array.dims.begin() + 1, array.dims.end());
   if (!inputs->shape.empty() && inputs->shape != shape) {
-    return absl::InvalidArgumentError(
+    return absl::FailedPreconditionError(
         absl::StrCat(file, " holds records of shape ", absl::StrJoin(shape, " x "),
                      ", the input before it ", absl::StrJoin(inputs->shape, " x ")));
   }
@@ -67,10 +67,10 @@ absl::Status AddIdx(const PredictCommand& command, const std::string& bytes,
 }
 
 absl::Status AddPicture(const std::string& bytes, const std::string& file, Inputs* inputs) {
-  DURE_ASSIGN_OR_RETURN(Picture picture, DecodeGreyPng(bytes, file));
+  DURE_ASSIGN_OR_RETURN(Picture picture, BlameFile(DecodeGreyPng(bytes, file)));
   const std::vector<uint32_t> shape = {picture.height, picture.width};
   if (!inputs->shape.empty() && inputs->shape != shape) {
-    return absl::InvalidArgumentError(absl::StrCat(file, " is ", absl::StrJoin(shape, " x "),
+    return absl::FailedPreconditionError(absl::StrCat(file, " is ", absl::StrJoin(shape, " x "),
                                                    ", the input before it ",
                                                    absl::StrJoin(inputs->shape, " x ")));
   }
@@ -85,10 +85,11 @@ absl::Status AddLabels(const PredictCommand& command, Inputs* inputs) {
     return absl::InvalidArgumentError("--labels goes with one IDX file of pictures");
   }
   DURE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(command.labels, kMaxSmallFileBytes));
-  DURE_ASSIGN_OR_RETURN(IdxArray labels, DecodeIdx(bytes, command.labels, kMaxDatasetRecords));
+  DURE_ASSIGN_OR_RETURN(IdxArray labels,
+                        BlameFile(DecodeIdx(bytes, command.labels, kMaxDatasetRecords)));
   const uint64_t end = command.index + inputs->names.size();
   if (labels.dims.size() != 1 || labels.bytes.size() < end) {
-    return absl::InvalidArgumentError(
+    return absl::FailedPreconditionError(
         absl::StrCat(command.labels, " holds no label for record ", end - 1));
   }
   inputs->labels.assign(labels.bytes.begin() + static_cast<long>(command.index),
@@ -119,7 +120,7 @@ absl::StatusOr<std::vector<uint32_t>> ShapeForModel(const RunnableModel& model,
   const bool fits = shape == model.shape() || with_channel == model.shape() ||
                     (model.shape().size() == 1 && sample.record_size() == wanted.record_size());
   if (!fits) {
-    return absl::InvalidArgumentError(
+    return absl::FailedPreconditionError(
         absl::StrCat(file, " holds records of shape ", absl::StrJoin(shape, " x "),
                      ", the model takes ", absl::StrJoin(model.shape(), " x ")));
   }
@@ -173,7 +174,7 @@ absl::Status RunInit(const InitCommand& command, bool json, std::ostream& out) {
 }
 
 absl::Status RunExport(const ExportCommand& command, bool json, std::ostream& out) {
-  DURE_ASSIGN_OR_RETURN(ModelFile model, ReadModelFile(command.model));
+  DURE_ASSIGN_OR_RETURN(ModelFile model, BlameFile(ReadModelFile(command.model)));
   for (const std::string& entry : command.metadata) {
     const size_t equals = entry.find('=');
     if (equals == 0 || equals == std::string::npos) {
@@ -192,7 +193,7 @@ absl::Status RunExport(const ExportCommand& command, bool json, std::ostream& ou
 }
 
 absl::Status RunPredict(const PredictCommand& command, bool json, std::ostream& out) {
-  DURE_ASSIGN_OR_RETURN(RunnableModel model, RunnableModel::Load(command.model));
+  DURE_ASSIGN_OR_RETURN(RunnableModel model, BlameFile(RunnableModel::Load(command.model)));
   DURE_ASSIGN_OR_RETURN(std::vector<std::string> names, ReadClassNames(command.classes));
   DURE_ASSIGN_OR_RETURN(Inputs inputs, ReadInputs(command));
   DURE_ASSIGN_OR_RETURN(std::vector<uint32_t> shape,
@@ -204,7 +205,7 @@ absl::Status RunPredict(const PredictCommand& command, bool json, std::ostream& 
     DURE_ASSIGN_OR_RETURN(
         std::vector<float> logits,
         model.Logits(std::span(inputs.features).subspan(i * size, size), 1, shape));
-    if (logits.empty()) return absl::InvalidArgumentError("the model gives no logits");
+    if (logits.empty()) return absl::DataLossError("the model gives no logits");
     const std::vector<double> shares = Softmax(logits);
     const auto best =
         static_cast<size_t>(std::max_element(shares.begin(), shares.end()) - shares.begin());
@@ -234,8 +235,8 @@ absl::Status RunPredict(const PredictCommand& command, bool json, std::ostream& 
 }
 
 absl::Status RunEvaluate(const EvaluateCommand& command, bool json, std::ostream& out) {
-  DURE_ASSIGN_OR_RETURN(RunnableModel model, RunnableModel::Load(command.model));
-  DURE_ASSIGN_OR_RETURN(Dataset data, ReadDataFolder(command.folder, command.part));
+  DURE_ASSIGN_OR_RETURN(RunnableModel model, BlameFile(RunnableModel::Load(command.model)));
+  DURE_ASSIGN_OR_RETURN(Dataset data, BlameFile(ReadDataFolder(command.folder, command.part)));
   if (data.records() == 0) {
     return absl::FailedPreconditionError(absl::StrCat(command.folder, " holds no record"));
   }
@@ -290,9 +291,9 @@ absl::Status RunList(const ListCommand&, bool json, std::ostream& out) {
 absl::Status RunDescribe(const DescribeCommand& command, bool json, std::ostream& out) {
   std::map<std::string, std::string> metadata;
   absl::StatusOr<Architecture> architecture;
-  if (FileExists(command.model)) {
-    DURE_ASSIGN_OR_RETURN(ModelFile model, ReadModelFile(command.model));
-    architecture = ArchitectureOf(model, command.model);
+  if (!FileIsMissing(command.model)) {
+    DURE_ASSIGN_OR_RETURN(ModelFile model, BlameFile(ReadModelFile(command.model)));
+    architecture = BlameFile(ArchitectureOf(model, command.model));
     metadata = std::move(model.metadata);
   } else {
     architecture = MakeArchitecture(command.model, command.shape, command.classes);

@@ -136,7 +136,7 @@ absl::StatusOr<ModelFile> ReadModelFile(const std::string& file) {
 
 absl::Status ExportModel(const ModelFile& model, const std::string& file, ModelFormat format,
                          const std::string& out) {
-  DURE_ASSIGN_OR_RETURN(Architecture architecture, ArchitectureOf(model, file));
+  DURE_ASSIGN_OR_RETURN(Architecture architecture, BlameFile(ArchitectureOf(model, file)));
   switch (format) {
     case ModelFormat::kSafetensors:
       return WriteFileAtomic(out, EncodeSafetensors(model));

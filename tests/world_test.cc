@@ -1,10 +1,11 @@
 // Whole runs of a small federation: the coordinator's and the members' engines together.
+#include "tests/support/world.h"
+
 #include <cmath>
 
 #include "federation/model_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/support/world.h"
 
 namespace dure {
 namespace {
@@ -164,8 +165,7 @@ TEST(WorldTest, TooFewMembersWait) {
   for (int i = 0; i < 3; ++i) world.Connect(world.nodes_[i]);
   world.Run(5);
   EXPECT_EQ(world.state_.attempts, AttemptNumber(0));
-  EXPECT_THAT(world.coordinator_->Status(RoundNumber(0)).phase(),
-              HasSubstr("3 of 5 are here"));
+  EXPECT_THAT(world.coordinator_->Status(RoundNumber(0)).phase(), HasSubstr("3 of 5 are here"));
   // The fourth is enough, once the others have had their time.
   world.Connect(world.nodes_[3]);
   world.Run();

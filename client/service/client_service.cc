@@ -17,8 +17,10 @@ bool IsLasting(const absl::Status& status) {
     case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kNotFound:
-    case absl::StatusCode::kInvalidArgument: return true;
-    default: return false;
+    case absl::StatusCode::kInvalidArgument:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -48,8 +50,8 @@ absl::StatusOr<std::unique_ptr<ClientService>> ClientService::Start(ClientOption
   }
   DURE_RETURN_IF_ERROR(lock.status());
   DURE_ASSIGN_OR_RETURN(LedgerFile ledger, LedgerFile::Open(node.folder + "/ledger"));
-  auto service = std::unique_ptr<ClientService>(new ClientService(
-      std::move(options), std::move(node), *std::move(lock), std::move(ledger)));
+  auto service = std::unique_ptr<ClientService>(
+      new ClientService(std::move(options), std::move(node), *std::move(lock), std::move(ledger)));
   DURE_RETURN_IF_ERROR(service->Open());
   return service;
 }
@@ -92,12 +94,12 @@ absl::Status ClientService::Open() {
   strand_ = std::make_unique<Strand>();
   worker_ = std::make_unique<Strand>();
   DURE_ASSIGN_OR_RETURN(
-      control_, ControlServer::Start(PrivateFolder(node_.folder),
-                                     [this](const ControlRequest& request) {
-                                       ControlReply reply;
-                                       strand_->PostAndWait([&] { reply = Control(request); });
-                                       return reply;
-                                     }));
+      control_,
+      ControlServer::Start(PrivateFolder(node_.folder), [this](const ControlRequest& request) {
+        ControlReply reply;
+        strand_->PostAndWait([&] { reply = Control(request); });
+        return reply;
+      }));
   strand_->Post([this] { Dial(); });
   return absl::OkStatus();
 }
@@ -152,9 +154,9 @@ void ClientService::Closed(const absl::Status& status) {
   }
   if (IsLasting(status)) return End(status, "");
   if (absl::IsAborted(status)) {
-    return End(absl::FailedPreconditionError(absl::StrCat(
-                   "another client took part as ", node_.membership.name,
-                   ": two machines may not share one membership; ", status.message())),
+    return End(absl::FailedPreconditionError(
+                   absl::StrCat("another client took part as ", node_.membership.name,
+                                ": two machines may not share one membership; ", status.message())),
                "");
   }
   if (!said_unreachable_) {
@@ -203,8 +205,7 @@ void ClientService::Handle(member::Output output) {
 
 void ClientService::Train(member::StartTraining training) {
   worker_->Post([this, training = std::move(training)] {
-    member::TrainingDone done{training.session_id,
-                              trainer_->Train(training.params, training.plan)};
+    member::TrainingDone done{training.session_id, trainer_->Train(training.params, training.plan)};
     strand_->Post([this, done = std::move(done)] { Step(done); });
   });
 }

@@ -31,8 +31,8 @@ absl::StatusOr<LedgerFile> LedgerFile::Open(const std::string& path) {
     }
     begin = end + 1;
   }
-  if (begin < text.size() && (ftruncate(file.fd_.get(), static_cast<off_t>(begin)) != 0 ||
-                              fsync(file.fd_.get()) != 0)) {
+  if (begin < text.size() &&
+      (ftruncate(file.fd_.get(), static_cast<off_t>(begin)) != 0 || fsync(file.fd_.get()) != 0)) {
     return ErrnoStatus(errno, absl::StrCat("cannot mend ", path));
   }
   return file;

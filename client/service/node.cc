@@ -14,6 +14,8 @@ namespace {
 
 using nlohmann::json;
 
+std::string MembershipPath(const std::string& folder) { return folder + "/membership.json"; }
+
 absl::StatusOr<json> ReadJson(const std::string& path) {
   DURE_ASSIGN_OR_RETURN(std::string text, ReadFile(path, kMaxNodeFileBytes));
   json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -64,7 +66,7 @@ absl::StatusOr<Policy> ReadPolicy(const std::string& folder) {
 
 }  // namespace
 
-bool IsNode(const std::string& folder) { return FileExists(folder + "/membership.json"); }
+bool IsNode(const std::string& folder) { return FileExists(MembershipPath(folder)); }
 
 absl::Status WriteDataFolder(const std::string& node_folder, const std::string& data_folder) {
   return WriteJson(node_folder + "/data.json", {{"path", data_folder}});
@@ -86,16 +88,14 @@ absl::Status WriteNode(const Node& node) {
   DURE_RETURN_IF_ERROR(MakeFolder(PrivateFolder(folder), 0700));
   DURE_RETURN_IF_ERROR(WriteFileAtomic(PrivateFolder(folder) + "/member.key",
                                        ToString(node.key.ToPem().view()), 0600));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(folder + "/ca.pem", CertificateToPem(node.ca_certificate)));
   DURE_RETURN_IF_ERROR(
-      WriteFileAtomic(folder + "/ca.pem", CertificateToPem(node.ca_certificate)));
-  DURE_RETURN_IF_ERROR(WriteFileAtomic(folder + "/coordinator.pem",
-                                       CertificateToPem(node.coordinator_certificate)));
-  DURE_RETURN_IF_ERROR(
-      WriteFileAtomic(folder + "/member.pem", CertificateToPem(node.certificate)));
+      WriteFileAtomic(folder + "/coordinator.pem", CertificateToPem(node.coordinator_certificate)));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(folder + "/member.pem", CertificateToPem(node.certificate)));
   DURE_RETURN_IF_ERROR(WriteFileAtomic(folder + "/federation.toml", FederationToToml(node.spec)));
   DURE_RETURN_IF_ERROR(WritePolicy(folder, node.policy));
   const Membership& membership = node.membership;
-  return WriteJson(folder + "/membership.json",
+  return WriteJson(MembershipPath(folder),
                    {{"address", membership.address},
                     {"name", membership.name},
                     {"organisation", membership.organisation},
@@ -103,12 +103,12 @@ absl::Status WriteNode(const Node& node) {
 }
 
 absl::StatusOr<Node> ReadNode(const std::string& folder) {
-  if (!IsNode(folder)) {
+  if (FileIsMissing(MembershipPath(folder))) {
     return absl::NotFoundError(absl::StrCat(
         folder, " is not a member's folder: join a federation first, with `dure join TOKEN --node ",
         folder, "`"));
   }
-  std::string path = folder + "/membership.json";
+  std::string path = MembershipPath(folder);
   DURE_ASSIGN_OR_RETURN(json object, ReadJson(path));
   Membership membership;
   DURE_ASSIGN_OR_RETURN(membership.address, Text(object, path, "address"));
@@ -129,8 +129,7 @@ absl::StatusOr<Node> ReadNode(const std::string& folder) {
   DURE_ASSIGN_OR_RETURN(node.spec, ParseFederation(toml, toml_path));
   node.spec_digest = SpecDigest(node.spec);
   DURE_ASSIGN_OR_RETURN(node.ca_certificate, ReadCertificate(folder + "/ca.pem"));
-  DURE_ASSIGN_OR_RETURN(node.coordinator_certificate,
-                        ReadCertificate(folder + "/coordinator.pem"));
+  DURE_ASSIGN_OR_RETURN(node.coordinator_certificate, ReadCertificate(folder + "/coordinator.pem"));
   DURE_ASSIGN_OR_RETURN(node.certificate, ReadCertificate(folder + "/member.pem"));
   DURE_ASSIGN_OR_RETURN(node.policy, ReadPolicy(folder));
   std::string data_path = folder + "/data.json";

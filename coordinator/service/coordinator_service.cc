@@ -45,26 +45,27 @@ absl::StatusOr<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(
 }
 
 absl::Status CoordinatorService::Open() {
-  DURE_ASSIGN_OR_RETURN(
-      issuer_, CertificateIssuer::Create(federation_.ca_certificate, &federation_.ca_key));
+  DURE_ASSIGN_OR_RETURN(issuer_,
+                        CertificateIssuer::Create(federation_.ca_certificate, &federation_.ca_key));
   DURE_ASSIGN_OR_RETURN(ModelFile initial, ReadInitialModel(options_.folder, federation_.spec));
   DURE_ASSIGN_OR_RETURN(store_, Store::Open(options_.folder + "/state", federation_.spec_digest));
   DURE_ASSIGN_OR_RETURN(RunState state, store_->LoadRun());
   if (!state.history.empty()) {
     traffic_ = {state.history.back().bytes_received, state.history.back().bytes_sent};
   }
-  DURE_ASSIGN_OR_RETURN(engine_, FederationEngine::Create({.spec = federation_.spec,
-                                                           .spec_digest = federation_.spec_digest,
-                                                           .initial_model = std::move(initial.params),
-                                                           .key = &federation_.key,
-                                                           .verifier = &verifier_,
-                                                           .random = &random_},
-                                                          std::move(state)));
+  DURE_ASSIGN_OR_RETURN(engine_,
+                        FederationEngine::Create({.spec = federation_.spec,
+                                                  .spec_digest = federation_.spec_digest,
+                                                  .initial_model = std::move(initial.params),
+                                                  .key = &federation_.key,
+                                                  .verifier = &verifier_,
+                                                  .random = &random_},
+                                                 std::move(state)));
   strand_ = std::make_unique<Strand>();
   const std::string& address = federation_.spec.federation().address();
   ServerOptions server;
-  server.listen = options_.listen.empty() ? absl::StrCat("127.0.0.1:", PortOf(address))
-                                          : options_.listen;
+  server.listen =
+      options_.listen.empty() ? absl::StrCat("127.0.0.1:", PortOf(address)) : options_.listen;
   server.ca_pem = CertificateToPem(federation_.ca_certificate);
   server.certificate_pem = CertificateToPem(federation_.certificate);
   server.key_pem = ToString(federation_.key.ToPem().view());
@@ -72,15 +73,14 @@ absl::Status CoordinatorService::Open() {
   DURE_ASSIGN_OR_RETURN(server_, Server::Start(server, this));
   listening_ = absl::StrCat(HostOf(server.listen), ":", server_->port());
   // Port 0 in the federation file: whatever port the system chose.
-  address_ = PortOf(address) == "0" ? absl::StrCat(HostOf(address), ":", server_->port())
-                                    : address;
-  DURE_ASSIGN_OR_RETURN(control_,
-                        ControlServer::Start(FederationPrivateFolder(options_.folder),
-                                             [this](const ControlRequest& request) {
-                                               ControlReply reply;
-                                               strand_->PostAndWait([&] { reply = Control(request); });
-                                               return reply;
-                                             }));
+  address_ = PortOf(address) == "0" ? absl::StrCat(HostOf(address), ":", server_->port()) : address;
+  DURE_ASSIGN_OR_RETURN(
+      control_, ControlServer::Start(FederationPrivateFolder(options_.folder),
+                                     [this](const ControlRequest& request) {
+                                       ControlReply reply;
+                                       strand_->PostAndWait([&] { reply = Control(request); });
+                                       return reply;
+                                     }));
   strand_->Post([this] { Step(run::Tick{}); });
   return absl::OkStatus();
 }
@@ -88,15 +88,13 @@ absl::Status CoordinatorService::Open() {
 // Events of the network, on gRPC's threads: each is posted.
 
 void CoordinatorService::OnDescribe(DescribeRequest request, DescribeCallback reply) {
-  strand_->Post([this, request = std::move(request), reply = std::move(reply)] {
-    reply(Describe(request));
-  });
+  strand_->Post(
+      [this, request = std::move(request), reply = std::move(reply)] { reply(Describe(request)); });
 }
 
 void CoordinatorService::OnEnrol(EnrolRequest request, EnrolCallback reply) {
-  strand_->Post([this, request = std::move(request), reply = std::move(reply)] {
-    reply(Enrol(request));
-  });
+  strand_->Post(
+      [this, request = std::move(request), reply = std::move(reply)] { reply(Enrol(request)); });
 }
 
 void CoordinatorService::OnOpen(Peer peer) {
@@ -128,9 +126,8 @@ void CoordinatorService::OnClose(PeerId peer, absl::Status status) {
 }
 
 absl::StatusOr<DescribeReply> CoordinatorService::Describe(const DescribeRequest& request) {
-  DURE_ASSIGN_OR_RETURN(
-      InvitationRecord invitation,
-      store_->FindInvitation(Sha256(AsBytes(request.secret())), clock_.Now()));
+  DURE_ASSIGN_OR_RETURN(InvitationRecord invitation,
+                        store_->FindInvitation(Sha256(AsBytes(request.secret())), clock_.Now()));
   DescribeReply reply;
   *reply.mutable_spec() = federation_.spec;
   reply.set_coordinator_certificate(federation_.certificate);
@@ -279,8 +276,8 @@ ControlReply CoordinatorService::Control(const ControlRequest& request) {
       return reply;
     case ControlRequest::kInvite: {
       absl::StatusOr<InviteReply> invited =
-          Invite(federation_, *store_, {.address = address_, .now = clock_.Now()},
-                 request.invite(), random_);
+          Invite(federation_, *store_, {.address = address_, .now = clock_.Now()}, request.invite(),
+                 random_);
       if (!invited.ok()) return ErrorReply(invited.status());
       *reply.mutable_invite() = *std::move(invited);
       return reply;
@@ -296,8 +293,11 @@ ControlReply CoordinatorService::Control(const ControlRequest& request) {
       *reply.mutable_members() = *std::move(members);
       return reply;
     }
-    case ControlRequest::kRevoke: return ErrorReply(Revoke(request.revoke().name()));
-    case ControlRequest::kPause: Step(run::SetPaused{request.pause().paused()}); return reply;
+    case ControlRequest::kRevoke:
+      return ErrorReply(Revoke(request.revoke().name()));
+    case ControlRequest::kPause:
+      Step(run::SetPaused{request.pause().paused()});
+      return reply;
     case ControlRequest::kStop:
       Step(run::Stop{});
       End(absl::CancelledError("stopped"));

@@ -41,7 +41,12 @@ std::string InitialModelPath(const std::string& folder) {
 
 absl::StatusOr<FederationSpec> ReadFederationFile(const std::string& path) {
   DURE_ASSIGN_OR_RETURN(std::string toml, ReadFile(path, kMaxFederationFileBytes));
-  return ParseFederation(toml, path);
+  absl::StatusOr<FederationSpec> spec = ParseFederation(toml, path);
+  // Keys that contradict each other are a mistake in the file like any other.
+  if (absl::IsFailedPrecondition(spec.status())) {
+    return absl::InvalidArgumentError(spec.status().message());
+  }
+  return spec;
 }
 
 absl::StatusOr<FederationFolder> MakeFederationFolder(const std::string& folder,
@@ -55,9 +60,8 @@ absl::StatusOr<FederationFolder> MakeFederationFolder(const std::string& folder,
   DURE_RETURN_IF_ERROR(MakeFolder(keys, 0700));
   SigningKey ca_key = SigningKey::Generate(random);
   absl::Time begin = now - kClockTolerance;
-  DURE_ASSIGN_OR_RETURN(std::string ca,
-                        MakeEnrolmentCa(ca_key, spec.federation().name(),
-                                        {begin, now + kCaValidity}, random));
+  DURE_ASSIGN_OR_RETURN(std::string ca, MakeEnrolmentCa(ca_key, spec.federation().name(),
+                                                        {begin, now + kCaValidity}, random));
   SigningKey key = SigningKey::Generate(random);
   DURE_ASSIGN_OR_RETURN(CertificateIssuer issuer, CertificateIssuer::Create(ca, &ca_key));
   DURE_ASSIGN_OR_RETURN(
@@ -73,11 +77,14 @@ absl::StatusOr<FederationFolder> MakeFederationFolder(const std::string& folder,
   return ReadFederationFolder(folder);
 }
 
+absl::Status ExpectFederation(const std::string& folder) {
+  if (!FileIsMissing(FederationFilePath(folder))) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat("there is no federation in ", folder,
+                                          ": make one with `dure init ", folder, "`"));
+}
+
 absl::StatusOr<FederationFolder> ReadFederationFolder(const std::string& folder) {
-  if (!FileExists(FederationFilePath(folder))) {
-    return absl::NotFoundError(absl::StrCat("there is no federation in ", folder,
-                                            ": make one with `dure init ", folder, "`"));
-  }
+  DURE_RETURN_IF_ERROR(ExpectFederation(folder));
   DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadFederationFile(FederationFilePath(folder)));
   const std::string keys = FederationPrivateFolder(folder);
   DURE_ASSIGN_OR_RETURN(SigningKey ca_key, ReadKey(keys + "/ca.key"));
@@ -103,13 +110,13 @@ absl::StatusOr<ModelFile> ReadInitialModel(const std::string& folder, const Fede
         absl::StrCat("the initial weights ", path, " are missing: ", remedy));
   }
   DURE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, kMaxInitialModelBytes));
-  DURE_ASSIGN_OR_RETURN(ModelFile model, DecodeSafetensors(bytes, path));
+  DURE_ASSIGN_OR_RETURN(ModelFile model, BlameFile(DecodeSafetensors(bytes, path)));
   DURE_ASSIGN_OR_RETURN(ParamManifest manifest, BuiltInManifest(spec.model()));
   if (!(model.manifest == manifest)) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the initial weights ", path, " (", model.manifest.dim(),
-        " parameters) are not of the model in federation.toml (", manifest.dim(),
-        " parameters): ", remedy));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the initial weights ", path, " (", model.manifest.dim(),
+                     " parameters) are not of the model in federation.toml (", manifest.dim(),
+                     " parameters): ", remedy));
   }
   return model;
 }

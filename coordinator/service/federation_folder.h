@@ -53,11 +53,14 @@ absl::StatusOr<FederationFolder> MakeFederationFolder(const std::string& folder,
 // in federation.toml; DataLoss, naming the file, for damaged keys or certificates.
 absl::StatusOr<FederationFolder> ReadFederationFolder(const std::string& folder);
 
-// The spec alone.
+// NotFound, with the remedy, if there is no federation in `folder`.
+absl::Status ExpectFederation(const std::string& folder);
+
+// The spec alone. InvalidArgument for every mistake in the file.
 absl::StatusOr<FederationSpec> ReadFederationFile(const std::string& path);
 
-// The initial weights, self-describing. FailedPrecondition, with the remedy, if they are missing or of another
-// model than the spec's.
+// The initial weights, self-describing. FailedPrecondition, with the remedy, if they are missing or
+// of another model than the spec's.
 absl::StatusOr<ModelFile> ReadInitialModel(const std::string& folder, const FederationSpec& spec);
 
 std::string InitialModelPath(const std::string& folder);

@@ -19,10 +19,9 @@ absl::StatusOr<InviteReply> Invite(const FederationFolder& federation, Store& st
   DURE_RETURN_IF_ERROR(CheckMemberName(request.name()));
   absl::Duration valid = absl::Seconds(request.valid_seconds());
   if (valid < kShortestInvitation || valid > kLongestInvitation) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("an invitation may hold from ", absl::FormatDuration(kShortestInvitation),
-                     " to ", absl::FormatDuration(kLongestInvitation), ", not ",
-                     absl::FormatDuration(valid)));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "an invitation may hold from ", absl::FormatDuration(kShortestInvitation), " to ",
+        absl::FormatDuration(kLongestInvitation), ", not ", absl::FormatDuration(valid)));
   }
   if (request.organisation().size() > kMaxOrganisationBytes) {
     return absl::InvalidArgumentError(absl::StrCat("the organisation has ",

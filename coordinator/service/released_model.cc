@@ -13,18 +13,17 @@
 namespace dure {
 
 absl::StatusOr<ModelFile> ReadReleasedModel(const std::string& folder) {
-  if (!FileExists(FederationFilePath(folder))) {
-    return absl::NotFoundError(absl::StrCat("there is no federation in ", folder));
-  }
+  DURE_RETURN_IF_ERROR(ExpectFederation(folder));
   DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadFederationFile(FederationFilePath(folder)));
   DURE_ASSIGN_OR_RETURN(ModelFile model, ReadInitialModel(folder, spec));
   DURE_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::OpenForReading(folder + "/state"));
   DURE_ASSIGN_OR_RETURN(RunState run, store->LoadRun());
   if (!run.model) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("no round of the federation in ", folder, " has been released yet"));
+    return absl::FailedPreconditionError(absl::StrCat("no round of the federation in ", folder,
+                                                      " has been released yet: `dure status ",
+                                                      folder, "` says how far it is"));
   }
-  DURE_ASSIGN_OR_RETURN(model.params, ParamsFromBytes(*run.model, model.manifest.dim()));
+  DURE_ASSIGN_OR_RETURN(model.params, BlameFile(ParamsFromBytes(*run.model, model.manifest.dim())));
   const RoundSummary& last = run.history.back();
   model.metadata["dure.federation"] = spec.federation().name();
   model.metadata["dure.purpose"] = spec.federation().purpose();

@@ -11,23 +11,31 @@
 namespace dure {
 
 absl::Status SqlStatus(sqlite3* database, std::string_view what) {
-  std::string text = absl::StrCat(std::string(what), ": ", sqlite3_errmsg(database));
+  const char* file = sqlite3_db_filename(database, "main");
+  std::string text =
+      absl::StrCat(std::string(what), file == nullptr ? "" : absl::StrCat(" (", file, ")"), ": ",
+                   sqlite3_errmsg(database));
   switch (sqlite3_errcode(database) & 0xff) {
-    case SQLITE_FULL: return absl::ResourceExhaustedError(text);
+    case SQLITE_FULL:
+      return absl::ResourceExhaustedError(text);
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return absl::DataLossError(text);
+    case SQLITE_NOTADB:
+      return absl::DataLossError(text);
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return absl::FailedPreconditionError(text);
+    case SQLITE_LOCKED:
+      return absl::FailedPreconditionError(text);
     case SQLITE_READONLY:
     case SQLITE_PERM:
-    case SQLITE_CANTOPEN: return absl::PermissionDeniedError(text);
-    default: return absl::UnknownError(text);
+    case SQLITE_CANTOPEN:
+      return absl::PermissionDeniedError(text);
+    default:
+      return absl::UnknownError(text);
   }
 }
 
 Statement::Statement(sqlite3* database, std::string_view sql) : database_(database) {
-  int code = sqlite3_prepare_v2(database, sql.data(), static_cast<int>(sql.size()), &statement_,
-                                nullptr);
+  int code =
+      sqlite3_prepare_v2(database, sql.data(), static_cast<int>(sql.size()), &statement_, nullptr);
   // What can go wrong with a damaged file is reported by Step.
   DURE_CHECK(code == SQLITE_OK || statement_ == nullptr);
 }

@@ -81,13 +81,18 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& folder,
                                                    const Digest& spec_digest) {
   DURE_RETURN_IF_ERROR(MakeFolder(folder, 0700));
   DURE_RETURN_IF_ERROR(MakeFolder(folder + "/models", 0700));
-  DURE_ASSIGN_OR_RETURN(FileLock lock, FileLock::Acquire(folder + "/lock"));
+  absl::StatusOr<FileLock> lock = FileLock::Acquire(folder + "/lock");
+  if (absl::IsFailedPrecondition(lock.status())) {
+    return absl::FailedPreconditionError(absl::StrCat("a coordinator is running with ", folder,
+                                                      " already: `dure stop DIR` ends it"));
+  }
+  DURE_RETURN_IF_ERROR(lock.status());
   sqlite3* database = nullptr;
   std::string path = folder + "/coordinator.db";
-  int code = sqlite3_open_v2(path.c_str(), &database,
-                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
-                             nullptr);
-  auto store = std::unique_ptr<Store>(new Store(folder, std::move(lock), database));
+  int code =
+      sqlite3_open_v2(path.c_str(), &database,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  auto store = std::unique_ptr<Store>(new Store(folder, *std::move(lock), database));
   if (code != SQLITE_OK) return SqlStatus(database, absl::StrCat("cannot open ", path));
   chmod(path.c_str(), 0600);
   sqlite3_busy_timeout(database, kBusyTimeoutMs);
@@ -100,7 +105,8 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& folder,
 absl::StatusOr<std::unique_ptr<Store>> Store::OpenForReading(const std::string& folder) {
   std::string path = folder + "/coordinator.db";
   if (!FileExists(path)) {
-    return absl::NotFoundError(absl::StrCat("no coordinator has run in ", folder, " yet"));
+    return absl::NotFoundError(absl::StrCat("no coordinator has run with ", folder,
+                                            " yet: start it with `dure coordinator DIR`"));
   }
   sqlite3* database = nullptr;
   int code = sqlite3_open_v2(path.c_str(), &database, SQLITE_OPEN_READONLY, nullptr);
@@ -122,8 +128,7 @@ absl::Status Store::Migrate() {
   for (size_t i = static_cast<size_t>(applied); i < std::size(kMigrations); ++i) {
     DURE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
     DURE_RETURN_IF_ERROR(Execute(database_, kMigrations[i]));
-    DURE_RETURN_IF_ERROR(
-        Execute(database_, absl::StrCat("PRAGMA user_version = ", i + 1).c_str()));
+    DURE_RETURN_IF_ERROR(Execute(database_, absl::StrCat("PRAGMA user_version = ", i + 1).c_str()));
     DURE_RETURN_IF_ERROR(transaction.Commit());
   }
   return absl::OkStatus();
@@ -146,9 +151,9 @@ absl::Status Store::BindToFederation(const Digest& spec_digest) {
         .BindBlob(spec_digest)
         .Run();
   }
-  return absl::FailedPreconditionError(absl::StrCat(
-      "federation.toml has changed since members agreed to it (", members.Int(0),
-      " enrolled): change it back, or start a new federation in another folder"));
+  return absl::FailedPreconditionError(
+      absl::StrCat("federation.toml has changed since members agreed to it (", members.Int(0),
+                   " enrolled): change it back, or start a new federation in another folder"));
 }
 
 absl::Status Store::AddInvitation(const InvitationRecord& invitation, absl::Time now) {
@@ -171,8 +176,7 @@ absl::Status Store::AddInvitation(const InvitationRecord& invitation, absl::Time
       .Run();
 }
 
-absl::StatusOr<InvitationRecord> Store::FindInvitation(const Digest& secret_hash,
-                                                       absl::Time now) {
+absl::StatusOr<InvitationRecord> Store::FindInvitation(const Digest& secret_hash, absl::Time now) {
   std::lock_guard lock(mutex_);
   return FindInvitationLocked(secret_hash, now);
 }

@@ -56,8 +56,9 @@ class StoreTest : public ::testing::Test {
 TEST_F(StoreTest, AnInvitationWorksOnceAndUntilItExpires) {
   ASSERT_TRUE(InviteNamed("a", 2).ok());
   EXPECT_EQ(store_->FindInvitation(Filled(3), kNow).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(std::string(store_->FindInvitation(Filled(2), kNow + absl::Hours(1)).status().message()),
-              HasSubstr("expired"));
+  EXPECT_THAT(
+      std::string(store_->FindInvitation(Filled(2), kNow + absl::Hours(1)).status().message()),
+      HasSubstr("expired"));
   MemberRecord member{.client_id = Filled(9), .name = "a", .certificate = "der"};
   ASSERT_TRUE(store_->Enrol(Filled(2), member, kNow).ok());
   absl::Status again = store_->Enrol(Filled(2), member, kNow);
@@ -83,16 +84,27 @@ TEST_F(StoreTest, ARevokedMemberStaysRevoked) {
 }
 
 TEST_F(StoreTest, ARunIsReadBackAsItWasRecorded) {
-  ASSERT_TRUE(store_->Record(AttemptBegun{.attempt = AttemptNumber(1), .round = RoundNumber(1), .at = kNow}).ok());
-  ASSERT_TRUE(store_->Record(AttemptFailed{.attempt = AttemptNumber(1), .reason = "x", .at = kNow}).ok());
+  ASSERT_TRUE(
+      store_->Record(AttemptBegun{.attempt = AttemptNumber(1), .round = RoundNumber(1), .at = kNow})
+          .ok());
+  ASSERT_TRUE(
+      store_->Record(AttemptFailed{.attempt = AttemptNumber(1), .reason = "x", .at = kNow}).ok());
   for (uint32_t round = 1; round <= 4; ++round) {
-    ASSERT_TRUE(store_->Record(AttemptBegun{.attempt = AttemptNumber(round + 1),
-                                            .round = RoundNumber(round),
-                                            .at = kNow}).ok());
+    ASSERT_TRUE(
+        store_
+            ->Record(AttemptBegun{
+                .attempt = AttemptNumber(round + 1), .round = RoundNumber(round), .at = kNow})
+            .ok());
     ASSERT_TRUE(store_->Record(Release(round)).ok());
   }
-  ASSERT_TRUE(store_->Record(EvaluationReceived{.round = RoundNumber(4), .evaluator = "e", .loss = 1,
-                                                .accuracy = 0.5, .records = 7, .at = kNow}).ok());
+  ASSERT_TRUE(store_
+                  ->Record(EvaluationReceived{.round = RoundNumber(4),
+                                              .evaluator = "e",
+                                              .loss = 1,
+                                              .accuracy = 0.5,
+                                              .records = 7,
+                                              .at = kNow})
+                  .ok());
   Reopen();
   auto run = store_->LoadRun();
   ASSERT_TRUE(run.ok()) << run.status();
@@ -119,8 +131,7 @@ TEST_F(StoreTest, ADamagedModelIsNamed) {
 }
 
 TEST_F(StoreTest, OneProcessAtATime) {
-  EXPECT_EQ(Store::Open(folder_, Filled(1)).status().code(),
-            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Store::Open(folder_, Filled(1)).status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(Store::OpenForReading(folder_).ok());
 }
 
@@ -131,8 +142,7 @@ TEST_F(StoreTest, TermsThatChangedAfterMembersAgreedAreRefused) {
   ASSERT_TRUE(InviteNamed("a", 2).ok());
   ASSERT_TRUE(store_->Enrol(Filled(2), {.client_id = Filled(9), .name = "a"}, kNow).ok());
   store_.reset();
-  EXPECT_EQ(Store::Open(folder_, Filled(2)).status().code(),
-            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Store::Open(folder_, Filled(2)).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(StoreTest, ADamagedDatabaseIsReported) {

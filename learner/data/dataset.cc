@@ -79,6 +79,10 @@ std::vector<uint64_t> Dataset::LabelCounts(uint64_t classes) const {
 }
 
 absl::StatusOr<DataFiles> OpenDataFolder(const std::string& folder, DataPart part) {
+  if (FileIsMissing(folder)) {
+    return absl::NotFoundError(absl::StrCat(
+        "there is no folder ", folder, ": name one with images-idx3-ubyte and labels-idx1-ubyte"));
+  }
   std::vector<std::string> looked_for;
   for (const std::string& prefix : Prefixes(part)) {
     std::string images = absl::StrCat(folder, "/", prefix, "images-idx3-ubyte");

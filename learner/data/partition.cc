@@ -247,7 +247,7 @@ absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(std::span<co
                                                                     uint64_t seed) {
   if (clients < 1 || clients > kMaxPartitionClients) {
     return absl::InvalidArgumentError(
-        absl::StrCat(clients, " clients (1 to ", kMaxPartitionClients, ")"));
+        absl::StrCat("a split among ", clients, " clients: it must be 1 to ", kMaxPartitionClients));
   }
   if (labels.size() < clients) {
     return absl::InvalidArgumentError(absl::StrCat(labels.size(), " records are too few for ",
@@ -267,7 +267,7 @@ absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(std::span<co
 }
 
 absl::StatusOr<PartitionReport> PartitionIntoFolders(const PartitionRequest& request) {
-  DURE_ASSIGN_OR_RETURN(Dataset data, ReadDataFolder(request.source));
+  DURE_ASSIGN_OR_RETURN(Dataset data, BlameFile(ReadDataFolder(request.source)));
   DURE_ASSIGN_OR_RETURN(Groups groups,
                         PartitionRecords(data.labels, request.clients, request.spec, request.seed));
   const size_t digits = std::max<size_t>(2, absl::StrCat(request.clients).size());
@@ -289,7 +289,8 @@ absl::StatusOr<PartitionReport> PartitionIntoFolders(const PartitionRequest& req
     DURE_ASSIGN_OR_RETURN(auto folder, write(data.Select(groups[c]), name(absl::StrCat(c + 1))));
     report.members.push_back(std::move(folder));
   }
-  absl::StatusOr<Dataset> held_out = ReadDataFolder(request.source, DataPart::kHeldOut);
+  absl::StatusOr<Dataset> held_out =
+      BlameFile(ReadDataFolder(request.source, DataPart::kHeldOut));
   if (held_out.ok()) {
     DURE_ASSIGN_OR_RETURN(auto folder, write(*held_out, absl::StrCat(request.out, "/heldout")));
     report.held_out.push_back(std::move(folder));

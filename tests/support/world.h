@@ -67,19 +67,19 @@ class World {
 
   // A member's process begins, knowing only its ledger.
   void StartMember(Node& node, const Policy& policy) {
-    node.engine = std::make_unique<MemberEngine>(
-        MemberEngine::Options{.spec = spec_,
-                              .spec_digest = SpecDigest(spec_),
-                              .role = node.role,
-                              .policy = policy,
-                              .dim = dim_,
-                              .records = kRecords,
-                              .key = &node.key,
-                              .certificate = node.certificate,
-                              .coordinator = key_.public_key(),
-                              .verifier = verifier_.get(),
-                              .random = &random_},
-        node.ledger);
+    node.engine =
+        std::make_unique<MemberEngine>(MemberEngine::Options{.spec = spec_,
+                                                             .spec_digest = SpecDigest(spec_),
+                                                             .role = node.role,
+                                                             .policy = policy,
+                                                             .dim = dim_,
+                                                             .records = kRecords,
+                                                             .key = &node.key,
+                                                             .certificate = node.certificate,
+                                                             .coordinator = key_.public_key(),
+                                                             .verifier = verifier_.get(),
+                                                             .random = &random_},
+                                       node.ledger);
   }
 
   // The coordinator's process begins, knowing only what was written down.
