@@ -199,8 +199,10 @@ TEST(TrainerReplyTest, TrainedAndEvaluatedAreChecked) {
 
 TEST(TrainerReplyTest, UpdatesAreBounded) {
   const int64_t bound = 3 * (int64_t{1} << 20);  // 3 records, F s C = 2^16 2^4 1
-  const int64_t good[] = {bound, -bound, 0};
+  const int64_t good[] = {0, -bound, 0};
   EXPECT_TRUE(CheckUpdate(good, 3, 1.0, 4).ok());
+  const int64_t long_in_all[] = {bound, bound, 0};
+  EXPECT_EQ(CheckUpdate(long_in_all, 3, 1.0, 4).code(), absl::StatusCode::kInternal);
   for (int64_t value : {bound + 1, -bound - 1, INT64_MIN, INT64_MAX}) {
     const int64_t bad[] = {0, value};
     EXPECT_EQ(CheckUpdate(bad, 3, 1.0, 4).code(), absl::StatusCode::kInternal) << value;

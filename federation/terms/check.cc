@@ -14,6 +14,7 @@
 #include "federation/terms/privacy_account.h"
 #include "privacy/dp/rdp.h"
 #include "privacy/dp/record_gradient.h"
+#include "privacy/secagg/thresholds.h"
 
 namespace dure {
 
@@ -143,7 +144,12 @@ absl::StatusOr<CheckReport> CheckFederation(const FederationSpec& spec) {
   }
   report.noise_excess =
       std::sqrt(static_cast<double>(report.terms.invited) / report.terms.honest_survivors);
-  report.epsilon_own_noise = EpsilonOfOwnNoise(report.terms, report.rounds);
+  // The more are invited, the less noise each adds; without a cohort the coordinator may invite all.
+  absl::StatusOr<RoundTerms> least_noise =
+      report.members_known ? report.terms
+                           : DeriveTerms(spec, report.terms.dim, secagg::kMaxMembers);
+  report.epsilon_own_noise =
+      EpsilonOfOwnNoise(least_noise.ok() ? *least_noise : report.terms, report.rounds);
   WarnOfSettings(spec, &report);
   WarnOfLimits(&report);
   return report;

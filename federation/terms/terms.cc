@@ -48,13 +48,22 @@ absl::Status DeriveMembers(const FederationSpec& spec, RoundTerms* terms) {
         absl::StrCat(invited, " members: a private sum needs at least ", secagg::kMinMembers,
                      ", or each would learn the other's part; invite more"));
   }
-  terms->minimum = spec.rounds().minimum();
+  const RoundsSection& rounds = spec.rounds();
+  if (rounds.has_cohort() && invited > rounds.cohort()) {
+    // More members would mean less noise from each than was agreed to.
+    return absl::FailedPreconditionError(absl::StrCat(invited, " members are invited, but rounds.cohort is ",
+                                                      rounds.cohort()));
+  }
+  terms->minimum = rounds.minimum();
   if (terms->minimum > invited) {
     return absl::FailedPreconditionError(
         absl::StrCat("rounds.minimum is ", terms->minimum, ", but there are ", invited,
                      " members: wait for more, or lower rounds.minimum"));
   }
-  terms->max_corrupt = MaxCorrupt(spec.secure_aggregation().max_corrupt(), invited);
+  // Of all who could have been invited: whoever chooses the cohort could choose a small one with
+  // all the corrupt in it.
+  terms->max_corrupt = MaxCorrupt(spec.secure_aggregation().max_corrupt(),
+                                  rounds.has_cohort() ? rounds.cohort() : invited);
   DURE_ASSIGN_OR_RETURN(const secagg::Thresholds thresholds,
                         secagg::ComputeThresholds(invited, terms->max_corrupt, terms->minimum));
   terms->neighbours = thresholds.neighbours;

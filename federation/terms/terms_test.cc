@@ -90,10 +90,18 @@ TEST(TermsTest, MembersWhoMayVanish) {
 
 TEST(TermsTest, SharesOfTheCohortAreNotRoundedDownByBinary) {
   FederationSpec spec = Demo();
+  spec.mutable_rounds()->set_cohort(100);
   spec.mutable_secure_aggregation()->set_max_corrupt(0.29);
   absl::StatusOr<RoundTerms> terms = DeriveTerms(spec, kDim, 100);
   ASSERT_TRUE(terms.ok()) << terms.status();
   EXPECT_EQ(terms->max_corrupt, 29u);
+}
+
+TEST(TermsTest, ASmallerCohortIsNotAssumedLessCorrupt) {
+  FederationSpec spec = Demo();
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(spec, kDim, 8);
+  ASSERT_TRUE(terms.ok()) << terms.status();
+  EXPECT_EQ(terms->max_corrupt, 2u);
 }
 
 TEST(TermsTest, OneMemberIsAlwaysAssumedCorrupt) {
@@ -115,6 +123,9 @@ TEST(TermsTest, WhatCannotWorkIsRefusedWithNumbersAndRemedy) {
   FederationSpec spec = Demo();
   ExpectRefused(spec, 2, "2 members: a private sum needs at least 3");
   ExpectRefused(spec, 7, "rounds.minimum is 8, but there are 7 members");
+  // More members would mean less noise from each than was agreed to.
+  ExpectRefused(spec, 11, "11 members are invited, but rounds.cohort is 10");
+  spec.mutable_rounds()->clear_cohort();
   ExpectRefused(spec, 129, "129 members: the limit is 128");
 }
 
