@@ -1,5 +1,6 @@
 #include "base/strand.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace dure {
@@ -22,10 +23,11 @@ Strand::~Strand() {
 void Strand::Post(Task task) { PostAfter(absl::ZeroDuration(), std::move(task)); }
 
 void Strand::PostAfter(absl::Duration delay, Task task) {
-  // Tasks without a delay share the due time 0, so that their order is that of the calls.
-  absl::Duration due = delay <= absl::ZeroDuration() ? absl::ZeroDuration() : Monotonic() + delay;
   std::lock_guard lock(mutex_);
   if (stopped_) return;
+  // Under the lock, so that tasks without a delay keep the order of the calls; and a timer that is
+  // due comes before tasks that were posted after its time.
+  absl::Duration due = Monotonic() + std::max(delay, absl::ZeroDuration());
   tasks_.emplace(std::make_pair(due, next_sequence_++), std::move(task));
   wake_.notify_one();
 }

@@ -27,7 +27,7 @@ class Strand {
 
   // Thread-safe. A task posted after Stop() is dropped.
   void Post(Task task);
-  // Thread-safe. Runs `task` once at `when` by the system's monotonic clock, or soon after.
+  // Thread-safe. Runs `task` once, `delay` from now by the system's monotonic clock or soon after.
   void PostAfter(absl::Duration delay, Task task);
   // Thread-safe. Runs `task` on the strand and returns when it has run. Not from a task, and not
   // once Stop() may have been called.

@@ -36,6 +36,8 @@ ClientService::ClientService(ClientOptions options, Node node, FileLock lock, Le
 
 ClientService::~ClientService() {
   control_.reset();
+  // From here on nothing starts training or dials.
+  if (strand_) strand_->PostAndWait([this] { over_ = true; });
   worker_.reset();  // a training run ends first
   session_.reset();
   strand_.reset();
@@ -49,7 +51,7 @@ absl::StatusOr<std::unique_ptr<ClientService>> ClientService::Start(ClientOption
         absl::StrCat("a client is running in ", node.folder, " already"));
   }
   DURE_RETURN_IF_ERROR(lock.status());
-  DURE_ASSIGN_OR_RETURN(LedgerFile ledger, LedgerFile::Open(node.folder + "/ledger"));
+  DURE_ASSIGN_OR_RETURN(LedgerFile ledger, LedgerFile::Open(LedgerPath(node.folder)));
   auto service = std::unique_ptr<ClientService>(
       new ClientService(std::move(options), std::move(node), *std::move(lock), std::move(ledger)));
   DURE_RETURN_IF_ERROR(service->Open());
@@ -105,6 +107,7 @@ absl::Status ClientService::Open() {
 }
 
 void ClientService::Dial() {
+  if (over_) return;
   session_.reset();
   absl::StatusOr<std::unique_ptr<Session>> session =
       Session::Open({.address = node_.membership.address,
@@ -148,10 +151,7 @@ void ClientService::OnClose(absl::Status status) {
 void ClientService::Closed(const absl::Status& status) {
   connected_ = false;
   Step(member::Disconnected{});
-  {
-    std::lock_guard lock(mutex_);
-    if (end_) return;
-  }
+  if (over_) return;
   if (IsLasting(status)) return End(status, "");
   if (absl::IsAborted(status)) {
     return End(absl::FailedPreconditionError(
@@ -169,6 +169,7 @@ void ClientService::Closed(const absl::Status& status) {
 }
 
 void ClientService::Step(member::Input input) {
+  if (over_) return;
   std::vector<member::Output> outputs;
   engine_->Step(std::move(input), &outputs);
   for (member::Output& output : outputs) {
@@ -226,6 +227,7 @@ void ClientService::Stop() {
 }
 
 void ClientService::End(absl::Status status, std::string text) {
+  over_ = true;
   if (session_) session_->Close();
   std::lock_guard lock(mutex_);
   if (!end_) {

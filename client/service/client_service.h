@@ -87,6 +87,7 @@ class ClientService final : private SessionEvents {
   secagg::CertificateCache verifier_;
   PublicKey coordinator_{};
   Backoff backoff_;
+  bool over_ = false;  // nothing more is done
   bool connected_ = false;
   bool said_unreachable_ = false;
   std::optional<MemberEngine> engine_;

@@ -10,8 +10,16 @@
 
 namespace dure {
 
+absl::Status LedgerFile::Create(const std::string& path) {
+  return WriteFileAtomic(path, "", 0600);
+}
+
 absl::StatusOr<LedgerFile> LedgerFile::Open(const std::string& path) {
-  if (!FileExists(path)) DURE_RETURN_IF_ERROR(WriteFileAtomic(path, "", 0600));
+  if (!FileExists(path)) {
+    return absl::DataLossError(absl::StrCat(
+        path, " is missing; this member takes no further part, because what it has spent is not "
+        "known: restore the file, or leave the federation"));
+  }
   DURE_ASSIGN_OR_RETURN(std::string text, ReadFile(path, kMaxLedgerBytes));
   FileDescriptor fd(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
   if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("cannot write ", path));
@@ -42,10 +50,10 @@ absl::Status LedgerFile::Append(const LedgerEntry& entry) {
   DURE_RETURN_IF_ERROR(broken_);
   DURE_RETURN_IF_ERROR(ledger_.Add(entry));
   std::string line = EncodeLedgerEntry(entry);
-  ssize_t written = write(fd_.get(), line.data(), line.size());
-  if (written != static_cast<ssize_t>(line.size()) || fdatasync(fd_.get()) != 0) {
-    broken_ = ErrnoStatus(written < 0 || errno != 0 ? errno : ENOSPC,
-                          absl::StrCat("cannot write the ledger ", path_));
+  errno = ENOSPC;  // what a short write means
+  if (write(fd_.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()) ||
+      fdatasync(fd_.get()) != 0) {
+    broken_ = ErrnoStatus(errno, absl::StrCat("cannot write the ledger ", path_));
     return broken_;
   }
   return absl::OkStatus();

@@ -17,7 +17,9 @@ inline constexpr uint64_t kMaxLedgerBytes = uint64_t{1} << 28;
 
 class LedgerFile {
  public:
-  // Reads `path`, or makes it. A last line without its newline was being written when the machine
+  // An empty ledger, for a new member.
+  static absl::Status Create(const std::string& path);
+  // Reads `path`. DataLoss if it is missing: a ledger that is gone is not one that is empty. A last line without its newline was being written when the machine
   // stopped: nothing had left, and it is cut off. DataLoss, with the line's number, if any other
   // line is damaged.
   static absl::StatusOr<LedgerFile> Open(const std::string& path);

@@ -19,6 +19,7 @@ std::string Scratch() {
                        ::testing::UnitTest::GetInstance()->current_test_info()->name();
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
+  EXPECT_TRUE(LedgerFile::Create(folder + "/ledger").ok());
   return folder + "/ledger";
 }
 
@@ -39,6 +40,12 @@ TEST(LedgerFileTest, WhatWasWrittenIsThereAfterARestart) {
   EXPECT_EQ(file->ledger().charges(), 2u);
   EXPECT_EQ(file->ledger().last_attempt(), AttemptNumber(5));
   EXPECT_EQ(file->Append(Charge(5)).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(LedgerFileTest, AMissingLedgerIsNotAnEmptyOne) {
+  std::string path = Scratch();
+  std::filesystem::remove(path);
+  EXPECT_EQ(LedgerFile::Open(path).status().code(), absl::StatusCode::kDataLoss);
 }
 
 TEST(LedgerFileTest, ALineThatWasBeingWrittenIsCutOff) {

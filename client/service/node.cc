@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "client/service/ledger_file.h"
 #include "crypto/x509.h"
 #include "federation/spec.h"
 #include "nlohmann/json.hpp"
@@ -26,7 +27,13 @@ absl::StatusOr<json> ReadJson(const std::string& path) {
 }
 
 absl::Status WriteJson(const std::string& path, const json& object) {
-  return WriteFileAtomic(path, object.dump(2) + "\n", 0600);
+  // What is not UTF-8 would be written as something else.
+  std::string text = object.dump(2, ' ', false, json::error_handler_t::replace);
+  if (json::parse(text, nullptr, false) != object) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot write ", path, ": a path or a name in it is not UTF-8"));
+  }
+  return WriteFileAtomic(path, text + "\n", 0600);
 }
 
 absl::Status Lacks(const std::string& path, const char* key) {
@@ -94,6 +101,7 @@ absl::Status WriteNode(const Node& node) {
   DURE_RETURN_IF_ERROR(WriteFileAtomic(folder + "/member.pem", CertificateToPem(node.certificate)));
   DURE_RETURN_IF_ERROR(WriteFileAtomic(folder + "/federation.toml", FederationToToml(node.spec)));
   DURE_RETURN_IF_ERROR(WritePolicy(folder, node.policy));
+  DURE_RETURN_IF_ERROR(LedgerFile::Create(LedgerPath(folder)));
   const Membership& membership = node.membership;
   return WriteJson(MembershipPath(folder),
                    {{"address", membership.address},

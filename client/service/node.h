@@ -62,6 +62,7 @@ absl::StatusOr<Node> ReadNode(const std::string& folder);
 absl::Status WriteDataFolder(const std::string& node_folder, const std::string& data_folder);
 absl::Status WritePolicy(const std::string& node_folder, const Policy& policy);
 
+inline std::string LedgerPath(const std::string& node_folder) { return node_folder + "/ledger"; }
 inline std::string PrivateFolder(const std::string& node_folder) {
   return node_folder + "/private";
 }

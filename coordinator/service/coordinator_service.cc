@@ -1,5 +1,7 @@
 #include "coordinator/service/coordinator_service.h"
 
+#include <algorithm>
+#include <future>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,8 +13,20 @@ namespace dure {
 namespace {
 
 constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
+// Keys, certificates, shares and signatures in one message, for up to 128 members.
+constexpr size_t kMaxOverheadBytes = size_t{1} << 20;
 // A timer that is due is looked at again this much later at the earliest.
 constexpr absl::Duration kTimerResolution = absl::Milliseconds(5);
+
+// What an honest message of this federation can need, so that no stranger can make the coordinator
+// take in more: a model or a masked input (at most 64 bits a parameter), and room for the rest.
+size_t MaxMessageBytes(const FederationSpec& spec, uint64_t dim) {
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(
+      spec, dim, spec.rounds().has_cohort() ? spec.rounds().cohort() : secagg::kMaxMembers);
+  uint64_t payload = dim * sizeof(float);
+  if (terms.ok()) payload = std::max(payload, terms->upload_bytes);
+  return std::min<size_t>(kMaxMessageBytes, payload + kMaxOverheadBytes);
+}
 
 ControlReply ErrorReply(const absl::Status& status) {
   ControlReply reply;
@@ -30,9 +44,9 @@ CoordinatorService::CoordinatorService(CoordinatorOptions options, FederationFol
 
 CoordinatorService::~CoordinatorService() {
   control_.reset();
-  if (server_) server_->Shutdown(kShutdownGrace);
+  if (server_) server_->Shutdown(kShutdownGrace);  // no event comes after it
+  strand_.reset();                                 // its tasks use the server
   server_.reset();
-  strand_.reset();
 }
 
 absl::StatusOr<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(
@@ -48,6 +62,7 @@ absl::Status CoordinatorService::Open() {
   DURE_ASSIGN_OR_RETURN(issuer_,
                         CertificateIssuer::Create(federation_.ca_certificate, &federation_.ca_key));
   DURE_ASSIGN_OR_RETURN(ModelFile initial, ReadInitialModel(options_.folder, federation_.spec));
+  const uint64_t initial_dim = initial.params.size();
   DURE_ASSIGN_OR_RETURN(store_, Store::Open(options_.folder + "/state", federation_.spec_digest));
   DURE_ASSIGN_OR_RETURN(RunState state, store_->LoadRun());
   if (!state.history.empty()) {
@@ -70,7 +85,14 @@ absl::Status CoordinatorService::Open() {
   server.certificate_pem = CertificateToPem(federation_.certificate);
   server.key_pem = ToString(federation_.key.ToPem().view());
   server.clock = &clock_;
-  DURE_ASSIGN_OR_RETURN(server_, Server::Start(server, this));
+  server.max_message_bytes = MaxMessageBytes(federation_.spec, initial_dim);
+  // Events may come before Start returns; their tasks wait until there is a server to answer with.
+  std::promise<void> started;
+  strand_->Post([future = started.get_future().share()] { future.wait(); });
+  absl::StatusOr<std::unique_ptr<Server>> made = Server::Start(server, this);
+  if (made.ok()) server_ = *std::move(made);
+  started.set_value();
+  DURE_RETURN_IF_ERROR(made.status());
   listening_ = absl::StrCat(HostOf(server.listen), ":", server_->port());
   // Port 0 in the federation file: whatever port the system chose.
   address_ = PortOf(address) == "0" ? absl::StrCat(HostOf(address), ":", server_->port()) : address;
@@ -166,6 +188,7 @@ absl::StatusOr<EnrolReply> CoordinatorService::Enrol(const EnrolRequest& request
 }
 
 void CoordinatorService::Open(const Peer& peer) {
+  if (over_) return;
   secagg::MemberId member = secagg::MemberIdOf(peer.certificate.key);
   absl::StatusOr<MemberRecord> record = store_->FindMember(member);
   if (record.ok() && record->revoked) {
@@ -184,6 +207,7 @@ void CoordinatorService::Open(const Peer& peer) {
 }
 
 void CoordinatorService::Step(run::Input input) {
+  if (over_) return;
   std::vector<run::Output> outputs;
   engine_->Step(clock_.Now(), std::move(input), &outputs);
   Handle(std::move(outputs));
@@ -221,16 +245,20 @@ void CoordinatorService::Handle(std::vector<run::Output> outputs) {
   }
 }
 
+// One timer at a time: an earlier one replaces it, and when it rings the next is armed.
 void CoordinatorService::ArmTimer() {
   absl::Time due = engine_->next_deadline();
-  uint64_t timer = ++timer_;
-  if (due == absl::InfiniteFuture()) return;
-  strand_->PostAfter(std::max(due - clock_.Now(), kTimerResolution), [this, timer] {
-    if (timer == timer_) Step(run::Tick{});
+  if (due >= armed_for_) return;
+  armed_for_ = due;
+  strand_->PostAfter(std::max(due - clock_.Now(), kTimerResolution), [this, due] {
+    if (armed_for_ != due) return;
+    armed_for_ = absl::InfiniteFuture();
+    Step(run::Tick{});
   });
 }
 
 void CoordinatorService::End(absl::Status status) {
+  over_ = true;
   std::lock_guard lock(mutex_);
   if (!end_) end_ = std::move(status);
   ended_.notify_all();

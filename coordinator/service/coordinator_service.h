@@ -100,7 +100,8 @@ class CoordinatorService final : private ServerEvents {
   std::map<secagg::MemberId, PeerId> peer_of_;
   Traffic traffic_;
   std::map<uint32_t, Traffic> traffic_at_round_;
-  uint64_t timer_ = 0;  // the newest; older ones do nothing
+  absl::Time armed_for_ = absl::InfiniteFuture();
+  bool over_ = false;  // the run has ended, or its state could not be written
 
   std::mutex mutex_;
   std::condition_variable ended_;
