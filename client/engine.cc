@@ -57,23 +57,11 @@ void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
   } else if (std::holds_alternative<member::Disconnected>(input)) {
     // The secrets of a session live in memory only as long as its stream.
     attempt_.reset();
+    measurement_.reset();
   } else if (const auto* done = std::get_if<member::TrainingDone>(&input)) {
     OnTrainingDone(*done, out);
   } else if (const auto* evaluated = std::get_if<member::EvaluationDone>(&input)) {
-    if (!evaluated->result.ok()) {
-      out->push_back(
-          Tell{Tell::Level::kWarning,
-               absl::StrCat("the model of round ", evaluated->round.value(),
-                            " could not be evaluated: ", evaluated->result.status().message())});
-      return;
-    }
-    ClientMessage message;
-    EvaluationReport* report = message.mutable_evaluation();
-    report->set_round(evaluated->round.value());
-    report->set_loss(evaluated->result->loss);
-    report->set_accuracy(evaluated->result->accuracy);
-    report->set_records(evaluated->result->records);
-    out->push_back(member::Send{std::move(message)});
+    OnEvaluationDone(*evaluated, out);
   } else if (noise_.empty() && noise_sigma2_ != 0) {
     DrawNoise(noise_sigma2_);  // Idle
   }
@@ -270,20 +258,48 @@ void MemberEngine::Decline(const std::string& session_id, const absl::Status& st
   decline->set_reason(ReasonFor(status));
   decline->set_text(std::string(status.message()));
   out->push_back(member::Send{std::move(message)});
-  out->push_back(
-      Tell{Tell::Level::kWarning,
-           absl::StrCat("this member takes no part in the attempt: ", status.message())});
+  out->push_back(Tell{
+      Tell::Level::kWarning,
+      absl::StrCat(options_.role == EVALUATOR ? "" : "this member takes no part in the attempt: ",
+                   status.message())});
 }
 
 void MemberEngine::OnEvaluate(const EvaluationRequest& request, Outputs* out) {
   if (options_.role != EVALUATOR) return;
   absl::StatusOr<std::vector<float>> params = ParamsFromBytes(request.model(), options_.dim);
-  if (!params.ok()) {
-    out->push_back(Tell{Tell::Level::kWarning, std::string(params.status().message())});
+  if (!params.ok()) return Decline("", params.status(), out);
+  round_ = RoundNumber(request.round());
+  measurement_ = Measurement{.round = round_, .params = *params};
+  out->push_back(member::StartEvaluation{round_, *std::move(params)});
+}
+
+void MemberEngine::OnEvaluationDone(const member::EvaluationDone& done, Outputs* out) {
+  if (!measurement_ || measurement_->round != done.round) return;  // asked on an earlier connection
+  const absl::Status& status = done.result.status();
+  if (absl::IsUnavailable(status) && !measurement_->repeated) {
+    // The trainer died: another begins with the next call.
+    measurement_->repeated = true;
+    out->push_back(
+        Tell{Tell::Level::kWarning, absl::StrCat("the model of round ", done.round.value(),
+                                                 " is measured once more: ", status.message())});
+    out->push_back(member::StartEvaluation{done.round, measurement_->params});
     return;
   }
-  round_ = RoundNumber(request.round());
-  out->push_back(member::StartEvaluation{round_, *std::move(params)});
+  measurement_.reset();
+  if (!status.ok()) {
+    return Decline(
+        "",
+        absl::Status(status.code(), absl::StrCat("the model of round ", done.round.value(),
+                                                 " could not be measured: ", status.message())),
+        out);
+  }
+  ClientMessage message;
+  EvaluationReport* report = message.mutable_evaluation();
+  report->set_round(done.round.value());
+  report->set_loss(done.result->loss);
+  report->set_accuracy(done.result->accuracy);
+  report->set_records(done.result->records);
+  out->push_back(member::Send{std::move(message)});
 }
 
 void MemberEngine::DrawNoise(uint64_t sigma2) {

@@ -124,12 +124,20 @@ class MemberEngine {
     bool sent_input = false;
   };
 
+  // One model that this evaluator was asked to measure.
+  struct Measurement {
+    RoundNumber round;
+    std::vector<float> params;
+    bool repeated = false;
+  };
+
   void OnMessage(const ServerMessage& message, Outputs* out);
   void OnOffer(const RoundOffer& offer, Outputs* out);
   absl::Status Accept(const RoundOffer& offer, Outputs* out);
   void OnProtocol(const secagg::DownMessage& message, Outputs* out);
   void OnTrainingDone(const member::TrainingDone& done, Outputs* out);
   void OnEvaluate(const EvaluationRequest& request, Outputs* out);
+  void OnEvaluationDone(const member::EvaluationDone& done, Outputs* out);
   void SendProtocol(secagg::UpMessage message, Outputs* out);
   bool Write(LedgerEntry entry, Outputs* out);
   void FailAttempt(const absl::Status& status, Outputs* out);
@@ -142,6 +150,7 @@ class MemberEngine {
   Ledger ledger_;
   AesCtrRandom bulk_random_;
   std::optional<Attempt> attempt_;
+  std::optional<Measurement> measurement_;
   // Drawn before the data is touched; empty once used.
   std::vector<int64_t> noise_;
   uint64_t noise_sigma2_ = 0;

@@ -27,6 +27,9 @@ constexpr absl::Duration kFirstRetryWait = absl::Milliseconds(500);
 constexpr absl::Duration kLongestRetryWait = absl::Seconds(60);
 // How long the end of the run waits for the evaluators' last words.
 constexpr absl::Duration kEvaluationPatience = absl::Minutes(2);
+// How long a coordinator that begins when all rounds are done waits for those who have not heard of
+// it: longer than the longest wait of a client between two calls (transport/backoff.h).
+constexpr absl::Duration kFarewellPatience = absl::Seconds(40);
 // Rounds whose mean length makes the forecast.
 constexpr size_t kForecastRounds = 20;
 
@@ -104,7 +107,9 @@ absl::StatusOr<std::unique_ptr<FederationEngine>> FederationEngine::Create(Optio
   }
   engine->model_bytes_ = ParamsToBytes(engine->model_);
   engine->model_hash_ = Sha256(AsBytes(engine->model_bytes_));
-  if (!engine->state_.evaluations.empty()) {
+  if (engine->EvaluatedNow(engine->state_.round.value())) {
+    engine->evaluated_ = engine->state_.round;  // by those who have not yet
+  } else if (!engine->state_.evaluations.empty()) {
     engine->evaluated_ = engine->state_.evaluations.back().round;
   }
   return engine;
@@ -162,7 +167,7 @@ void FederationEngine::OnArrived(absl::Time now, const run::Arrived& arrived, Ou
         out->push_back(run::SendTo{arrived.member, EvaluationMessage()});
       }
     }
-  } else if (!options_.spec.rounds().has_cohort()) {
+  } else if (!options_.spec.rounds().has_cohort() && phase_ != State::kEvaluating) {
     patience_until_ = now + kGatherPatience;
   }
 }
@@ -189,6 +194,12 @@ void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
       return;
     case ClientMessage::kDecline: {
       const Decline& decline = said.message.decline();
+      if (person->second.role == EVALUATOR) {
+        if (!evaluating_.contains(said.member)) return;
+        out->push_back(run::Note{
+            true, absl::StrCat(person->second.name, ": ", decline.text().substr(0, 300))});
+        return EvaluatorIsFree(said.member, out);
+      }
       if (decline.session_id() != ToString(session_id_) || !round_) return;
       out->push_back(run::Note{
           true, absl::StrCat(person->second.name, " takes no part in attempt ",
@@ -226,9 +237,15 @@ void FederationEngine::OnEvaluation(absl::Time now, const secagg::MemberId& memb
                                 .at = now};
   state_.evaluations.push_back(evaluation);
   out->push_back(run::Write{evaluation});
+  EvaluatorIsFree(member, out);
+}
+
+// An evaluator has answered.
+void FederationEngine::EvaluatorIsFree(const secagg::MemberId& member, Outputs* out) {
+  auto asked = evaluating_.find(member);
   // A newer model may have been released while this one was measured.
   if (asked->second < evaluated_) {
-    asked->second = evaluated_;
+    asked->second = state_.round;
     out->push_back(run::SendTo{member, EvaluationMessage()});
   } else {
     evaluating_.erase(asked);
@@ -290,6 +307,8 @@ void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
   if (state_.round.value() >= options_.spec.rounds().count()) {
     phase_ = State::kEvaluating;
     evaluation_deadline_ = now + kEvaluationPatience;
+    // Released by an earlier process, which may not have told anybody.
+    if (session_id_ == Digest{}) patience_until_ = now + kFarewellPatience;
     return;
   }
   std::vector<secagg::MemberId> connected = ConnectedMembers();
@@ -458,9 +477,19 @@ void FederationEngine::SendEvaluations(Outputs* out) {
 
 void FederationEngine::FinishIfEvaluated(absl::Time now, Outputs* out) {
   if (phase_ != State::kEvaluating) return;
+  if (patience_until_ && now >= *patience_until_) patience_until_.reset();
   if (!evaluating_.empty() && now < evaluation_deadline_) return;
+  if (patience_until_ && !EverybodyCanBeTold()) return;
   EndRun(absl::OkStatus(), absl::StrCat("all ", options_.spec.rounds().count(), " rounds are done"),
          out);
+}
+
+// The cohort is here, and the last model has been measured.
+bool FederationEngine::EverybodyCanBeTold() const {
+  const RoundsSection& rounds = options_.spec.rounds();
+  const size_t wanted = rounds.has_cohort() ? rounds.cohort() : rounds.minimum();
+  return ConnectedMembers().size() >= wanted && !state_.evaluations.empty() &&
+         state_.evaluations.back().round == state_.round;
 }
 
 void FederationEngine::EndRun(absl::Status status, std::string text, Outputs* out) {

@@ -124,7 +124,9 @@ class FederationEngine {
   void FailAttempt(absl::Time now, const std::string& reason, Outputs* out);
   void Release(absl::Time now, round::Closed closed, Outputs* out);
   void SendEvaluations(Outputs* out);
+  void EvaluatorIsFree(const secagg::MemberId& member, Outputs* out);
   void FinishIfEvaluated(absl::Time now, Outputs* out);
+  bool EverybodyCanBeTold() const;
   void EndRun(absl::Status status, std::string text, Outputs* out);
 
   std::vector<secagg::MemberId> ConnectedMembers() const;
@@ -148,7 +150,7 @@ class FederationEngine {
   std::map<secagg::MemberId, Person> people_;  // connected
   // Connected, but declined or broke the protocol: not invited again before they come back.
   std::set<secagg::MemberId> left_out_;
-  // While some are missing: when an attempt starts without them.
+  // While some are missing: when an attempt starts, or the run ends, without them.
   std::optional<absl::Time> patience_until_;
   std::string waiting_for_;                       // in words
   absl::Time not_before_ = absl::InfinitePast();  // of the next attempt, after a failure

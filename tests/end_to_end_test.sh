@@ -248,6 +248,9 @@ wait_for "attempt 3 waits for museum-04 alone" awaits_only museum-04
 is '.members_connected == 4' || fail "museum-03 is not back"
 note "a client was killed; the round went on, and it is back"
 
+wait_for "round 2 is measured" is '[.evaluations[].round] == [2]'
+kill -KILL "$(trainer_of evaluator)"
+
 is '.round == 2 and .attempts == 3' || fail "not in the middle of attempt 3"
 rm "$wire/target"
 destroy coordinator
@@ -274,6 +277,7 @@ log_has museum-01 "connected to" 2 || fail "museum-01 did not connect again by i
 for name in "${members[@]}"; do
   log_has "$name" "all $rounds rounds are done" || fail "$name does not know that all is done"
 done
+log_has evaluator "is measured once more" || fail "the evaluator did not notice its trainer's death"
 note "all processes have ended by themselves"
 
 # ---- what came out ----

@@ -11,6 +11,7 @@ namespace dure {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::World;
 
@@ -273,6 +274,75 @@ TEST(WorldTest, PausedNothingBeginsAndResumedItGoesOn) {
   world.StepCoordinator(run::SetPaused{false});
   world.Run();
   EXPECT_EQ(world.state_.round, RoundNumber(2));
+}
+
+std::vector<uint32_t> MeasuredRounds(const World& world) {
+  std::vector<uint32_t> rounds;
+  for (const EvaluationReceived& evaluation : world.state_.evaluations) {
+    rounds.push_back(evaluation.round.value());
+  }
+  return rounds;
+}
+
+TEST(WorldTest, AnEvaluatorWhoseTrainerDiesMeasuresOnceMore) {
+  World world(Toml(), 5);
+  world.nodes_[5].evaluations_that_fail = 1;
+  world.ConnectAll();
+  world.Run();
+  EXPECT_TRUE(world.ended_.has_value());
+  EXPECT_THAT(MeasuredRounds(world), ElementsAre(2, 3));
+  EXPECT_THAT(world.nodes_[5].told, Contains(HasSubstr("measured once more")));
+}
+
+TEST(WorldTest, AnEvaluatorThatCannotMeasureSaysSoAndIsAskedAgainLater) {
+  World world(Toml(), 5);
+  world.nodes_[5].evaluations_that_fail = 2;
+  world.ConnectAll();
+  world.Run();
+  EXPECT_TRUE(world.ended_.has_value());
+  EXPECT_THAT(MeasuredRounds(world), ElementsAre(3));
+  EXPECT_THAT(world.notes_, Contains(HasSubstr("round 2 could not be measured")));
+}
+
+TEST(WorldTest, ASlowEvaluatorGoesOnWithTheNewestModel) {
+  World world(Toml(7), 5);
+  World::Node& evaluator = world.nodes_[5];
+  evaluator.slow = true;
+  world.ConnectAll();
+  while (world.state_.round < RoundNumber(5)) ASSERT_TRUE(world.DeliverOne());
+  for (int measured = 0; measured < 3; ++measured) {
+    world.Measure(evaluator);
+    world.Run();
+  }
+  EXPECT_TRUE(world.ended_.has_value());
+  EXPECT_THAT(MeasuredRounds(world), ElementsAre(2, 5, 7));
+}
+
+TEST(WorldTest, ACoordinatorKilledAfterTheLastRoundStillTellsEverybody) {
+  World world(Toml(), 5);
+  world.ConnectAll();
+  while (world.state_.round < RoundNumber(3)) ASSERT_TRUE(world.DeliverOne());
+  world.StartCoordinator();
+  world.StepCoordinator(run::Tick{});
+  EXPECT_FALSE(world.ended_.has_value());
+  world.ConnectAll();
+  world.Run();
+  ASSERT_TRUE(world.ended_.has_value());
+  EXPECT_TRUE(world.ended_->ok());
+  EXPECT_THAT(MeasuredRounds(world), ElementsAre(2, 3));
+  for (const World::Node& node : world.nodes_) EXPECT_TRUE(node.done);
+}
+
+TEST(WorldTest, ACoordinatorThatBeginsAfterTheLastRoundDoesNotWaitForEver) {
+  World world(Toml(), 5);
+  world.ConnectAll();
+  world.Run();
+  world.StartCoordinator();
+  world.StepCoordinator(run::Tick{});
+  EXPECT_FALSE(world.ended_.has_value());
+  world.Run(1);
+  ASSERT_TRUE(world.ended_.has_value());
+  EXPECT_TRUE(world.ended_->ok());
 }
 
 TEST(WorldTest, AnEvaluationThatMakesNoSenseIsIgnored) {

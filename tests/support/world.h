@@ -34,9 +34,12 @@ class World {
     Ledger ledger;  // what WriteLedger put on disk
     bool connected = false;
     bool trainer_fails = false;
+    int evaluations_that_fail = 0;  // the next so many
+    bool slow = false;              // evaluations wait for Measure()
     bool done = false;
     std::vector<std::string> told;
     std::deque<std::pair<Digest, GradientPlan>> training;
+    std::deque<RoundNumber> measuring;
   };
 
   // A small linear model of 10 parameters; `members` members, then one evaluator.
@@ -194,8 +197,8 @@ class World {
       } else if (auto* train = std::get_if<member::StartTraining>(&output)) {
         node.training.emplace_back(train->session_id, train->plan);
       } else if (auto* evaluate = std::get_if<member::StartEvaluation>(&output)) {
-        EvalResult result{.loss = 1, .accuracy = 0.25, .records = 40};
-        StepMember(node, member::EvaluationDone{evaluate->round, result});
+        node.measuring.push_back(evaluate->round);
+        if (!node.slow) Measure(node);
       } else if (auto* tell = std::get_if<member::Tell>(&output)) {
         node.told.push_back(tell->text);
       } else if (std::holds_alternative<member::WantIdle>(output)) {
@@ -204,6 +207,19 @@ class World {
         node.done = true;
       }
     }
+  }
+
+  // The oldest evaluation that the node was asked for.
+  void Measure(Node& node) {
+    ASSERT_FALSE(node.measuring.empty());
+    RoundNumber round = node.measuring.front();
+    node.measuring.pop_front();
+    absl::StatusOr<EvalResult> result = EvalResult{.loss = 1, .accuracy = 0.25, .records = 40};
+    if (node.evaluations_that_fail > 0) {
+      --node.evaluations_that_fail;
+      result = absl::UnavailableError("the trainer was killed");
+    }
+    StepMember(node, member::EvaluationDone{round, std::move(result)});
   }
 
   Node& Find(const secagg::MemberId& id) {
