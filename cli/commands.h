@@ -3,6 +3,7 @@
 #ifndef DURE_CLI_COMMANDS_H_
 #define DURE_CLI_COMMANDS_H_
 
+#include <cstdint>
 #include <string>
 
 #include "CLI/CLI.hpp"
@@ -25,6 +26,9 @@ void AddVersionCommand(CLI::App& app, int* exit_code);
 // Adds a command with an example, shown by --help.
 CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& description,
                      const std::string& example);
+
+// A whole number from `least` to 10^15: what CLI11 alone would take also below 0, modulo 2^64.
+CLI::Validator WholeNumber(uint64_t least);
 
 // Whether people, rather than a file or a pipe, read standard output or standard error, and colour
 // and movement are wanted (NO_COLOR and TERM=dumb say no).

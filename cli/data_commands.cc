@@ -74,7 +74,7 @@ int RunList(const std::string& node_folder, bool as_json) {
   absl::StatusOr<Node> node = ReadNode(node_folder);
   if (!node.ok()) return Fail(node.status());
   if (!node->data_folder) {
-    if (!as_json) std::printf("no data is registered: dure data add PATH\n");
+    std::printf("%s\n", as_json ? "{\"path\":null}" : "no data is registered: dure data add PATH");
     return kSuccess;
   }
   return PrintPreview(*node->data_folder, as_json);
@@ -129,7 +129,8 @@ void AddDataCommands(CLI::App& app, int* exit_code) {
 
   auto show = std::make_shared<std::string>();
   auto show_json = std::make_shared<bool>(false);
-  command = AddCommand(*data, "show", "Previews a folder of records", "dure data show /srv/pictures");
+  command =
+      AddCommand(*data, "show", "Previews a folder of records", "dure data show /srv/pictures");
   command->add_option("PATH", *show, "the folder")->required();
   command->add_flag("--json", *show_json, "one JSON object");
   command->callback([=] { *exit_code = PrintPreview(*show, *show_json); });
@@ -145,14 +146,15 @@ void AddDataCommands(CLI::App& app, int* exit_code) {
                        "--partition dirichlet:0.5 --out members");
   command->add_option("PATH", partition->request.source, "a folder of records")->required();
   command->add_option("--clients", partition->request.clients, "how many")->required();
-  command->add_option("--partition", partition->how, "iid, dirichlet:ALPHA or shards:K")->required();
+  command->add_option("--partition", partition->how, "iid, dirichlet:ALPHA or shards:K")
+      ->required();
   command->add_option("--out", partition->request.out, "the folder to fill")->required();
   command->add_option("--seed", partition->request.seed, "the same seed splits the same way")
+      ->check(WholeNumber(0))
       ->capture_default_str();
   command->add_flag("--json", partition->as_json, "one JSON object a folder");
-  command->callback([=] {
-    *exit_code = RunPartition(partition->request, partition->how, partition->as_json);
-  });
+  command->callback(
+      [=] { *exit_code = RunPartition(partition->request, partition->how, partition->as_json); });
 }
 
 }  // namespace dure::cli

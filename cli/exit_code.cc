@@ -1,21 +1,34 @@
 #include "cli/exit_code.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 
+#include "absl/strings/ascii.h"
+
 namespace dure::cli {
 
+std::string OneLine(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char c) { return absl::ascii_iscntrl(static_cast<unsigned char>(c)); }, ' ');
+  return text;
+}
+
 int Fail(const absl::Status& status, ExitCode code) {
-  std::fprintf(stderr, "dure: %s\n", std::string(status.message()).c_str());
+  std::fprintf(stderr, "dure: %s\n", OneLine(std::string(status.message())).c_str());
   return code;
 }
 
 int Fail(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kDeadlineExceeded: return Fail(status, kUnreachable);
-    case absl::StatusCode::kInvalidArgument: return Fail(status, kUsage);
-    default: return Fail(status, kFailure);
+    case absl::StatusCode::kDeadlineExceeded:
+      return Fail(status, kUnreachable);
+    case absl::StatusCode::kInvalidArgument:
+      return Fail(status, kUsage);
+    default:
+      return Fail(status, kFailure);
   }
 }
 

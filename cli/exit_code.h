@@ -2,6 +2,8 @@
 #ifndef DURE_CLI_EXIT_CODE_H_
 #define DURE_CLI_EXIT_CODE_H_
 
+#include <string>
+
 #include "absl/status/status.h"
 
 namespace dure::cli {
@@ -13,6 +15,9 @@ enum ExitCode {
   kRefused = 3,      // by policy or budget
   kUnreachable = 4,  // nobody answers
 };
+
+// `text` without line breaks and other control characters, which file names may bring along.
+std::string OneLine(std::string text);
 
 // Prints "dure: MESSAGE" on standard error and returns kFailure, or kUnreachable for Unavailable
 // and DeadlineExceeded, kUsage for InvalidArgument.

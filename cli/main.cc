@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/version.h"
 #include "cli/commands.h"
@@ -23,6 +24,17 @@ CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& 
   CLI::App* command = app.add_subcommand(name, description);
   if (!example.empty()) command->footer("Example:\n  " + example);
   return command;
+}
+
+CLI::Validator WholeNumber(uint64_t least) {
+  static constexpr uint64_t kMost = 1'000'000'000'000'000;
+  return CLI::Validator(
+      [least](std::string& text) -> std::string {
+        uint64_t number = 0;
+        if (absl::SimpleAtoi(text, &number) && number >= least && number <= kMost) return "";
+        return absl::StrCat("\"", text, "\" is no whole number from ", least, " to ", kMost);
+      },
+      "");
 }
 
 bool IsTerminal(int fd) {
@@ -59,15 +71,14 @@ std::string FailureLine(const CLI::App* app, const CLI::Error& error) {
   std::string what = error.what();
   const std::string leftover = Leftover(command);
   if (!leftover.empty() && leftover.front() != '-' && !names.empty()) {
-    what = NoSuchWord("command", absl::StrCat(CommandLine(command), " ", leftover), names);
-    return absl::StrCat("dure: ", what, "\n");
+    return absl::StrCat("dure: ", OneLine(NoSuchWord("command", leftover, names)), "\n");
   }
   if (!leftover.empty()) {
     what = absl::StrCat("the argument \"", leftover, "\" was not expected");
   } else if (error.get_name() == "RequiredError" && !names.empty()) {
     what = "a command is missing";
   }
-  return absl::StrCat("dure: ", what, "; see ", CommandLine(command), " --help\n");
+  return absl::StrCat("dure: ", OneLine(what), "; see ", CommandLine(command), " --help\n");
 }
 
 // A variable of a script that is not set becomes an argument without letters; taken for a path it
@@ -91,7 +102,7 @@ int main(int argc, char** argv) {
       "dure");
   app.require_subcommand(1);
   app.failure_message(FailureLine);
-  app.set_version_flag("--version", absl::StrCat("dure ", kVersion));
+  app.set_version_flag("--version", absl::StrCat("dure ", dure::kVersion));
   int exit_code = kSuccess;
   AddOrganiserCommands(app, &exit_code);
   AddMemberCommands(app, &exit_code);

@@ -103,6 +103,15 @@ bool AskForYes() {
   return answer == "yes" || answer == "y";
 }
 
+// Takes back what a join that failed has written; folders only if nothing else is in them.
+void Forget(const std::string& node_folder) {
+  std::error_code ignored;
+  for (const std::string& path :
+       {PrivateFolder(node_folder) + "/member.key", PrivateFolder(node_folder), node_folder}) {
+    std::filesystem::remove(path, ignored);
+  }
+}
+
 absl::Status Join(const JoinFlags& flags, const Invitation& invitation, const Offered& offered) {
   SystemRandom random;
   Node node{.folder = flags.node,
@@ -137,8 +146,8 @@ int RunJoin(const JoinFlags& flags) {
   absl::StatusOr<Invitation> invitation = DecodeToken(*text);
   if (!invitation.ok()) return Fail(invitation.status());
   if (IsNode(flags.node)) {
-    return Fail(absl::FailedPreconditionError(absl::StrCat(
-        flags.node, " is a member's folder already: choose another with --node")));
+    return Fail(absl::FailedPreconditionError(
+        absl::StrCat(flags.node, " is a member's folder already: choose another with --node")));
   }
   absl::StatusOr<Offered> offered = AskForTerms(*invitation);
   if (!offered.ok()) {
@@ -156,11 +165,13 @@ int RunJoin(const JoinFlags& flags) {
     }
   }
   if (absl::Status status = Join(flags, *invitation, *offered); !status.ok()) {
+    Forget(flags.node);
     return absl::IsUnavailable(status) ? Fail(status, kUnreachable) : Fail(status, kFailure);
   }
   const std::string node = flags.node == DefaultNodeFolder() ? "" : " --node " + flags.node;
-  std::printf("Joined. The key stays in %s/private.\nNext: dure data add PATH%s, then dure client%s\n",
-              flags.node.c_str(), node.c_str(), node.c_str());
+  std::printf(
+      "Joined. The key stays in %s/private.\nNext: dure data add PATH%s, then dure client%s\n",
+      flags.node.c_str(), node.c_str(), node.c_str());
   return kSuccess;
 }
 
@@ -241,10 +252,15 @@ int RunClient(const ClientFlags& flags) {
 }
 
 int RunClientStatus(const ClientFlags& flags) {
-  if (!IsNode(flags.node)) return Fail(ReadNode(flags.node).status());
+  if (absl::Status status = ReadNode(flags.node).status(); !status.ok()) return Fail(status);
   ControlRequest request;
   request.mutable_status();
   absl::StatusOr<ControlReply> reply = CallControl(PrivateFolder(flags.node), request);
+  if (absl::IsUnavailable(reply.status())) {
+    return Fail(absl::UnavailableError(absl::StrCat("no client is running in ", flags.node,
+                                                    ": start it with `dure client --node ",
+                                                    flags.node, "`")));
+  }
   if (!reply.ok()) return Fail(reply.status());
   const RunStatus& status = reply->status();
   if (flags.as_json) {
@@ -260,10 +276,11 @@ int RunClientStatus(const ClientFlags& flags) {
                             .c_str());
     return kSuccess;
   }
-  absl::PrintF("%s: %s, round %d of %d\n  privacy  epsilon %.4f of at most %g per record, delta %g; "
-               "%d attempts charged\n",
-               status.federation(), status.phase(), status.round(), status.rounds(),
-               status.epsilon(), status.max_epsilon(), status.delta(), status.attempt());
+  absl::PrintF(
+      "%s: %s, round %d of %d\n  privacy  epsilon %.4f of at most %g per record, delta %g; "
+      "%d attempts charged\n",
+      status.federation(), status.phase(), status.round(), status.rounds(), status.epsilon(),
+      status.max_epsilon(), status.delta(), status.attempt());
   return kSuccess;
 }
 

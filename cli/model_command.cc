@@ -23,8 +23,8 @@ absl::StatusOr<int> Export(const ExportFlags& flags) {
   DURE_ASSIGN_OR_RETURN(ModelFile model, ReadReleasedModel(flags.folder));
   const std::string released = flags.folder + "/model/released.safetensors";
   DURE_RETURN_IF_ERROR(WriteFileAtomic(released, EncodeSafetensors(model)));
-  return RunProgram(program, {"export", "--model", released, "--format", flags.format, "--out",
-                              flags.out});
+  return RunProgram(program,
+                    {"export", "--model", released, "--format", flags.format, "--out", flags.out});
 }
 
 }  // namespace
@@ -37,6 +37,7 @@ void AddModelCommand(CLI::App& app, int* exit_code) {
   auto flags = std::make_shared<ExportFlags>();
   CLI::App* exporting = AddCommand(*command, "export", "Writes a federation's released model",
                                    "dure model export clinics --format torchscript --out model.pt");
+  exporting->set_help_flag("-h,--help", "Print this help message and exit");
   exporting->add_option("DIR", flags->folder, "the federation's folder")->required();
   exporting->add_option("--format", flags->format, "torchscript, safetensors or huggingface")
       ->check(CLI::IsMember({"torchscript", "safetensors", "huggingface"}))
@@ -49,8 +50,8 @@ void AddModelCommand(CLI::App& app, int* exit_code) {
   command->callback([command, exit_code] {
     if (!command->get_subcommands().empty()) return;
     absl::StatusOr<std::string> program = FindProgram("dure-model");
-    *exit_code = program.ok() ? Fail(BecomeProgram(*program, command->remaining()))
-                              : Fail(program.status());
+    *exit_code =
+        program.ok() ? Fail(BecomeProgram(*program, command->remaining())) : Fail(program.status());
   });
 }
 

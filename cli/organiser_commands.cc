@@ -23,6 +23,7 @@
 #include "coordinator/service/membership.h"
 #include "coordinator/service/store.h"
 #include "crypto/x509.h"
+#include "federation/manifest.h"
 #include "federation/spec.h"
 #include "federation/terms/check.h"
 #include "nlohmann/json.hpp"
@@ -45,29 +46,38 @@ struct InitFlags {
   std::string address;
 };
 
-absl::StatusOr<FederationFolder> Init(const InitFlags& flags) {
-  DURE_ASSIGN_OR_RETURN(std::string example, FindExample(flags.from));
-  DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadFederationFile(example));
-  if (!flags.name.empty()) spec.mutable_federation()->set_name(flags.name);
-  if (!flags.address.empty()) spec.mutable_federation()->set_address(flags.address);
-  DURE_RETURN_IF_ERROR(ValidateFederation(spec));
-  SystemRandom random;
-  DURE_ASSIGN_OR_RETURN(std::string model_program, FindProgram("dure-model"));
-  DURE_ASSIGN_OR_RETURN(FederationFolder federation,
-                        MakeFederationFolder(flags.folder, spec, absl::Now(), random));
-  DURE_ASSIGN_OR_RETURN(
-      int code, RunProgram(model_program,
-                           {"init", "--federation", FederationFilePath(flags.folder), "--out",
-                            InitialModelPath(flags.folder), "--seed",
-                            absl::StrCat(spec.model().seed())}));
-  if (code != 0) {
-    return absl::UnknownError("the initial weights could not be made; the reason is above");
-  }
-  return federation;
+// Runs `dure model init`, which says on standard error what it does not like.
+absl::StatusOr<int> MakeInitialWeights(const InitFlags& flags, const std::string& example,
+                                       const FederationSpec& spec) {
+  DURE_ASSIGN_OR_RETURN(std::string program, FindProgram("dure-model"));
+  return RunProgram(
+      program, {"init", "--federation", example, "--out", InitialModelPath(flags.folder), "--seed",
+                absl::StrCat(spec.model().seed())});
 }
 
 int RunInit(const InitFlags& flags) {
-  absl::StatusOr<FederationFolder> federation = Init(flags);
+  absl::StatusOr<std::string> example = FindExample(flags.from);
+  if (!example.ok()) return Fail(example.status());
+  absl::StatusOr<FederationSpec> spec = ReadFederationFile(*example);
+  if (!spec.ok()) return Fail(spec.status());
+  if (!flags.name.empty()) spec->mutable_federation()->set_name(flags.name);
+  if (!flags.address.empty()) spec->mutable_federation()->set_address(flags.address);
+  if (absl::Status status = ValidateFederation(*spec); !status.ok()) return Fail(status, kUsage);
+  if (FileExists(FederationFilePath(flags.folder))) {
+    return Fail(HasFederationAlready(flags.folder));
+  }
+  if (absl::Status status = BuiltInManifest(spec->model()).status(); !status.ok()) {
+    return Fail(absl::InvalidArgumentError(absl::StrCat(*example, ": ", status.message())));
+  }
+  // federation.toml comes last: a folder without it is no federation, and can be tried again.
+  absl::Status made = MakeFolder(FederationPrivateFolder(flags.folder), 0700);
+  if (!made.ok()) return Fail(made);
+  absl::StatusOr<int> code = MakeInitialWeights(flags, *example, *spec);
+  if (!code.ok()) return Fail(code.status());
+  if (*code != kSuccess) return *code;
+  SystemRandom random;
+  absl::StatusOr<FederationFolder> federation =
+      MakeFederationFolder(flags.folder, *spec, absl::Now(), random);
   if (!federation.ok()) return Fail(federation.status());
   std::printf(
       "A federation called \"%s\" is in %s.\n"
@@ -84,18 +94,17 @@ int RunInit(const InitFlags& flags) {
 
 // ---- dure check ----
 
+// What the file at `path` means. InvalidArgument if it is wrong or cannot work.
+absl::StatusOr<CheckReport> CheckFile(const std::string& path) {
+  DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadFederationFile(path));
+  absl::StatusOr<CheckReport> report = CheckFederation(spec);
+  if (report.ok()) return report;
+  return absl::InvalidArgumentError(absl::StrCat(path, ": ", report.status().message()));
+}
+
 int RunCheck(const std::string& path, bool as_json) {
-  absl::StatusOr<FederationSpec> spec = ReadFederationFile(path);
-  if (!spec.ok()) {
-    return absl::IsFailedPrecondition(spec.status()) ? Fail(spec.status(), kUsage)
-                                                     : Fail(spec.status());
-  }
-  absl::StatusOr<CheckReport> report = CheckFederation(*spec);
-  if (!report.ok()) {
-    absl::Status named(report.status().code(),
-                       absl::StrCat(path, ": ", report.status().message()));
-    return Fail(named, absl::IsResourceExhausted(named) ? kRefused : kUsage);
-  }
+  absl::StatusOr<CheckReport> report = CheckFile(path);
+  if (!report.ok()) return Fail(report.status());
   std::fputs(as_json ? (CheckToJson(*report) + "\n").c_str() : CheckToText(*report).c_str(),
              stdout);
   return kSuccess;
@@ -106,15 +115,19 @@ int RunCheck(const std::string& path, bool as_json) {
 int RunCoordinator(const CoordinatorOptions& options) {
   // Block the signals before any thread is there.
   StopSignal stop;
+  absl::Status checked = ExpectFederation(options.folder);
+  if (checked.ok()) checked = CheckFile(FederationFilePath(options.folder)).status();
+  if (!checked.ok()) return Fail(checked);
   absl::StatusOr<std::unique_ptr<CoordinatorService>> started = CoordinatorService::Start(options);
   if (!started.ok()) return Fail(started.status());
   CoordinatorService& service = **started;
   std::printf("coordinator of \"%s\", listening on %s\n",
               service.spec().federation().name().c_str(), service.listening().c_str());
   if (options.listen.empty() && HostOf(service.address()) != "127.0.0.1") {
-    std::printf("only programs on this machine can reach it; for members elsewhere: "
-                "dure coordinator %s --listen 0.0.0.0:%s\n",
-                options.folder.c_str(), PortOf(service.address()).c_str());
+    std::printf(
+        "only programs on this machine can reach it; for members elsewhere: "
+        "dure coordinator %s --listen 0.0.0.0:%s\n",
+        options.folder.c_str(), PortOf(service.address()).c_str());
   }
   std::fflush(stdout);
   const bool terminal = IsTerminal(STDOUT_FILENO);
@@ -141,11 +154,11 @@ int RunCoordinator(const CoordinatorOptions& options) {
 // ---- commands that ask a running coordinator, or the store while none runs ----
 
 absl::StatusOr<ControlReply> Ask(const std::string& folder, const ControlRequest& request) {
-  if (!FileExists(FederationFilePath(folder))) {
-    return absl::NotFoundError(absl::StrCat("there is no federation in ", folder,
-                                            ": make one with `dure init ", folder, "`"));
-  }
-  return CallControl(FederationPrivateFolder(folder), request);
+  DURE_RETURN_IF_ERROR(ExpectFederation(folder));
+  absl::StatusOr<ControlReply> reply = CallControl(FederationPrivateFolder(folder), request);
+  if (!absl::IsUnavailable(reply.status())) return reply;
+  return absl::UnavailableError(absl::StrCat("no coordinator is running in ", folder,
+                                             ": start it with `dure coordinator ", folder, "`"));
 }
 
 struct Stopped {
@@ -374,8 +387,7 @@ void AddStatus(CLI::App& app, int* exit_code) {
       AddCommand(app, "status", "Prints where the run is", "dure status clinics --watch");
   AddFolder(command, flags->folder);
   auto* as_json = command->add_flag("--json", flags->as_json, "one JSON object");
-  command->add_flag("--watch", flags->watch, "a live table, until the run ends")
-      ->excludes(as_json);
+  command->add_flag("--watch", flags->watch, "a live table, until the run ends")->excludes(as_json);
   command->callback([flags, exit_code] {
     *exit_code = RunStatusCommand(flags->folder, flags->as_json, flags->watch);
   });
@@ -391,8 +403,10 @@ void AddControls(CLI::App& app, int* exit_code) {
   Control controls[3] = {
       {"pause", "Starts no further attempt, after the one under way", "pausing", {}},
       {"resume", "Goes on after dure pause", "going on", {}},
-      {"stop", "Ends the coordinator; the same command starts it again where it stopped",
-       "stopping", {}}};
+      {"stop",
+       "Ends the coordinator; the same command starts it again where it stopped",
+       "stopping",
+       {}}};
   controls[0].request.mutable_pause()->set_paused(true);
   controls[1].request.mutable_pause()->set_paused(false);
   controls[2].request.mutable_stop();
@@ -422,8 +436,9 @@ void AddOrganiserCommands(CLI::App& app, int* exit_code) {
 
   auto file = std::make_shared<std::string>();
   auto as_json = std::make_shared<bool>(false);
-  command = AddCommand(app, "check", "Says what a federation file means, and refuses what cannot work",
-                       "dure check clinics/federation.toml");
+  command =
+      AddCommand(app, "check", "Says what a federation file means, and refuses what cannot work",
+                 "dure check clinics/federation.toml");
   command->add_option("FEDERATION.toml", *file, "the file")->required();
   command->add_flag("--json", *as_json, "one JSON object");
   command->callback([=] { *exit_code = RunCheck(*file, *as_json); });

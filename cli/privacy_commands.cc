@@ -1,4 +1,5 @@
 // `dure privacy …`: what the accountants say, for people who plan and for people who check.
+#include <cmath>
 #include <cstdio>
 #include <memory>
 
@@ -23,8 +24,13 @@ struct Flags {
 
 void AddSteps(CLI::App* command, Flags* flags) {
   command->add_option("--noise-multiplier", flags->gradient.noise_multiplier, "z")->required();
-  command->add_option("--steps", flags->steps, "T, attempts")->required();
+  command->add_option("--steps", flags->steps, "T, attempts")->required()->check(WholeNumber(0));
   command->add_option("--delta", flags->delta)->required();
+}
+
+int FailBoundless() {
+  return Fail(absl::InvalidArgumentError(
+      "epsilon has no bound with these numbers: raise --noise-multiplier or lower --steps"));
 }
 
 int RunRecord(const Flags& flags) {
@@ -33,6 +39,7 @@ int RunRecord(const Flags& flags) {
   if (!accountant.ok()) return Fail(accountant.status());
   absl::StatusOr<dp::EpsilonAtOrder> epsilon = accountant->Epsilon(flags.steps, flags.delta);
   if (!epsilon.ok()) return Fail(epsilon.status());
+  if (!std::isfinite(epsilon->epsilon)) return FailBoundless();
   const dp::RecordGradient& gradient = accountant->gradient();
   std::printf("%s\n", json({{"epsilon", epsilon->epsilon},
                             {"order", epsilon->order},
@@ -50,6 +57,7 @@ int RunEpsilon(const Flags& flags) {
   if (!accountant.ok()) return Fail(accountant.status());
   absl::StatusOr<dp::EpsilonAtOrder> epsilon = accountant->Epsilon(flags.steps, flags.delta);
   if (!epsilon.ok()) return Fail(epsilon.status());
+  if (!std::isfinite(epsilon->epsilon)) return FailBoundless();
   std::printf("%s\n", json({{"epsilon", epsilon->epsilon},
                             {"delta", flags.delta},
                             {"accountant", "rdp"},
@@ -75,7 +83,9 @@ void AddPrivacyCommands(CLI::App& app, int* exit_code) {
   command->add_option("--sampling-rate", record->sampling_rate, "q of each attempt")->required();
   command->add_option("--clip", record->gradient.clip_norm, "C, norm of one record's gradient")
       ->required();
-  command->add_option("--dim", record->gradient.dim, "d, parameters")->required();
+  command->add_option("--dim", record->gradient.dim, "d, parameters")
+      ->required()
+      ->check(WholeNumber(1));
   command
       ->add_option("--honest-survivors", record->gradient.honest_survivors,
                    "members in the sum that do not collude with the coordinator")

@@ -9,9 +9,9 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "federation/suggest.h"
 
 extern char** environ;
 
@@ -41,9 +41,9 @@ std::vector<char*> ArgumentPointers(const std::string& path,
 absl::StatusOr<std::string> FindProgram(const std::string& name) {
   fs::path path = Prefix() / "libexec" / "dure" / name;
   if (!FileExists(path.string())) {
-    return absl::NotFoundError(absl::StrCat(
-        "the program ", name, " is missing: it should be at ", path.string(),
-        "; build or install dure with LibTorch (DURE_TORCH=ON)"));
+    return absl::NotFoundError(
+        absl::StrCat("the program ", name, " is missing: it should be at ", path.string(),
+                     "; build or install dure with LibTorch (DURE_TORCH=ON)"));
   }
   return path.string();
 }
@@ -60,12 +60,10 @@ absl::StatusOr<std::string> FindExample(const std::string& example) {
     return (folder / (example + ".toml")).string();
   }
   std::sort(names.begin(), names.end());
-  return absl::NotFoundError(absl::StrCat("there is no example or file \"", example,
-                                          "\"; examples: ", absl::StrJoin(names, ", ")));
+  return absl::NotFoundError(NoSuchWord("file or example", example, names));
 }
 
-absl::StatusOr<int> RunProgram(const std::string& path,
-                               const std::vector<std::string>& arguments) {
+absl::StatusOr<int> RunProgram(const std::string& path, const std::vector<std::string>& arguments) {
   std::vector<char*> pointers = ArgumentPointers(path, arguments);
   pid_t pid = 0;
   int error = posix_spawn(&pid, path.c_str(), nullptr, nullptr, pointers.data(), environ);

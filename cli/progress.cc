@@ -28,8 +28,9 @@ std::string StateLine(const RunStatus& status) {
   if (!status.awaited().empty()) {
     constexpr int kNamed = 4;
     int named = std::min(kNamed, status.awaited_size());
-    absl::StrAppend(&line, ": ",
-                    absl::StrJoin(status.awaited().begin(), status.awaited().begin() + named, ", "));
+    absl::StrAppend(
+        &line, ": ",
+        absl::StrJoin(status.awaited().begin(), status.awaited().begin() + named, ", "));
     if (status.awaited_size() > named) {
       absl::StrAppend(&line, " and ", status.awaited_size() - named, " more");
     }
@@ -77,8 +78,8 @@ void ProgressTable::Update(const RunStatus& status) {
 }
 
 void ProgressTable::PrintHeader() {
-  absl::FPrintF(out_, kRow, "round", "survivors", "loss", "accuracy", "epsilon", "received",
-                "time", "left");
+  absl::FPrintF(out_, kRow, "round", "survivors", "loss", "accuracy", "epsilon", "received", "time",
+                "left");
   header_printed_ = true;
 }
 

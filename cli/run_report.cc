@@ -38,12 +38,13 @@ std::string StatusToText(const RunStatus& status) {
   }
   absl::StrAppend(&text, "\n");
   if (!status.text().empty()) absl::StrAppend(&text, "  because   ", status.text(), "\n");
-  absl::StrAppendFormat(&text, "  here      %d members of a cohort of %d (at least %d), %d evaluators\n",
-                        status.connected(), status.cohort(), status.minimum(),
-                        status.evaluators());
-  absl::StrAppendFormat(&text, "  privacy   epsilon %.4f of at most %g per record, delta %g; %d of %d attempts\n",
-                        status.epsilon(), status.max_epsilon(), status.delta(), status.attempt(),
-                        status.max_attempts());
+  absl::StrAppendFormat(&text,
+                        "  here      %d members of a cohort of %d (at least %d), %d evaluators\n",
+                        status.connected(), status.cohort(), status.minimum(), status.evaluators());
+  absl::StrAppendFormat(
+      &text, "  privacy   epsilon %.4f of at most %g per record, delta %g; %d of %d attempts\n",
+      status.epsilon(), status.max_epsilon(), status.delta(), status.attempt(),
+      status.max_attempts());
   if (const Evaluation* newest = Newest(status)) {
     absl::StrAppend(&text, "  quality   ", EvaluationInWords(*newest), "\n");
   }
@@ -99,8 +100,8 @@ std::string StatusToJson(const RunStatus& status) {
 }
 
 std::string EndOfRun(const RunStatus& status, const std::string& folder) {
-  std::string text = absl::StrFormat("done: %d rounds in %s\n", status.round(),
-                                     SecondsInWords(status.seconds()));
+  std::string text =
+      absl::StrFormat("done: %d rounds in %s\n", status.round(), SecondsInWords(status.seconds()));
   if (const Evaluation* newest = Newest(status)) {
     absl::StrAppend(&text, "  ", EvaluationInWords(*newest), "\n");
   } else {

@@ -27,8 +27,7 @@ void PrintLibraryVersions() {
 }  // namespace
 
 void AddVersionCommand(CLI::App& app, int* exit_code) {
-  CLI::App* command =
-      AddCommand(app, "version", "Prints the version", "dure version --verbose");
+  CLI::App* command = AddCommand(app, "version", "Prints the version", "dure version --verbose");
   auto verbose = std::make_shared<bool>(false);
   command->add_flag("--verbose", *verbose, "and the versions of everything it runs on");
   command->callback([verbose, exit_code] {

@@ -112,6 +112,17 @@ std::vector<Extension> LeafExtensions(const char* usage) {
           {NID_authority_key_identifier, "keyid:always"}};
 }
 
+bool HasControlCharacter(std::string_view text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    auto byte = static_cast<uint8_t>(text[i]);
+    if (byte < 0x20 || byte == 0x7f) return true;
+    // U+0080 to U+009F in UTF-8.
+    if (byte == 0xc2 && i + 1 < text.size() && static_cast<uint8_t>(text[i + 1]) < 0xa0)
+      return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string_view RoleName(CertificateRole role) {
@@ -135,6 +146,18 @@ absl::Status CheckMemberName(std::string_view name) {
         absl::StrCat("the name of a member has 1 to ", kMaxMemberNameBytes,
                      " letters, digits, '-', '_' and '.'; this one has ", name.size(),
                      characters ? " of them" : " bytes and others"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckOrganisation(std::string_view what, std::string_view name) {
+  if (name.size() > kMaxOrganisationBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(View(what), " has a name of ", name.size(),
+                                                   " bytes, limit ", kMaxOrganisationBytes));
+  }
+  if (HasControlCharacter(name)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(View(what), " has control characters in its name"));
   }
   return absl::OkStatus();
 }

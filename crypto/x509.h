@@ -72,6 +72,8 @@ struct MemberSubject {
 
 // InvalidArgument if `name` is empty, too long or has a character that names of members lack.
 absl::Status CheckMemberName(std::string_view name);
+// InvalidArgument if `name`, the name of `what`, is too long or has control characters.
+absl::Status CheckOrganisation(std::string_view what, std::string_view name);
 
 // A self-signed enrolment CA for the federation called `federation`, DER. The serial is 128 bits
 // of `random`. InvalidArgument for a name that does not fit or a validity that ends before it

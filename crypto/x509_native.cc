@@ -13,17 +13,6 @@
 namespace dure::x509_internal {
 namespace {
 
-bool HasControlCharacter(std::string_view text) {
-  for (size_t i = 0; i < text.size(); ++i) {
-    auto byte = static_cast<uint8_t>(text[i]);
-    if (byte < 0x20 || byte == 0x7f) return true;
-    // U+0080 to U+009F in UTF-8.
-    if (byte == 0xc2 && i + 1 < text.size() && static_cast<uint8_t>(text[i + 1]) < 0xa0)
-      return true;
-  }
-  return false;
-}
-
 // The entry at `index` as UTF-8, if it is one of `nid`.
 std::optional<std::string> EntryOf(const X509_NAME* name, int index, int nid) {
   X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, index);
@@ -47,18 +36,6 @@ ErrorScope::~ErrorScope() { ERR_pop_to_mark(); }
 
 std::string TimeText(absl::Time time) {
   return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", time, absl::UTCTimeZone());
-}
-
-absl::Status CheckOrganisation(std::string_view what, std::string_view name) {
-  if (name.size() > kMaxOrganisationBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(View(what), " has a name of ", name.size(),
-                                                   " bytes, limit ", kMaxOrganisationBytes));
-  }
-  if (HasControlCharacter(name)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(View(what), " has control characters in its name"));
-  }
-  return absl::OkStatus();
 }
 
 absl::Status CheckSize(std::string_view what, size_t size) {

@@ -55,8 +55,6 @@ inline absl::string_view View(std::string_view text) { return {text.data(), text
 // "2026-01-31 09:00:00 UTC".
 std::string TimeText(absl::Time time);
 
-// InvalidArgument if `name`, the name of `what`, is too long or has control characters.
-absl::Status CheckOrganisation(std::string_view what, std::string_view name);
 // InvalidArgument unless `size` is from 1 to kMaxCertificateBytes.
 absl::Status CheckSize(std::string_view what, size_t size);
 

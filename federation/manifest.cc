@@ -33,8 +33,8 @@ absl::StatusOr<uint64_t> InputSize(const ModelSection& model) {
   uint64_t size = 1;
   for (uint64_t side : model.input().shape()) {
     if (side == 0 || side > kMaxRecordSize / size) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          ShapeText(model), "; a record must have 1 to ", kMaxRecordSize, " numbers"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(ShapeText(model), "; a record must have 1 to ", kMaxRecordSize, " numbers"));
     }
     size *= side;
   }
@@ -116,8 +116,8 @@ uint64_t ParamManifest::dim() const {
 absl::StatusOr<ParamManifest> BuiltInManifest(const ModelSection& model) {
   const uint64_t classes = model.input().classes();
   if (classes < 2 || classes > kMaxClasses) {
-    return absl::FailedPreconditionError(absl::StrCat("model.input.classes is ", classes,
-                                                      "; it must be 2 to ", kMaxClasses));
+    return absl::FailedPreconditionError(
+        absl::StrCat("model.input.classes is ", classes, "; it must be 2 to ", kMaxClasses));
   }
   DURE_ASSIGN_OR_RETURN(const uint64_t inputs, InputSize(model));
   DURE_ASSIGN_OR_RETURN(ParamManifest manifest, Layers(model, inputs, classes));

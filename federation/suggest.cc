@@ -50,11 +50,10 @@ std::string NearestWord(std::string_view word, const std::vector<std::string>& k
 std::string NoSuchWord(std::string_view kind, std::string_view word,
                        const std::vector<std::string>& known) {
   const std::string nearest = NearestWord(word, known);
-  return absl::StrCat(
-      "there is no ", absl::string_view(kind.data(), kind.size()), " \"",
-      absl::string_view(word.data(), word.size()), "\": ",
-      nearest.empty() ? absl::StrCat("choose one of ", absl::StrJoin(known, ", "))
-                      : absl::StrCat("did you mean \"", nearest, "\"?"));
+  return absl::StrCat("there is no ", absl::string_view(kind.data(), kind.size()), " \"",
+                      absl::string_view(word.data(), word.size()), "\": ",
+                      nearest.empty() ? absl::StrCat("choose one of ", absl::StrJoin(known, ", "))
+                                      : absl::StrCat("did you mean \"", nearest, "\"?"));
 }
 
 }  // namespace dure

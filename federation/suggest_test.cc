@@ -31,7 +31,8 @@ TEST(SuggestTest, NearestWordIsNearEnough) {
 
 TEST(SuggestTest, WhatThereIsNotIsSaidWithWhatThereIs) {
   const std::vector<std::string> known = {"cnn", "mlp"};
-  EXPECT_EQ(NoSuchWord("model", "cnnn", known), "there is no model \"cnnn\": did you mean \"cnn\"?");
+  EXPECT_EQ(NoSuchWord("model", "cnnn", known),
+            "there is no model \"cnnn\": did you mean \"cnn\"?");
   EXPECT_EQ(NoSuchWord("model", "vit", known), "there is no model \"vit\": choose one of cnn, mlp");
 }
 

@@ -29,6 +29,13 @@ void PrintJson(const Json& object, std::ostream& out) {
   out << object.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
 }
 
+// What does not fit together in a federation file or on the command line, as wrong usage.
+template <typename T>
+absl::StatusOr<T> BlameUsage(absl::StatusOr<T> checked) {
+  if (!absl::IsFailedPrecondition(checked.status())) return checked;
+  return absl::InvalidArgumentError(checked.status().message());
+}
+
 // Records to predict, with a name for each.
 struct Inputs {
   std::vector<uint32_t> shape;
@@ -71,8 +78,8 @@ absl::Status AddPicture(const std::string& bytes, const std::string& file, Input
   const std::vector<uint32_t> shape = {picture.height, picture.width};
   if (!inputs->shape.empty() && inputs->shape != shape) {
     return absl::FailedPreconditionError(absl::StrCat(file, " is ", absl::StrJoin(shape, " x "),
-                                                   ", the input before it ",
-                                                   absl::StrJoin(inputs->shape, " x ")));
+                                                      ", the input before it ",
+                                                      absl::StrJoin(inputs->shape, " x ")));
   }
   inputs->shape = shape;
   inputs->features.insert(inputs->features.end(), picture.pixels.begin(), picture.pixels.end());
@@ -145,12 +152,12 @@ std::string ClassName(const std::vector<std::string>& names, size_t index) {
 
 absl::Status RunInit(const InitCommand& command, bool json, std::ostream& out) {
   DURE_ASSIGN_OR_RETURN(std::string toml, ReadFile(command.federation, kMaxFederationFileBytes));
-  DURE_ASSIGN_OR_RETURN(FederationSpec spec, ParseFederation(toml, command.federation));
+  DURE_ASSIGN_OR_RETURN(FederationSpec spec, BlameUsage(ParseFederation(toml, command.federation)));
   if (FileExists(command.out)) {
     return absl::AlreadyExistsError(
         absl::StrCat(command.out, " is there already: remove it or choose another place"));
   }
-  DURE_ASSIGN_OR_RETURN(Architecture architecture, MakeArchitecture(spec.model()));
+  DURE_ASSIGN_OR_RETURN(Architecture architecture, BlameUsage(MakeArchitecture(spec.model())));
   const uint64_t seed = command.seed.value_or(spec.model().seed());
   ModelFile model{.manifest = ManifestOf(architecture),
                   .params = InitialWeights(ManifestOf(architecture), seed),
@@ -296,7 +303,7 @@ absl::Status RunDescribe(const DescribeCommand& command, bool json, std::ostream
     architecture = BlameFile(ArchitectureOf(model, command.model));
     metadata = std::move(model.metadata);
   } else {
-    architecture = MakeArchitecture(command.model, command.shape, command.classes);
+    architecture = BlameUsage(MakeArchitecture(command.model, command.shape, command.classes));
   }
   DURE_RETURN_IF_ERROR(architecture.status());
   const ParamManifest manifest = ManifestOf(*architecture);

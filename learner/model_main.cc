@@ -6,7 +6,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "federation/suggest.h"
 #include "learner/model_commands.h"
 
 namespace dure {
@@ -18,6 +22,17 @@ constexpr int kWrongUsage = 2;
 const std::map<std::string, ModelFormat> kFormats = {{"safetensors", ModelFormat::kSafetensors},
                                                      {"torchscript", ModelFormat::kTorchScript},
                                                      {"huggingface", ModelFormat::kHuggingFace}};
+
+// A whole number from `least`: what CLI11 alone would take also below 0, modulo 2^64.
+CLI::Validator WholeNumber(uint64_t least) {
+  return CLI::Validator(
+      [least](std::string& text) -> std::string {
+        uint64_t number = 0;
+        if (absl::SimpleAtoi(text, &number) && number >= least) return "";
+        return absl::StrCat("\"", text, "\" is no whole number from ", least);
+      },
+      "");
+}
 
 // Adds a subcommand with an example; once parsed, it sets `run` to what is to be done.
 using Run = std::function<absl::Status()>;
@@ -43,8 +58,9 @@ void AddInit(CLI::App* app, Run* run) {
   init->add_option("--federation", command->federation, "federation file")->required();
   init->add_option("--out", command->out, "safetensors file to write")->required();
   init->add_option_function<uint64_t>(
-      "--seed", [command](uint64_t seed) { command->seed = seed; },
-      "seed of the weights, instead of the federation's");
+          "--seed", [command](uint64_t seed) { command->seed = seed; },
+          "seed of the weights, instead of the federation's")
+      ->check(WholeNumber(0));
 }
 
 void AddExport(CLI::App* app, Run* run) {
@@ -76,10 +92,11 @@ void AddPredict(CLI::App* app, Run* run) {
   predict->add_option("INPUT", command->inputs, "IDX files of records, 8-bit grey PNG files")
       ->required();
   predict->add_option("--index", command->index, "first record of an IDX file")
+      ->check(WholeNumber(0))
       ->capture_default_str();
   predict->add_option("--count", command->count, "how many records of an IDX file")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1));
   predict->add_option("--labels", command->labels, "IDX file of labels, to count what is right");
   predict->add_option("--classes", command->classes, "file with the name of a class a line");
 }
@@ -109,9 +126,30 @@ void AddDescribe(CLI::App* app, Run* run) {
       ->capture_default_str();
 }
 
+// One line: what is wrong, and what to do next.
+std::string FailureLine(const CLI::App* app, const CLI::Error& error) {
+  const std::vector<CLI::App*> called = app->get_subcommands();
+  const CLI::App* command = called.empty() ? app : called.front();
+  const std::vector<std::string> rest = command->remaining();
+  std::string what = error.what();
+  if (called.empty() && !rest.empty() && rest.front().front() != '-') {
+    std::vector<std::string> names;
+    for (const CLI::App* known : app->get_subcommands({})) names.push_back(known->get_name());
+    return absl::StrCat("dure model: ", NoSuchWord("command", rest.front(), names), "\n");
+  }
+  if (!rest.empty()) {
+    what = absl::StrCat("the argument \"", rest.front(), "\" was not expected");
+  } else if (called.empty()) {
+    what = "a command is missing";
+  }
+  return absl::StrCat("dure model: ", what, "; see dure model ",
+                      called.empty() ? "" : absl::StrCat(command->get_name(), " "), "--help\n");
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Models: what is built in, new weights, predictions, other formats.", "dure model");
   app.require_subcommand(1);
+  app.failure_message(FailureLine);
   Run run;
   AddInit(&app, &run);
   AddExport(&app, &run);
@@ -128,7 +166,7 @@ int Main(int argc, char** argv) {
   const absl::Status status = run();
   if (status.ok()) return 0;
   std::cerr << "dure model: " << std::string(status.message()) << "\n";
-  return kFailure;
+  return absl::IsInvalidArgument(status) ? kWrongUsage : kFailure;
 }
 
 }  // namespace

@@ -210,7 +210,7 @@ TEST_F(TrainerProcessTest, DataThatIsNotIdxIsRefused) {
   ASSERT_TRUE(WriteFileAtomic(folder_ + "/images-idx3-ubyte", "not IDX").ok());
   ExpectNoStart(absl::StatusCode::kInvalidArgument, "images-idx3-ubyte is not an IDX file");
   options_.data_folder = folder_ + "/nowhere";
-  ExpectNoStart(absl::StatusCode::kNotFound, "holds no images-idx3-ubyte");
+  ExpectNoStart(absl::StatusCode::kNotFound, "there is no folder");
 }
 
 TEST_F(TrainerProcessTest, AProgramThatIsNoTrainerIsUnavailable) {

@@ -52,10 +52,7 @@ absl::StatusOr<FederationSpec> ReadFederationFile(const std::string& path) {
 absl::StatusOr<FederationFolder> MakeFederationFolder(const std::string& folder,
                                                       const FederationSpec& spec, absl::Time now,
                                                       Random& random) {
-  if (FileExists(FederationFilePath(folder))) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        folder, " has a federation already: choose another folder, or edit its federation.toml"));
-  }
+  if (FileExists(FederationFilePath(folder))) return HasFederationAlready(folder);
   const std::string keys = FederationPrivateFolder(folder);
   DURE_RETURN_IF_ERROR(MakeFolder(keys, 0700));
   SigningKey ca_key = SigningKey::Generate(random);
@@ -75,6 +72,11 @@ absl::StatusOr<FederationFolder> MakeFederationFolder(const std::string& folder,
   // Last: a folder without it is no federation.
   DURE_RETURN_IF_ERROR(WriteFileAtomic(FederationFilePath(folder), FederationToToml(spec)));
   return ReadFederationFolder(folder);
+}
+
+absl::Status HasFederationAlready(const std::string& folder) {
+  return absl::AlreadyExistsError(absl::StrCat(
+      folder, " has a federation already: choose another folder, or edit its federation.toml"));
 }
 
 absl::Status ExpectFederation(const std::string& folder) {

@@ -43,6 +43,9 @@ struct FederationFolder {
   std::string certificate;     // DER
 };
 
+// AlreadyExists, with the remedy, for a folder that has a federation.
+absl::Status HasFederationAlready(const std::string& folder);
+
 // Writes federation.toml and makes keys and certificates. AlreadyExists if the folder has a
 // federation.
 absl::StatusOr<FederationFolder> MakeFederationFolder(const std::string& folder,

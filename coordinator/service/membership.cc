@@ -23,11 +23,7 @@ absl::StatusOr<InviteReply> Invite(const FederationFolder& federation, Store& st
         "an invitation may hold from ", absl::FormatDuration(kShortestInvitation), " to ",
         absl::FormatDuration(kLongestInvitation), ", not ", absl::FormatDuration(valid)));
   }
-  if (request.organisation().size() > kMaxOrganisationBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("the organisation has ",
-                                                   request.organisation().size(),
-                                                   " bytes, the limit is ", kMaxOrganisationBytes));
-  }
+  DURE_RETURN_IF_ERROR(CheckOrganisation("the organisation", request.organisation()));
   if (PortOf(context.address) == "0") {
     return absl::FailedPreconditionError(
         "federation.address has port 0, and no coordinator runs that could say which port it got: "
