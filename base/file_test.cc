@@ -38,6 +38,20 @@ TEST(FileTest, AFileAboveItsLimitIsRefusedWithTheLimit) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("limit of 3 bytes"));
 }
 
+TEST(FileTest, WhatIsThereIsNotMissing) {
+  EXPECT_FALSE(FileIsMissing("/proc/self/status"));
+  EXPECT_TRUE(FileIsMissing("/proc/self/nothing"));
+  EXPECT_TRUE(FileIsMissing("/proc/self/status/nothing"));
+}
+
+TEST(FileTest, OnlyADecodersComplaintBlamesTheFile) {
+  using Result = absl::StatusOr<int>;
+  EXPECT_EQ(*BlameFile(Result(7)), 7);
+  EXPECT_EQ(BlameFile(Result(absl::InvalidArgumentError("cut"))).status(),
+            absl::DataLossError("cut"));
+  EXPECT_EQ(BlameFile(Result(absl::NotFoundError("gone"))).status(), absl::NotFoundError("gone"));
+}
+
 TEST(FileTest, AMissingFileIsNamed) {
   absl::Status status = ReadFile("/no/such/file", 1).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);

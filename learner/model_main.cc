@@ -10,6 +10,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "federation/suggest.h"
 #include "learner/model_commands.h"
 
@@ -165,7 +166,8 @@ int Main(int argc, char** argv) {
   }
   const absl::Status status = run();
   if (status.ok()) return 0;
-  std::cerr << "dure model: " << std::string(status.message()) << "\n";
+  // One line, whatever a file's name has in it.
+  std::cerr << "dure model: " << absl::StrReplaceAll(status.message(), {{"\n", " "}}) << "\n";
   return absl::IsInvalidArgument(status) ? kWrongUsage : kFailure;
 }
 
