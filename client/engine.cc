@@ -6,7 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/printable.h"
 #include "base/status_macros.h"
+#include "base/version.h"
 #include "crypto/secret_bytes.h"
 #include "federation/model_file.h"
 #include "federation/terms/round_config.h"
@@ -24,8 +26,6 @@ Decline::Reason ReasonFor(const absl::Status& status) {
       return Decline::POLICY;
     case absl::StatusCode::kResourceExhausted:
       return Decline::BUDGET;
-    case absl::StatusCode::kUnavailable:
-      return Decline::BUSY;
     default:
       return Decline::PROTOCOL;
   }
@@ -52,6 +52,7 @@ void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
     OnMessage(from->message, out);
   } else if (std::holds_alternative<member::Connected>(input)) {
     ClientMessage hello;
+    hello.mutable_hello()->set_software(absl::StrCat("dure ", kVersion));
     hello.mutable_hello()->set_spec_digest(ToString(options_.spec_digest));
     out->push_back(member::Send{std::move(hello)});
   } else if (std::holds_alternative<member::Disconnected>(input)) {
@@ -83,15 +84,14 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
       if (!attempt_ || ended.session_id() != ToString(attempt_->client.session_id())) return;
       if (ended.released()) {
         round_ = attempt_->round;
-        if (attempt_->sent_input) ++contributed_;
         out->push_back(
             Tell{Tell::Level::kProgress,
                  absl::StrFormat("round %d released; epsilon per record %.4f of at most %g",
                                  round_.value(), epsilon_, options_.policy.max_epsilon)});
       } else {
-        out->push_back(Tell{Tell::Level::kNote,
-                            absl::StrCat("attempt ", attempt_->attempt.value(), " of round ",
-                                         attempt_->round.value(), " ended: ", ended.text())});
+        out->push_back(Tell{Tell::Level::kNote, absl::StrCat("attempt ", attempt_->attempt.value(),
+                                                             " of round ", attempt_->round.value(),
+                                                             " ended: ", Printable(ended.text()))});
       }
       attempt_.reset();
       return;
@@ -99,7 +99,7 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
     case ServerMessage::kFinished:
       round_ = RoundNumber(message.finished().rounds());
       attempt_.reset();
-      out->push_back(member::Done{message.finished().text()});
+      out->push_back(member::Done{Printable(message.finished().text())});
       return;
     case ServerMessage::KIND_NOT_SET:
       return;  // a newer coordinator may say more
@@ -128,6 +128,12 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
                .model_hash = Sha256(AsBytes(offer.model()))};
   DURE_RETURN_IF_ERROR(
       CompareConfigs(offered, MakeRoundConfig(options_.spec, options_.spec_digest, terms, id)));
+  if (id.round < 1 || id.round > options_.spec.rounds().count() ||
+      id.attempt > terms.max_attempts) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "attempt ", id.attempt, " of round ", id.round, " was offered; this member agreed to ",
+        options_.spec.rounds().count(), " rounds in at most ", terms.max_attempts, " attempts"));
+  }
   if (AttemptNumber(id.attempt) <= ledger_.last_attempt()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "attempt ", id.attempt, " was offered, but attempt ", ledger_.last_attempt().value(),
@@ -153,7 +159,7 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
   SendProtocol(std::move(advertise), out);
 
   member::StartTraining train;
-  train.session_id = attempt_->client.session_id();
+  train.training = attempt_->training = ++trainings_;
   train.params = std::move(params);
   train.plan.clip_norm = terms.clip_norm;
   train.plan.scale_log2 = Log2(terms.scale);
@@ -167,8 +173,9 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
 }
 
 void MemberEngine::OnTrainingDone(const member::TrainingDone& done, Outputs* out) {
-  if (!attempt_ || done.session_id != attempt_->client.session_id()) return;  // too late
+  if (!attempt_ || done.training != attempt_->training) return;  // too late
   std::vector<int64_t> input(options_.dim);
+  DURE_CHECK(noise_.size() == input.size());
   if (!done.sums.ok()) {
     // Leaving would tell that something is wrong with the data: zeros with noise do not.
     out->push_back(Tell{Tell::Level::kWarning,
@@ -225,7 +232,6 @@ void MemberEngine::SendProtocol(secagg::UpMessage message, Outputs* out) {
       return;
     }
   }
-  if (message.has_masked_input()) attempt_->sent_input = true;
   bool last = message.has_unmask();
   ClientMessage up;
   *up.mutable_secagg() = std::move(message);

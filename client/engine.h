@@ -39,7 +39,7 @@ struct FromCoordinator {
   ServerMessage message;
 };
 struct TrainingDone {
-  Digest session_id{};
+  uint64_t training = 0;                      // StartTraining's
   absl::StatusOr<std::vector<int64_t>> sums;  // Trainer::Train
 };
 struct EvaluationDone {
@@ -59,7 +59,7 @@ struct Send {
   ClientMessage message;
 };
 struct StartTraining {
-  Digest session_id{};
+  uint64_t training = 0;  // never repeats in one engine
   std::vector<float> params;
   GradientPlan plan;
 };
@@ -107,8 +107,6 @@ class MemberEngine {
   uint32_t charges() const { return ledger_.charges(); }
   // Newest released model that the coordinator told of.
   RoundNumber round() const { return round_; }
-  // Attempts in which this member's update went into a released model.
-  uint32_t contributed() const { return contributed_; }
 
  private:
   using Outputs = std::vector<member::Output>;
@@ -119,9 +117,9 @@ class MemberEngine {
     RoundNumber round;
     AttemptNumber attempt;
     RoundTerms terms;
+    uint64_t training = 0;
     bool charged = false;
     bool consented = false;
-    bool sent_input = false;
   };
 
   // One model that this evaluator was asked to measure.
@@ -150,6 +148,7 @@ class MemberEngine {
   Ledger ledger_;
   AesCtrRandom bulk_random_;
   std::optional<Attempt> attempt_;
+  uint64_t trainings_ = 0;
   std::optional<Measurement> measurement_;
   // Drawn before the data is touched; empty once used.
   std::vector<int64_t> noise_;
@@ -157,7 +156,6 @@ class MemberEngine {
   std::map<uint32_t, PrivacyAccount> accounts_;  // by number of members invited
   double epsilon_ = 0;
   RoundNumber round_;
-  uint32_t contributed_ = 0;
 };
 
 }  // namespace dure

@@ -25,7 +25,7 @@ absl::Status CheckPolicy(const Policy& policy, const RoundTerms& terms, double e
                         terms.sum_minimum, policy.min_sum));
   }
   if (!(epsilon_after_next <= policy.max_epsilon)) {
-    return absl::PermissionDeniedError(absl::StrFormat(
+    return absl::ResourceExhaustedError(absl::StrFormat(
         "this attempt would bring epsilon per record to %.4f, above this member's limit "
         "max_epsilon = %g",
         epsilon_after_next, policy.max_epsilon));

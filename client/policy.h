@@ -24,8 +24,8 @@ struct Policy {
 // What a member agrees to by joining: the limits of the federation file.
 Policy PolicyOf(const FederationSpec& spec);
 
-// PermissionDenied, naming the limit, its value and what was offered, if `terms` are below
-// `policy`, or if epsilon per record would be above it with the attempt that is offered
+// Naming the limit, its value and what was offered: PermissionDenied if `terms` are below `policy`;
+// ResourceExhausted if epsilon per record would be above it with the attempt that is offered
 // (`epsilon_after_next`).
 absl::Status CheckPolicy(const Policy& policy, const RoundTerms& terms, double epsilon_after_next);
 

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/check.h"
+#include "base/printable.h"
 #include "base/status_macros.h"
 #include "federation/model_file.h"
 #include "federation/terms/round_config.h"
@@ -30,6 +32,8 @@ constexpr absl::Duration kEvaluationPatience = absl::Minutes(2);
 // How long a coordinator that begins when all rounds are done waits for those who have not heard of
 // it: longer than the longest wait of a client between two calls (transport/backoff.h).
 constexpr absl::Duration kFarewellPatience = absl::Seconds(40);
+// Messages of one member that may be wrong in one attempt before its stream is ended.
+constexpr int kMaxRejections = 16;
 // Rounds whose mean length makes the forecast.
 constexpr size_t kForecastRounds = 20;
 
@@ -82,7 +86,9 @@ FederationEngine::FederationEngine(Options options, std::unique_ptr<ServerOptimi
     : options_(std::move(options)),
       optimizer_(std::move(optimizer)),
       model_(std::move(options_.initial_model)),
-      state_(std::move(state)) {}
+      state_(std::move(state)),
+      settled_for_(options_.spec.rounds().has_cohort() ? options_.spec.rounds().cohort()
+                                                       : std::numeric_limits<size_t>::max()) {}
 
 absl::StatusOr<std::unique_ptr<FederationEngine>> FederationEngine::Create(Options options,
                                                                            RunState state) {
@@ -142,9 +148,13 @@ void FederationEngine::Step(absl::Time now, run::Input input, std::vector<run::O
 
 absl::Time FederationEngine::next_deadline() const {
   if (round_) return round_->next_deadline();
-  absl::Time due = evaluation_deadline_;
-  if (patience_until_) due = std::min(due, *patience_until_);
-  if (not_before_ != absl::InfinitePast()) due = std::min(due, not_before_);
+  // Only what is still to come, or time would stand still at it.
+  absl::Time due = absl::InfiniteFuture();
+  if (phase_ == State::kWaiting && not_before_ != absl::InfinitePast()) return not_before_;
+  if (phase_ == State::kEvaluating) due = evaluation_deadline_;
+  if (patience_until_ && (phase_ == State::kWaiting || phase_ == State::kEvaluating)) {
+    due = std::min(due, *patience_until_);
+  }
   return due;
 }
 
@@ -167,7 +177,7 @@ void FederationEngine::OnArrived(absl::Time now, const run::Arrived& arrived, Ou
         out->push_back(run::SendTo{arrived.member, EvaluationMessage()});
       }
     }
-  } else if (!options_.spec.rounds().has_cohort() && phase_ != State::kEvaluating) {
+  } else if (!options_.spec.rounds().has_cohort() && state_.attempts.value() == 0) {
     patience_until_ = now + kGatherPatience;
   }
 }
@@ -196,15 +206,17 @@ void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
       const Decline& decline = said.message.decline();
       if (person->second.role == EVALUATOR) {
         if (!evaluating_.contains(said.member)) return;
-        out->push_back(run::Note{
-            true, absl::StrCat(person->second.name, ": ", decline.text().substr(0, 300))});
+        out->push_back(
+            run::Note{true, absl::StrCat(person->second.name, ": ", Printable(decline.text()))});
         return EvaluatorIsFree(said.member, out);
       }
-      if (decline.session_id() != ToString(session_id_) || !round_) return;
-      out->push_back(run::Note{
-          true, absl::StrCat(person->second.name, " takes no part in attempt ",
-                             state_.attempts.value(), ": ", decline.text().substr(0, 300))});
-      if (decline.reason() != Decline::BUSY) left_out_.insert(said.member);
+      if (decline.session_id() != ToString(session_id_) || !round_ ||
+          !left_out_.insert(said.member).second) {
+        return;  // of an attempt that is over, or said before
+      }
+      out->push_back(
+          run::Note{true, absl::StrCat(person->second.name, " takes no part in attempt ",
+                                       state_.attempts.value(), ": ", Printable(decline.text()))});
       return StepRound(now, round::MemberLost{said.member}, out);
     }
     case ClientMessage::kSecagg:
@@ -264,8 +276,14 @@ void FederationEngine::HandleRound(absl::Time now, std::vector<round::Output> ou
     if (auto* send = std::get_if<round::SendTo>(&output)) {
       out->push_back(run::SendTo{send->member, std::move(send->message)});
     } else if (const auto* rejected = std::get_if<round::Rejected>(&output)) {
+      if (++rejections_[rejected->member] > kMaxRejections) continue;
       out->push_back(run::Note{true, absl::StrCat("a message of ", NameOf(rejected->member),
                                                   " was rejected: ", rejected->why.message())});
+      if (rejections_[rejected->member] == kMaxRejections) {
+        broke_protocol_.insert(rejected->member);
+        out->push_back(run::Expel{rejected->member,
+                                  absl::ResourceExhaustedError("too many messages were rejected")});
+      }
     } else if (auto* closed = std::get_if<round::Closed>(&output)) {
       Release(now, std::move(*closed), out);
     } else {
@@ -277,7 +295,9 @@ void FederationEngine::HandleRound(absl::Time now, std::vector<round::Output> ou
 std::vector<secagg::MemberId> FederationEngine::ConnectedMembers() const {
   std::vector<secagg::MemberId> members;
   for (const auto& [id, person] : people_) {
-    if (person.role == MEMBER && !left_out_.contains(id)) members.push_back(id);
+    if (person.role == MEMBER && !left_out_.contains(id) && !broke_protocol_.contains(id)) {
+      members.push_back(id);
+    }
   }
   return members;
 }
@@ -290,7 +310,7 @@ bool FederationEngine::EnoughAreHere(absl::Time now, size_t connected) {
     patience_until_.reset();
     return false;
   }
-  if (rounds.has_cohort() && connected >= wanted) return true;
+  if (connected >= settled_for_) return true;
   if (!patience_until_) {
     absl::Duration patience = kGatherPatience;
     if (rounds.has_cohort()) {
@@ -313,7 +333,9 @@ void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
   }
   std::vector<secagg::MemberId> connected = ConnectedMembers();
   phase_ = State::kWaiting;
-  if (!EnoughAreHere(now, connected.size()) || now < not_before_) return;
+  if (now < not_before_) return;
+  not_before_ = absl::InfinitePast();
+  if (!EnoughAreHere(now, connected.size())) return;
   const uint32_t next = state_.attempts.value() + 1;
   if (next > terms_.max_attempts) {
     return EndRun(absl::ResourceExhaustedError(absl::StrFormat(
@@ -377,7 +399,10 @@ absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::
   if (terms.invited != terms_.invited) account_.emplace(terms);
   terms_ = terms;
   session_id_ = session_id;
+  rejections_.clear();
   cohort_ = std::move(cohort);
+  // Those who did not come in time are not waited for again.
+  settled_for_ = cohort_.size();
   phase_ = State::kRunning;
   patience_until_.reset();
   not_before_ = absl::InfinitePast();
@@ -402,11 +427,15 @@ void FederationEngine::TellCohort(bool released, const std::string& text, Output
   }
 }
 
-void FederationEngine::FailAttempt(absl::Time now, const std::string& reason, Outputs* out) {
+void FederationEngine::LeaveOutTheFaulty(Outputs* out) {
   for (const auto& [member, why] : round_->faults()) {
     out->push_back(run::Note{true, absl::StrCat(NameOf(member), " is left out: ", why)});
-    left_out_.insert(member);
+    broke_protocol_.insert(member);
   }
+}
+
+void FederationEngine::FailAttempt(absl::Time now, const std::string& reason, Outputs* out) {
+  LeaveOutTheFaulty(out);
   round_.reset();
   absl::Duration wait =
       std::min(kLongestRetryWait, kFirstRetryWait * (1 << std::min(failures_in_a_row_, 10u)));
@@ -421,10 +450,7 @@ void FederationEngine::FailAttempt(absl::Time now, const std::string& reason, Ou
 }
 
 void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* out) {
-  for (const auto& [member, why] : round_->faults()) {
-    out->push_back(run::Note{true, absl::StrCat(NameOf(member), " is left out: ", why)});
-    left_out_.insert(member);
-  }
+  LeaveOutTheFaulty(out);
   round_.reset();
   std::vector<float> mean = MeanUpdate(closed.sum, terms_);
   DURE_CHECK(optimizer_->Step(0, mean, model_).ok());  // DecodeMean gives finite numbers
@@ -478,7 +504,11 @@ void FederationEngine::SendEvaluations(Outputs* out) {
 void FederationEngine::FinishIfEvaluated(absl::Time now, Outputs* out) {
   if (phase_ != State::kEvaluating) return;
   if (patience_until_ && now >= *patience_until_) patience_until_.reset();
-  if (!evaluating_.empty() && now < evaluation_deadline_) return;
+  // An evaluator that was lost while it measured the last model may come back.
+  const bool measured =
+      !state_.evaluations.empty() && state_.evaluations.back().round == state_.round;
+  const bool expected = !evaluating_.empty() || (!state_.evaluations.empty() && !measured);
+  if (expected && now < evaluation_deadline_) return;
   if (patience_until_ && !EverybodyCanBeTold()) return;
   EndRun(absl::OkStatus(), absl::StrCat("all ", options_.spec.rounds().count(), " rounds are done"),
          out);
@@ -565,9 +595,7 @@ RunStatus FederationEngine::Status(RoundNumber after_round) const {
     const RoundSummary& summary = state_.history[i];
     elapsed += summary.duration;
     if (i >= first_recent) recent += summary.duration;
-    if (summary.round <= after_round || status.history_size() >= static_cast<int>(kMaxReported)) {
-      continue;
-    }
+    if (summary.round <= after_round || i + kMaxReported < state_.history.size()) continue;
     RoundReport* report = status.add_history();
     report->set_round(summary.round.value());
     report->set_attempt(summary.attempt.value());
@@ -587,8 +615,9 @@ RunStatus FederationEngine::Status(RoundNumber after_round) const {
   status.set_eta_seconds(counted == 0 ? -1
                                       : absl::ToDoubleSeconds(recent) / counted *
                                             (rounds.count() - state_.round.value()));
-  for (const EvaluationReceived& evaluation : state_.evaluations) {
-    if (evaluation.round <= after_round) continue;
+  for (size_t i = 0; i < state_.evaluations.size(); ++i) {
+    const EvaluationReceived& evaluation = state_.evaluations[i];
+    if (evaluation.round <= after_round || i + kMaxReported < state_.evaluations.size()) continue;
     Evaluation* report = status.add_evaluations();
     report->set_round(evaluation.round.value());
     report->set_evaluator(evaluation.evaluator);

@@ -97,7 +97,7 @@ class FederationEngine {
   // When Step(Tick) is due at the latest.
   absl::Time next_deadline() const;
 
-  // Released rounds and evaluations after `after_round`; at most kMaxReported rounds.
+  // Released rounds and evaluations after `after_round`; the newest kMaxReported of each at most.
   RunStatus Status(RoundNumber after_round) const;
   static constexpr size_t kMaxReported = 1000;
 
@@ -121,6 +121,7 @@ class FederationEngine {
 
   void StartAttemptIfReady(absl::Time now, Outputs* out);
   absl::Status StartAttempt(absl::Time now, std::vector<secagg::MemberId> cohort, Outputs* out);
+  void LeaveOutTheFaulty(Outputs* out);
   void FailAttempt(absl::Time now, const std::string& reason, Outputs* out);
   void Release(absl::Time now, round::Closed closed, Outputs* out);
   void SendEvaluations(Outputs* out);
@@ -148,8 +149,13 @@ class FederationEngine {
   std::string end_text_;
 
   std::map<secagg::MemberId, Person> people_;  // connected
-  // Connected, but declined or broke the protocol: not invited again before they come back.
+  // Connected, but declined: not invited again before they come back.
   std::set<secagg::MemberId> left_out_;
+  // Never invited again by this process: each attempt that they spoil costs everybody privacy.
+  std::set<secagg::MemberId> broke_protocol_;
+  std::map<secagg::MemberId, int> rejections_;  // in this attempt
+  // With so many members an attempt starts at once: the cohort, or the newest attempt's.
+  size_t settled_for_;
   // While some are missing: when an attempt starts, or the run ends, without them.
   std::optional<absl::Time> patience_until_;
   std::string waiting_for_;                       // in words

@@ -206,7 +206,7 @@ void ClientService::Handle(member::Output output) {
 
 void ClientService::Train(member::StartTraining training) {
   worker_->Post([this, training = std::move(training)] {
-    member::TrainingDone done{training.session_id, trainer_->Train(training.params, training.plan)};
+    member::TrainingDone done{training.training, trainer_->Train(training.params, training.plan)};
     strand_->Post([this, done = std::move(done)] { Step(done); });
   });
 }

@@ -38,7 +38,7 @@ class World {
     bool slow = false;              // evaluations wait for Measure()
     bool done = false;
     std::vector<std::string> told;
-    std::deque<std::pair<Digest, GradientPlan>> training;
+    std::deque<std::pair<uint64_t, GradientPlan>> training;
     std::deque<RoundNumber> measuring;
   };
 
@@ -140,11 +140,11 @@ class World {
     }
     for (Node& node : nodes_) {
       if (node.training.empty()) continue;
-      auto [session, plan] = node.training.front();
+      auto [training, plan] = node.training.front();
       node.training.pop_front();
       absl::StatusOr<std::vector<int64_t>> sums = absl::UnavailableError("the trainer was killed");
       if (!node.trainer_fails) sums = Gradient(plan);
-      StepMember(node, member::TrainingDone{session, std::move(sums)});
+      StepMember(node, member::TrainingDone{training, std::move(sums)});
       return true;
     }
     return false;
@@ -195,7 +195,7 @@ class World {
           if (node.connected) StepCoordinator(run::Said{node.id, message});
         });
       } else if (auto* train = std::get_if<member::StartTraining>(&output)) {
-        node.training.emplace_back(train->session_id, train->plan);
+        node.training.emplace_back(train->training, train->plan);
       } else if (auto* evaluate = std::get_if<member::StartEvaluation>(&output)) {
         node.measuring.push_back(evaluate->round);
         if (!node.slow) Measure(node);
