@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "base/printable.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
@@ -81,10 +82,11 @@ absl::StatusOr<Offered> AskForTerms(const Invitation& invitation) {
 void PrintTerms(const Invitation& invitation, const Offered& offered) {
   const FederationSection& federation = offered.spec.federation();
   absl::PrintF("You are invited to \"%s\" as %s \"%s\"%s.\n", federation.name(),
-               offered.reply.role() == EVALUATOR ? "evaluator" : "member", offered.reply.name(),
+               offered.reply.role() == EVALUATOR ? "evaluator" : "member",
+               Printable(offered.reply.name()),
                offered.reply.organisation().empty()
                    ? ""
-                   : absl::StrCat(" of ", offered.reply.organisation()));
+                   : absl::StrCat(" of ", Printable(offered.reply.organisation())));
   absl::PrintF("  purpose      %s\n  licence      %s, of the resulting model\n",
                federation.purpose(), federation.license());
   absl::PrintF("  coordinator  %s\n  CA           %s\n", invitation.address(),
@@ -277,7 +279,7 @@ int RunClientStatus(const ClientFlags& flags) {
     return kSuccess;
   }
   absl::PrintF(
-      "%s: %s, round %d of %d\n  privacy  epsilon %.4f of at most %g per record, delta %g; "
+      "%s: %s, round %d of %d\n  privacy  epsilon %s of at most %g per record, delta %g; "
       "%d attempts charged\n",
       status.federation(), status.phase(), status.round(), status.rounds(), status.epsilon(),
       status.max_epsilon(), status.delta(), status.attempt());

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "federation/terms/terms.h"
 
 namespace dure::cli {
 namespace {
@@ -97,7 +98,7 @@ void ProgressTable::PrintRow(const RunStatus& status, const Evaluation& evaluati
                 round ? absl::StrCat(round->survivors(), "/", round->cohort()) : "-",
                 absl::StrFormat("%.4f", evaluation.loss()),
                 absl::StrFormat("%.4f", evaluation.accuracy()),
-                round ? absl::StrFormat("%.4f", round->epsilon()) : "-",
+                round ? absl::StrFormat("%.4f", std::ceil(round->epsilon() * 1e4) / 1e4) : "-",
                 round ? BytesInWords(round->bytes_received()) : "-",
                 round ? SecondsInWords(seconds) : "-", SecondsInWords(status.eta_seconds()));
   std::fflush(out_);
@@ -105,8 +106,8 @@ void ProgressTable::PrintRow(const RunStatus& status, const Evaluation& evaluati
 
 void ProgressTable::PrintLive(const RunStatus& status) {
   std::string line = absl::StrFormat(
-      "round %d/%d  %s  epsilon %.3f of %.3f  %s in, %s out  %s, %s left", status.round(),
-      status.rounds(), StateLine(status), status.epsilon(), status.max_epsilon(),
+      "round %d/%d  %s  epsilon %s of %g  %s in, %s out  %s, %s left", status.round(),
+      status.rounds(), StateLine(status), EpsilonText(status.epsilon()), status.max_epsilon(),
       BytesInWords(status.bytes_received()), BytesInWords(status.bytes_sent()),
       SecondsInWords(status.seconds()), SecondsInWords(status.eta_seconds()));
   line.resize(std::min(line.size(), static_cast<size_t>(TerminalColumns(out_) - 1)));

@@ -42,8 +42,8 @@ std::string StatusToText(const RunStatus& status) {
                         "  here      %d members of a cohort of %d (at least %d), %d evaluators\n",
                         status.connected(), status.cohort(), status.minimum(), status.evaluators());
   absl::StrAppendFormat(
-      &text, "  privacy   epsilon %.4f of at most %g per record, delta %g; %d of %d attempts\n",
-      status.epsilon(), status.max_epsilon(), status.delta(), status.attempt(),
+      &text, "  privacy   epsilon %s of at most %g per record, delta %g; %d of %d attempts\n",
+      EpsilonText(status.epsilon()), status.max_epsilon(), status.delta(), status.attempt(),
       status.max_attempts());
   if (const Evaluation* newest = Newest(status)) {
     absl::StrAppend(&text, "  quality   ", EvaluationInWords(*newest), "\n");
@@ -87,6 +87,8 @@ std::string StatusToJson(const RunStatus& status) {
                                  {"survivors", round.survivors()},
                                  {"cohort", round.cohort()},
                                  {"epsilon", round.epsilon()},
+                                 {"bytes_received", round.bytes_received()},
+                                 {"bytes_sent", round.bytes_sent()},
                                  {"seconds", round.seconds()}});
   }
   for (const Evaluation& evaluation : status.evaluations()) {
@@ -107,8 +109,9 @@ std::string EndOfRun(const RunStatus& status, const std::string& folder) {
   } else {
     absl::StrAppend(&text, "  no evaluator measured the model\n");
   }
-  absl::StrAppendFormat(&text, "  epsilon %.4f at delta %g per record: %s\n", status.epsilon(),
-                        status.delta(), EpsilonInWords(status.epsilon(), status.delta()));
+  absl::StrAppendFormat(&text, "  epsilon %s at delta %g per record: %s\n",
+                        EpsilonText(status.epsilon()), status.delta(),
+                        EpsilonInWords(status.epsilon(), status.delta()));
   absl::StrAppend(&text, "  the model: dure model export ", folder,
                   " --format torchscript --out model.pt\n");
   return text;

@@ -84,10 +84,10 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
       if (!attempt_ || ended.session_id() != ToString(attempt_->client.session_id())) return;
       if (ended.released()) {
         round_ = attempt_->round;
-        out->push_back(
-            Tell{Tell::Level::kProgress,
-                 absl::StrFormat("round %d released; epsilon per record %.4f of at most %g",
-                                 round_.value(), epsilon_, options_.policy.max_epsilon)});
+        out->push_back(Tell{
+            Tell::Level::kProgress,
+            absl::StrFormat("round %d released; epsilon per record %s of at most %g",
+                            round_.value(), EpsilonText(epsilon_), options_.policy.max_epsilon)});
       } else {
         out->push_back(Tell{Tell::Level::kNote, absl::StrCat("attempt ", attempt_->attempt.value(),
                                                              " of round ", attempt_->round.value(),
@@ -178,10 +178,11 @@ void MemberEngine::OnTrainingDone(const member::TrainingDone& done, Outputs* out
   DURE_CHECK(noise_.size() == input.size());
   if (!done.sums.ok()) {
     // Leaving would tell that something is wrong with the data: zeros with noise do not.
-    out->push_back(Tell{Tell::Level::kWarning,
-                        absl::StrCat("training failed, and this round gets noise alone from this "
-                                     "member: ",
-                                     done.sums.status().message())});
+    out->push_back(
+        Tell{Tell::Level::kWarning,
+             absl::StrCat("training failed, and this round gets noise alone from this "
+                          "member: ",
+                          done.sums.status().message(), "; the next round has a new trainer")});
   } else {
     DURE_CHECK(done.sums->size() == options_.dim);
     dp::RoundSum(*done.sums, bulk_random_, input);

@@ -112,7 +112,7 @@ TEST(SpecTomlTest, WrongTypesNameTheExpectedOne) {
   EXPECT_THAT(ErrorOf(DemoWith("name = \"fashion\"", "name = 7")),
               HasSubstr("is an integer; it must be a text"));
   EXPECT_THAT(ErrorOf(DemoWith("shape = [1, 28, 28]", "shape = 784")),
-              HasSubstr("it must be a list of 1 to 4 integers, each 1 to 65536"));
+              HasSubstr("it must be a list of 1 to 3 integers, each 1 to 65536"));
   EXPECT_THAT(ErrorOf(DemoWith("shape = [1, 28, 28]", "shape = [1, \"28\"]")),
               HasSubstr("f.toml:11:13: model.input.shape is a text"));
   EXPECT_THAT(ErrorOf(DemoWith("deadline = \"5m\"", "deadline = 300")),

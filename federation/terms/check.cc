@@ -69,6 +69,14 @@ void WarnOfSettings(const FederationSpec& spec, CheckReport* report) {
   if (terms.may_vanish == 0) {
     warn("Nobody may vanish: one member that drops out ends the attempt.");
   }
+  const double expected_to_vanish =
+      std::floor(spec.secure_aggregation().max_dropout() * terms.invited);
+  if (expected_to_vanish > terms.may_vanish) {
+    warn(absl::StrFormat(
+        "%.0f members are expected to vanish (max_dropout), but an attempt survives "
+        "only %d: lower rounds.minimum, or expect retries, which cost privacy.",
+        expected_to_vanish, terms.may_vanish));
+  }
   const double most_records = static_cast<double>(terms.invited) *
                               static_cast<double>(spec.privacy().max_records_per_member());
   if (report->members_known && most_records < static_cast<double>(spec.privacy().total_records())) {
@@ -144,7 +152,8 @@ absl::StatusOr<CheckReport> CheckFederation(const FederationSpec& spec) {
   }
   report.noise_excess =
       std::sqrt(static_cast<double>(report.terms.invited) / report.terms.honest_survivors);
-  // The more are invited, the less noise each adds; without a cohort the coordinator may invite all.
+  // The more are invited, the less noise each adds; without a cohort the coordinator may invite
+  // all.
   absl::StatusOr<RoundTerms> least_noise =
       report.members_known ? report.terms
                            : DeriveTerms(spec, report.terms.dim, secagg::kMaxMembers);

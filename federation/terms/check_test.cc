@@ -136,6 +136,9 @@ TEST(CheckTest, SettingsThatAreUnwiseAreNamed) {
       Good(DemoWith("max_records_per_member = 15000", "max_records_per_member = 100")).warnings,
       Contains(HasSubstr("10 members of at most 100 records hold 1000, fewer than "
                          "total_records, 60000")));
+  EXPECT_THAT(Good(DemoWith("max_dropout = 0.1", "max_dropout = 0.4")).warnings,
+              Contains(HasSubstr("4 members are expected to vanish (max_dropout), but an attempt "
+                                 "survives only 2")));
   EXPECT_THAT(Good(DemoWith("sampling_rate = 0.01", "sampling_rate = 1e-6")).warnings,
               Contains(HasSubstr("0.06 records on average")));
 }

@@ -51,8 +51,8 @@ absl::Status DeriveMembers(const FederationSpec& spec, RoundTerms* terms) {
   const RoundsSection& rounds = spec.rounds();
   if (rounds.has_cohort() && invited > rounds.cohort()) {
     // More members would mean less noise from each than was agreed to.
-    return absl::FailedPreconditionError(absl::StrCat(invited, " members are invited, but rounds.cohort is ",
-                                                      rounds.cohort()));
+    return absl::FailedPreconditionError(
+        absl::StrCat(invited, " members are invited, but rounds.cohort is ", rounds.cohort()));
   }
   terms->minimum = rounds.minimum();
   if (terms->minimum > invited) {
