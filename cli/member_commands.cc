@@ -23,6 +23,7 @@
 #include "cli/stop_signal.h"
 #include "client/service/client_service.h"
 #include "client/service/node.h"
+#include "crypto/pem_files.h"
 #include "crypto/x509.h"
 #include "federation/spec.h"
 #include "federation/terms/check.h"
@@ -109,7 +110,7 @@ bool AskForYes() {
 void Forget(const std::string& node_folder) {
   std::error_code ignored;
   for (const std::string& path :
-       {PrivateFolder(node_folder) + "/member.key", PrivateFolder(node_folder), node_folder}) {
+       {MemberKeyPath(node_folder), PrivateFolder(node_folder), node_folder}) {
     std::filesystem::remove(path, ignored);
   }
 }
@@ -129,8 +130,7 @@ absl::Status Join(const JoinFlags& flags, const Invitation& invitation, const Of
             .policy = PolicyOf(offered.spec)};
   // A folder that cannot be written must not cost the token.
   DURE_RETURN_IF_ERROR(MakeFolder(PrivateFolder(flags.node), 0700));
-  DURE_RETURN_IF_ERROR(WriteFileAtomic(PrivateFolder(flags.node) + "/member.key",
-                                       ToString(node.key.ToPem().view()), 0600));
+  DURE_RETURN_IF_ERROR(WriteKeyFile(MemberKeyPath(flags.node), node.key));
   EnrolRequest request;
   request.set_certificate_request(MakeCertificateRequest(node.key));
   request.set_spec_digest(ToString(node.spec_digest));

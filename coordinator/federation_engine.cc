@@ -34,8 +34,6 @@ constexpr absl::Duration kEvaluationPatience = absl::Minutes(2);
 constexpr absl::Duration kFarewellPatience = absl::Seconds(40);
 // Messages of one member that may be wrong in one attempt before its stream is ended.
 constexpr int kMaxRejections = 16;
-// Rounds whose mean length makes the forecast.
-constexpr size_t kForecastRounds = 20;
 
 ServerOptimizerConfig OptimizerConfig(const ServerSection& server) {
   ServerOptimizerConfig config;
@@ -539,93 +537,6 @@ void FederationEngine::EndRun(absl::Status status, std::string text, Outputs* ou
 std::string FederationEngine::NameOf(const secagg::MemberId& member) const {
   auto person = people_.find(member);
   return person == people_.end() ? ToHex(member).substr(0, 12) : person->second.name;
-}
-
-std::string FederationEngine::PhaseText() const {
-  switch (phase_) {
-    case State::kWaiting:
-      return waiting_for_;
-    case State::kRunning:
-      return round_ ? std::string(round_->phase()) : "between rounds";
-    case State::kPaused:
-      return round_ ? "pausing after this attempt" : "paused";
-    case State::kEvaluating:
-      return "waiting for the last evaluation";
-    case State::kFinished:
-      return "finished";
-    case State::kFailed:
-      return "stopped";
-  }
-  return "";
-}
-
-RunStatus FederationEngine::Status(RoundNumber after_round) const {
-  static constexpr const char* kStates[] = {"waiting",    "running",  "paused",
-                                            "evaluating", "finished", "failed"};
-  const RoundsSection& rounds = options_.spec.rounds();
-  RunStatus status;
-  status.set_federation(options_.spec.federation().name());
-  status.set_state(kStates[static_cast<int>(phase_)]);
-  status.set_phase(PhaseText());
-  status.set_text(end_text_);
-  if (round_) {
-    for (const secagg::MemberId& member : round_->awaited()) status.add_awaited(NameOf(member));
-  }
-  status.set_round(state_.round.value());
-  status.set_rounds(rounds.count());
-  status.set_attempt(state_.attempts.value());
-  status.set_max_attempts(terms_.max_attempts);
-  for (const auto& [id, person] : people_) {
-    if (person.role == EVALUATOR) {
-      status.set_evaluators(status.evaluators() + 1);
-    } else {
-      status.set_connected(status.connected() + 1);
-    }
-  }
-  status.set_cohort(rounds.has_cohort() ? rounds.cohort() : status.connected());
-  status.set_minimum(rounds.minimum());
-  status.set_epsilon(account_->EpsilonAfter(state_.attempts.value()));
-  status.set_delta(terms_.delta);
-  status.set_max_epsilon(options_.spec.privacy().max_epsilon());
-  status.set_model_hash(ToHex(model_hash_));
-  status.set_dim(model_.size());
-  absl::Duration elapsed, recent;
-  size_t first_recent = state_.history.size() - std::min(kForecastRounds, state_.history.size());
-  for (size_t i = 0; i < state_.history.size(); ++i) {
-    const RoundSummary& summary = state_.history[i];
-    elapsed += summary.duration;
-    if (i >= first_recent) recent += summary.duration;
-    if (summary.round <= after_round || i + kMaxReported < state_.history.size()) continue;
-    RoundReport* report = status.add_history();
-    report->set_round(summary.round.value());
-    report->set_attempt(summary.attempt.value());
-    report->set_survivors(summary.survivors);
-    report->set_cohort(summary.cohort);
-    report->set_epsilon(summary.epsilon);
-    report->set_seconds(absl::ToDoubleSeconds(elapsed));
-    report->set_bytes_received(summary.bytes_received);
-    report->set_bytes_sent(summary.bytes_sent);
-  }
-  status.set_seconds(absl::ToDoubleSeconds(elapsed));
-  if (!state_.history.empty()) {
-    status.set_bytes_received(state_.history.back().bytes_received);
-    status.set_bytes_sent(state_.history.back().bytes_sent);
-  }
-  size_t counted = state_.history.size() - first_recent;
-  status.set_eta_seconds(counted == 0 ? -1
-                                      : absl::ToDoubleSeconds(recent) / counted *
-                                            (rounds.count() - state_.round.value()));
-  for (size_t i = 0; i < state_.evaluations.size(); ++i) {
-    const EvaluationReceived& evaluation = state_.evaluations[i];
-    if (evaluation.round <= after_round || i + kMaxReported < state_.evaluations.size()) continue;
-    Evaluation* report = status.add_evaluations();
-    report->set_round(evaluation.round.value());
-    report->set_evaluator(evaluation.evaluator);
-    report->set_loss(evaluation.loss);
-    report->set_accuracy(evaluation.accuracy);
-    report->set_records(evaluation.records);
-  }
-  return status;
 }
 
 }  // namespace dure

@@ -358,5 +358,66 @@ TEST(WorldTest, AnEvaluationThatMakesNoSenseIsIgnored) {
   EXPECT_THAT(world.notes_, Contains(HasSubstr("makes no sense")));
 }
 
+// The second offer of one attempt is another session: what was trained for the first is not its.
+TEST(WorldTest, AnOfferThatIsRepeatedUsesItsOwnTraining) {
+  World world(Toml(1), 5);
+  World::Node& node = world.nodes_[0];
+  std::optional<ServerMessage> offer;
+  world.tamper_ = [&](World::Node& to, ServerMessage* message) {
+    if (&to == &node && message->has_offer()) offer = *message;
+  };
+  world.ConnectAll();
+  while (!offer) ASSERT_TRUE(world.DeliverOne());
+  node.training.clear();
+  world.StepMember(node, member::FromCoordinator{*offer});
+  ASSERT_EQ(node.training.size(), 1u);
+  auto [training, plan] = node.training.front();
+  std::vector<member::Output> outputs;
+  node.engine->Step(member::TrainingDone{training - 1, world.Gradient(plan)}, &outputs);
+  EXPECT_TRUE(outputs.empty());
+}
+
+TEST(WorldTest, AMemberThatIsGoneForGoodIsWaitedForOnce) {
+  World world(Toml(5), 5);
+  world.ConnectAll();
+  while (world.state_.round < RoundNumber(1)) ASSERT_TRUE(world.DeliverOne());
+  world.Disconnect(world.nodes_[1]);
+  absl::Time begin = world.clock_.Now();
+  world.Run(40);
+  ASSERT_TRUE(world.ended_.has_value());
+  EXPECT_EQ(world.state_.round, RoundNumber(5));
+  // One phase's deadline, one retry and one wait for its return at most.
+  EXPECT_LT(world.clock_.Now() - begin, absl::Seconds(25));
+}
+
+TEST(WorldTest, AMemberThatTalksNonsenseIsShutOut) {
+  World world(Toml(2), 5);
+  world.ConnectAll();
+  while (world.state_.attempts < AttemptNumber(1)) ASSERT_TRUE(world.DeliverOne());
+  ClientMessage nonsense;
+  nonsense.mutable_secagg()->set_session_id("x");
+  for (int i = 0; i < 100; ++i) {
+    world.StepCoordinator(run::Said{world.nodes_[4].id, nonsense});
+  }
+  EXPECT_THAT(world.expelled_, Contains("m4"));
+  EXPECT_LT(world.notes_.size(), 40u);
+  world.StepCoordinator(run::Left{world.nodes_[4].id});
+  world.Connect(world.nodes_[4]);  // coming back does not help
+  world.Run(40);
+  EXPECT_EQ(world.state_.round, RoundNumber(2));
+  EXPECT_EQ(world.state_.history.back().cohort, 4u);
+}
+
+TEST(WorldTest, NothingIsDueWhileNothingCanHappen) {
+  World world(Toml(2), 5);
+  EXPECT_EQ(world.coordinator_->next_deadline(), absl::InfiniteFuture());
+  world.ConnectAll();
+  while (world.state_.round < RoundNumber(1)) ASSERT_TRUE(world.DeliverOne());
+  world.StepCoordinator(run::SetPaused{true});
+  for (int i = 0; i < 3; ++i) world.Disconnect(world.nodes_[i]);
+  world.Run(3);
+  EXPECT_EQ(world.coordinator_->next_deadline(), absl::InfiniteFuture());
+}
+
 }  // namespace
 }  // namespace dure

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "client/service/ledger_file.h"
-#include "crypto/x509.h"
+#include "crypto/pem_files.h"
 #include "federation/spec.h"
 #include "nlohmann/json.hpp"
 
@@ -52,13 +52,6 @@ absl::StatusOr<double> Number(const json& object, const std::string& path, const
   return found->get<double>();
 }
 
-absl::StatusOr<std::string> ReadCertificate(const std::string& path) {
-  DURE_ASSIGN_OR_RETURN(std::string pem, ReadFile(path, kMaxNodeFileBytes));
-  absl::StatusOr<std::string> der = CertificateFromPem(pem);
-  if (!der.ok()) return absl::DataLossError(absl::StrCat(path, ": ", der.status().message()));
-  return der;
-}
-
 absl::StatusOr<Policy> ReadPolicy(const std::string& folder) {
   std::string path = folder + "/policy.json";
   DURE_ASSIGN_OR_RETURN(json object, ReadJson(path));
@@ -93,12 +86,11 @@ absl::Status WriteNode(const Node& node) {
         absl::StrCat(folder, " is a member's folder already: choose another with --node"));
   }
   DURE_RETURN_IF_ERROR(MakeFolder(PrivateFolder(folder), 0700));
-  DURE_RETURN_IF_ERROR(WriteFileAtomic(PrivateFolder(folder) + "/member.key",
-                                       ToString(node.key.ToPem().view()), 0600));
-  DURE_RETURN_IF_ERROR(WriteFileAtomic(folder + "/ca.pem", CertificateToPem(node.ca_certificate)));
+  DURE_RETURN_IF_ERROR(WriteKeyFile(MemberKeyPath(folder), node.key));
+  DURE_RETURN_IF_ERROR(WriteCertificateFile(folder + "/ca.pem", node.ca_certificate));
   DURE_RETURN_IF_ERROR(
-      WriteFileAtomic(folder + "/coordinator.pem", CertificateToPem(node.coordinator_certificate)));
-  DURE_RETURN_IF_ERROR(WriteFileAtomic(folder + "/member.pem", CertificateToPem(node.certificate)));
+      WriteCertificateFile(folder + "/coordinator.pem", node.coordinator_certificate));
+  DURE_RETURN_IF_ERROR(WriteCertificateFile(folder + "/member.pem", node.certificate));
   DURE_RETURN_IF_ERROR(WriteFileAtomic(folder + "/federation.toml", FederationToToml(node.spec)));
   DURE_RETURN_IF_ERROR(WritePolicy(folder, node.policy));
   DURE_RETURN_IF_ERROR(LedgerFile::Create(LedgerPath(folder)));
@@ -126,19 +118,16 @@ absl::StatusOr<Node> ReadNode(const std::string& folder) {
   if (role != "member" && role != "evaluator") return Lacks(path, "role");
   membership.role = role == "evaluator" ? EVALUATOR : MEMBER;
 
-  std::string key_path = PrivateFolder(folder) + "/member.key";
-  DURE_ASSIGN_OR_RETURN(std::string key_pem, ReadFile(key_path, kMaxNodeFileBytes));
-  absl::StatusOr<SigningKey> key = SigningKey::FromPem(key_pem);
-  if (!key.ok()) return absl::DataLossError(absl::StrCat(key_path, ": ", key.status().message()));
-
-  Node node{.folder = folder, .membership = std::move(membership), .key = *std::move(key)};
+  DURE_ASSIGN_OR_RETURN(SigningKey key, ReadKeyFile(MemberKeyPath(folder)));
+  Node node{.folder = folder, .membership = std::move(membership), .key = std::move(key)};
   std::string toml_path = folder + "/federation.toml";
   DURE_ASSIGN_OR_RETURN(std::string toml, ReadFile(toml_path, kMaxFederationFileBytes));
   DURE_ASSIGN_OR_RETURN(node.spec, ParseFederation(toml, toml_path));
   node.spec_digest = SpecDigest(node.spec);
-  DURE_ASSIGN_OR_RETURN(node.ca_certificate, ReadCertificate(folder + "/ca.pem"));
-  DURE_ASSIGN_OR_RETURN(node.coordinator_certificate, ReadCertificate(folder + "/coordinator.pem"));
-  DURE_ASSIGN_OR_RETURN(node.certificate, ReadCertificate(folder + "/member.pem"));
+  DURE_ASSIGN_OR_RETURN(node.ca_certificate, ReadCertificateFile(folder + "/ca.pem"));
+  DURE_ASSIGN_OR_RETURN(node.coordinator_certificate,
+                        ReadCertificateFile(folder + "/coordinator.pem"));
+  DURE_ASSIGN_OR_RETURN(node.certificate, ReadCertificateFile(folder + "/member.pem"));
   DURE_ASSIGN_OR_RETURN(node.policy, ReadPolicy(folder));
   std::string data_path = folder + "/data.json";
   if (FileExists(data_path)) {

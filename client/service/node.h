@@ -67,6 +67,10 @@ inline std::string PrivateFolder(const std::string& node_folder) {
   return node_folder + "/private";
 }
 
+inline std::string MemberKeyPath(const std::string& node_folder) {
+  return PrivateFolder(node_folder) + "/member.key";
+}
+
 }  // namespace dure
 
 #endif  // DURE_CLIENT_SERVICE_NODE_H_

@@ -5,35 +5,13 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "crypto/pem_files.h"
 #include "crypto/x509.h"
 #include "federation/manifest.h"
 #include "federation/model_file.h"
 #include "federation/spec.h"
 
 namespace dure {
-namespace {
-
-constexpr uint64_t kMaxPemBytes = 1 << 16;
-
-absl::StatusOr<SigningKey> ReadKey(const std::string& path) {
-  DURE_ASSIGN_OR_RETURN(std::string pem, ReadFile(path, kMaxPemBytes));
-  absl::StatusOr<SigningKey> key = SigningKey::FromPem(pem);
-  if (!key.ok()) return absl::DataLossError(absl::StrCat(path, ": ", key.status().message()));
-  return key;
-}
-
-absl::StatusOr<std::string> ReadCertificate(const std::string& path) {
-  DURE_ASSIGN_OR_RETURN(std::string pem, ReadFile(path, kMaxPemBytes));
-  absl::StatusOr<std::string> der = CertificateFromPem(pem);
-  if (!der.ok()) return absl::DataLossError(absl::StrCat(path, ": ", der.status().message()));
-  return der;
-}
-
-absl::Status WriteKey(const std::string& path, const SigningKey& key) {
-  return WriteFileAtomic(path, ToString(key.ToPem().view()), 0600);
-}
-
-}  // namespace
 
 std::string InitialModelPath(const std::string& folder) {
   return folder + "/model/initial.safetensors";
@@ -64,10 +42,10 @@ absl::StatusOr<FederationFolder> MakeFederationFolder(const std::string& folder,
   DURE_ASSIGN_OR_RETURN(
       std::string certificate,
       issuer.IssueCoordinator(key.public_key(), {begin, now + kCoordinatorValidity}, random));
-  DURE_RETURN_IF_ERROR(WriteKey(keys + "/ca.key", ca_key));
-  DURE_RETURN_IF_ERROR(WriteKey(keys + "/coordinator.key", key));
-  DURE_RETURN_IF_ERROR(WriteFileAtomic(keys + "/ca.pem", CertificateToPem(ca)));
-  DURE_RETURN_IF_ERROR(WriteFileAtomic(keys + "/coordinator.pem", CertificateToPem(certificate)));
+  DURE_RETURN_IF_ERROR(WriteKeyFile(keys + "/ca.key", ca_key));
+  DURE_RETURN_IF_ERROR(WriteKeyFile(keys + "/coordinator.key", key));
+  DURE_RETURN_IF_ERROR(WriteCertificateFile(keys + "/ca.pem", ca));
+  DURE_RETURN_IF_ERROR(WriteCertificateFile(keys + "/coordinator.pem", certificate));
   DURE_RETURN_IF_ERROR(MakeFolder(folder + "/model"));
   // Last: a folder without it is no federation.
   DURE_RETURN_IF_ERROR(WriteFileAtomic(FederationFilePath(folder), FederationToToml(spec)));
@@ -89,10 +67,10 @@ absl::StatusOr<FederationFolder> ReadFederationFolder(const std::string& folder)
   DURE_RETURN_IF_ERROR(ExpectFederation(folder));
   DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadFederationFile(FederationFilePath(folder)));
   const std::string keys = FederationPrivateFolder(folder);
-  DURE_ASSIGN_OR_RETURN(SigningKey ca_key, ReadKey(keys + "/ca.key"));
-  DURE_ASSIGN_OR_RETURN(std::string ca, ReadCertificate(keys + "/ca.pem"));
-  DURE_ASSIGN_OR_RETURN(SigningKey key, ReadKey(keys + "/coordinator.key"));
-  DURE_ASSIGN_OR_RETURN(std::string certificate, ReadCertificate(keys + "/coordinator.pem"));
+  DURE_ASSIGN_OR_RETURN(SigningKey ca_key, ReadKeyFile(keys + "/ca.key"));
+  DURE_ASSIGN_OR_RETURN(std::string ca, ReadCertificateFile(keys + "/ca.pem"));
+  DURE_ASSIGN_OR_RETURN(SigningKey key, ReadKeyFile(keys + "/coordinator.key"));
+  DURE_ASSIGN_OR_RETURN(std::string certificate, ReadCertificateFile(keys + "/coordinator.pem"));
   Digest digest = SpecDigest(spec);
   return FederationFolder{.folder = folder,
                           .spec = std::move(spec),
