@@ -281,8 +281,8 @@ int RunClientStatus(const ClientFlags& flags) {
   absl::PrintF(
       "%s: %s, round %d of %d\n  privacy  epsilon %s of at most %g per record, delta %g; "
       "%d attempts charged\n",
-      status.federation(), status.phase(), status.round(), status.rounds(), status.epsilon(),
-      status.max_epsilon(), status.delta(), status.attempt());
+      status.federation(), status.phase(), status.round(), status.rounds(),
+      EpsilonText(status.epsilon()),      status.max_epsilon(), status.delta(), status.attempt());
   return kSuccess;
 }
 

@@ -96,7 +96,7 @@ absl::StatusOr<ModelFile> ReadInitialModel(const std::string& folder, const Fede
     return absl::FailedPreconditionError(
         absl::StrCat("the initial weights ", path, " (", model.manifest.dim(),
                      " parameters) are not of the model in federation.toml (", manifest.dim(),
-                     " parameters): ", remedy));
+                     " parameters): remove that file, then ", remedy));
   }
   return model;
 }
