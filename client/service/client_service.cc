@@ -45,6 +45,11 @@ ClientService::~ClientService() {
 
 absl::StatusOr<std::unique_ptr<ClientService>> ClientService::Start(ClientOptions options) {
   DURE_ASSIGN_OR_RETURN(Node node, ReadNode(options.node_folder));
+  return Start(std::move(options), std::move(node));
+}
+
+absl::StatusOr<std::unique_ptr<ClientService>> ClientService::Start(ClientOptions options,
+                                                                    Node node) {
   absl::StatusOr<FileLock> lock = FileLock::Acquire(PrivateFolder(node.folder) + "/lock");
   if (absl::IsFailedPrecondition(lock.status())) {
     return absl::FailedPreconditionError(
@@ -68,10 +73,7 @@ absl::Status ClientService::Open() {
                                                      node_.ca_certificate, clock_.Now()));
   coordinator_ = coordinator.key;
   DURE_ASSIGN_OR_RETURN(ParamManifest manifest, BuiltInManifest(node_.spec.model()));
-  DURE_ASSIGN_OR_RETURN(trainer_, TrainerProcess::Start({.program = options_.trainer_program,
-                                                         .model = node_.spec.model(),
-                                                         .data_folder = *node_.data_folder,
-                                                         .threads = options_.threads}));
+  DURE_ASSIGN_OR_RETURN(trainer_, MakeTrainer());
   if (!(trainer_->manifest() == manifest)) {
     return absl::FailedPreconditionError(
         "the trainer builds another model than this client expects: dure and dure-trainer are of "
@@ -104,6 +106,17 @@ absl::Status ClientService::Open() {
       }));
   strand_->Post([this] { Dial(); });
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Trainer>> ClientService::MakeTrainer() {
+  if (options_.make_trainer) return options_.make_trainer(node_);
+  DURE_ASSIGN_OR_RETURN(std::unique_ptr<TrainerProcess> trainer,
+                        TrainerProcess::Start({.program = options_.trainer_program,
+                                               .model = node_.spec.model(),
+                                               .data_folder = *node_.data_folder,
+                                               .threads = options_.threads}));
+  sandbox_ = trainer->sandbox();
+  return trainer;
 }
 
 void ClientService::Dial() {
@@ -140,7 +153,9 @@ void ClientService::OnOpen(Certificate coordinator, std::string) {
 void ClientService::OnMessage(ServerMessage message, std::shared_ptr<void> credit) {
   auto shared = std::make_shared<ServerMessage>(std::move(message));
   strand_->Post([this, shared, credit = std::move(credit)] {
-    if (connected_) Step(member::FromCoordinator{std::move(*shared)});
+    if (!connected_) return;
+    if (options_.on_receive) options_.on_receive(*shared);
+    Step(member::FromCoordinator{std::move(*shared)});
   });
 }
 
@@ -189,6 +204,7 @@ void ClientService::Step(member::Input input) {
 
 void ClientService::Handle(member::Output output) {
   if (auto* send = std::get_if<member::Send>(&output)) {
+    if (options_.before_send) options_.before_send(send->message);
     // What cannot be sent because the stream is gone is told by OnClose.
     if (connected_ && session_) session_->Send(std::move(send->message)).IgnoreError();
   } else if (auto* training = std::get_if<member::StartTraining>(&output)) {

@@ -37,6 +37,14 @@ struct ClientOptions {
   int threads = 1;              // of the trainer
   // Called with what the person at this machine should see, on the service's thread.
   std::function<void(const member::Tell&)> tell;
+
+  // For tests and measurements; programs leave them empty.
+  // Makes the trainer instead of starting `trainer_program`.
+  std::function<absl::StatusOr<std::unique_ptr<Trainer>>(const Node&)> make_trainer;
+  // Called on the service's thread with each message just before it is sent, after what must be in
+  // the ledger for it, and with each that was received, before it is dealt with.
+  std::function<void(const ClientMessage&)> before_send;
+  std::function<void(const ServerMessage&)> on_receive;
 };
 
 class ClientService final : private SessionEvents {
@@ -45,11 +53,14 @@ class ClientService final : private SessionEvents {
   // FailedPrecondition, with the remedy, if no data is registered, if it does not fit the
   // federation's model or limits, or if another client runs on the node.
   static absl::StatusOr<std::unique_ptr<ClientService>> Start(ClientOptions options);
+  // The same with a node that was read already.
+  static absl::StatusOr<std::unique_ptr<ClientService>> Start(ClientOptions options, Node node);
   ~ClientService() override;
 
   const Node& node() const { return node_; }
   const DataSummary& data() const { return trainer_->data(); }
-  const std::vector<SandboxLayer>& sandbox() const { return trainer_->sandbox(); }
+  // Layers of the trainer's sandbox, in the order of its report.
+  const std::vector<SandboxLayer>& sandbox() const { return sandbox_; }
 
   // Leaves at once; Wait returns Cancelled.
   void Stop();
@@ -62,6 +73,7 @@ class ClientService final : private SessionEvents {
  private:
   ClientService(ClientOptions options, Node node, FileLock lock, LedgerFile ledger);
   absl::Status Open();
+  absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer();
 
   void OnOpen(Certificate coordinator, std::string certificate_der) override;
   void OnMessage(ServerMessage message, std::shared_ptr<void> credit) override;
@@ -91,7 +103,8 @@ class ClientService final : private SessionEvents {
   bool connected_ = false;
   bool said_unreachable_ = false;
   std::optional<MemberEngine> engine_;
-  std::unique_ptr<TrainerProcess> trainer_;  // used on worker_ once it has started
+  std::unique_ptr<Trainer> trainer_;  // used on worker_ once it has started
+  std::vector<SandboxLayer> sandbox_;
 
   std::mutex mutex_;
   std::condition_variable ended_;

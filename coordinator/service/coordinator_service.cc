@@ -52,6 +52,11 @@ CoordinatorService::~CoordinatorService() {
 absl::StatusOr<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(
     CoordinatorOptions options) {
   DURE_ASSIGN_OR_RETURN(FederationFolder federation, ReadFederationFolder(options.folder));
+  return Start(std::move(options), std::move(federation));
+}
+
+absl::StatusOr<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(
+    CoordinatorOptions options, FederationFolder federation) {
   auto service = std::unique_ptr<CoordinatorService>(
       new CoordinatorService(std::move(options), std::move(federation)));
   DURE_RETURN_IF_ERROR(service->Open());
@@ -216,20 +221,11 @@ void CoordinatorService::Step(run::Input input) {
 
 void CoordinatorService::Handle(std::vector<run::Output> outputs) {
   for (run::Output& output : outputs) {
-    if (auto* write = std::get_if<run::Write>(&output)) {
-      if (auto* released = std::get_if<RoundReleased>(&write->fact)) {
-        released->bytes_received = traffic_.received;
-        released->bytes_sent = traffic_.sent;
-        traffic_at_round_[released->round.value()] = traffic_;
-      }
-      if (absl::Status status = store_->Record(write->fact); !status.ok()) {
-        // Nothing that follows from it may be told to anybody.
-        return End(absl::Status(status.code(),
-                                absl::StrCat("the state could not be written, and the run stops "
-                                             "where it was: ",
-                                             status.message())));
-      }
-    } else if (const auto* send = std::get_if<run::SendTo>(&output)) {
+    if (options_.before) options_.before(output);
+    if (auto* write = std::get_if<run::Write>(&output); write != nullptr && !Record(&write->fact)) {
+      return;  // nothing that follows from it may be told to anybody
+    }
+    if (const auto* send = std::get_if<run::SendTo>(&output)) {
       auto peer = peer_of_.find(send->member);
       if (peer == peer_of_.end()) continue;
       traffic_.sent += send->message->ByteSizeLong();
@@ -239,10 +235,25 @@ void CoordinatorService::Handle(std::vector<run::Output> outputs) {
       if (peer != peer_of_.end()) server_->Close(peer->second, expel->why);
     } else if (const auto* note = std::get_if<run::Note>(&output)) {
       note->warning ? LogWarning(note->text) : LogInfo(note->text);
-    } else {
-      End(std::get<run::Ended>(output).status);
+    } else if (const auto* ended = std::get_if<run::Ended>(&output)) {
+      End(ended->status);
     }
+    if (options_.after) options_.after(output);
   }
+}
+
+bool CoordinatorService::Record(Fact* fact) {
+  if (auto* released = std::get_if<RoundReleased>(fact)) {
+    released->bytes_received = traffic_.received;
+    released->bytes_sent = traffic_.sent;
+    traffic_at_round_[released->round.value()] = traffic_;
+  }
+  absl::Status status = store_->Record(*fact);
+  if (status.ok()) return true;
+  End(absl::Status(status.code(), absl::StrCat("the state could not be written, and the run stops "
+                                               "where it was: ",
+                                               status.message())));
+  return false;
 }
 
 // One timer at a time: an earlier one replaces it, and when it rings the next is armed.

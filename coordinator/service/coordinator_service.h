@@ -32,12 +32,20 @@ struct CoordinatorOptions {
   std::string folder;
   // HOST:PORT to listen on. Empty: the port of the federation's address, on this machine only.
   std::string listen;
+
+  // For tests and measurements; programs leave them empty. Called on the service's thread with each
+  // output of the engine, before and after it is carried out.
+  std::function<void(const run::Output&)> before;
+  std::function<void(const run::Output&)> after;
 };
 
 class CoordinatorService final : private ServerEvents {
  public:
   // Reads the folder, opens the store and the port, and goes on where the run stopped.
   static absl::StatusOr<std::unique_ptr<CoordinatorService>> Start(CoordinatorOptions options);
+  // The same with what federation.toml and the keys say already read.
+  static absl::StatusOr<std::unique_ptr<CoordinatorService>> Start(CoordinatorOptions options,
+                                                                   FederationFolder federation);
   ~CoordinatorService() override;
 
   // Where members reach it, HOST:PORT.
@@ -70,6 +78,8 @@ class CoordinatorService final : private ServerEvents {
   void Open(const Peer& peer);
   void Step(run::Input input);
   void Handle(std::vector<run::Output> outputs);
+  // False, and the run is over, if the fact could not be written down.
+  bool Record(Fact* fact);
   void ArmTimer();
   void End(absl::Status status);
   ControlReply Control(const ControlRequest& request);
