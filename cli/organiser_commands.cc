@@ -180,9 +180,11 @@ absl::StatusOr<InviteReply> InviteAnyhow(const std::string& folder, const Invite
   if (reply.ok()) return reply->invite();
   if (!absl::IsUnavailable(reply.status())) return reply.status();
   DURE_ASSIGN_OR_RETURN(Stopped stopped, OpenStopped(folder));
+  DURE_ASSIGN_OR_RETURN(const int port, stopped.store->SavedPort());
   SystemRandom random;
   return Invite(stopped.federation, *stopped.store,
-                {.address = stopped.federation.spec.federation().address(), .now = absl::Now()},
+                {.address = WithPort(stopped.federation.spec.federation().address(), port),
+                 .now = absl::Now()},
                 request, random);
 }
 

@@ -82,25 +82,7 @@ absl::Status CoordinatorService::Open() {
                                                   .random = &random_},
                                                  std::move(state)));
   strand_ = std::make_unique<Strand>();
-  const std::string& address = federation_.spec.federation().address();
-  ServerOptions server;
-  server.listen =
-      options_.listen.empty() ? absl::StrCat("127.0.0.1:", PortOf(address)) : options_.listen;
-  server.ca_pem = CertificateToPem(federation_.ca_certificate);
-  server.certificate_pem = CertificateToPem(federation_.certificate);
-  server.key_pem = ToString(federation_.key.ToPem().view());
-  server.clock = &clock_;
-  server.max_message_bytes = MaxMessageBytes(federation_.spec, initial_dim);
-  // Events may come before Start returns; their tasks wait until there is a server to answer with.
-  std::promise<void> started;
-  strand_->Post([future = started.get_future().share()] { future.wait(); });
-  absl::StatusOr<std::unique_ptr<Server>> made = Server::Start(server, this);
-  if (made.ok()) server_ = *std::move(made);
-  started.set_value();
-  DURE_RETURN_IF_ERROR(made.status());
-  listening_ = absl::StrCat(HostOf(server.listen), ":", server_->port());
-  // Port 0 in the federation file: whatever port the system chose.
-  address_ = PortOf(address) == "0" ? absl::StrCat(HostOf(address), ":", server_->port()) : address;
+  DURE_RETURN_IF_ERROR(Listen(initial_dim));
   DURE_ASSIGN_OR_RETURN(
       control_, ControlServer::Start(FederationPrivateFolder(options_.folder),
                                      [this](const ControlRequest& request) {
@@ -109,6 +91,40 @@ absl::Status CoordinatorService::Open() {
                                        return reply;
                                      }));
   strand_->Post([this] { Step(run::Tick{}); });
+  return absl::OkStatus();
+}
+
+absl::Status CoordinatorService::Listen(uint64_t dim) {
+  const std::string& address = federation_.spec.federation().address();
+  ServerOptions server;
+  server.listen =
+      options_.listen.empty() ? absl::StrCat("127.0.0.1:", PortOf(address)) : options_.listen;
+  const bool any_port = PortOf(server.listen) == "0";
+  int former_port = 0;
+  if (any_port) {
+    DURE_ASSIGN_OR_RETURN(former_port, store_->SavedPort());
+    server.listen = WithPort(server.listen, former_port);
+  }
+  server.ca_pem = CertificateToPem(federation_.ca_certificate);
+  server.certificate_pem = CertificateToPem(federation_.certificate);
+  server.key_pem = ToString(federation_.key.ToPem().view());
+  server.clock = &clock_;
+  server.max_message_bytes = MaxMessageBytes(federation_.spec, dim);
+  // Events may come before Start returns; their tasks wait until there is a server to answer with.
+  std::promise<void> started;
+  strand_->Post([future = started.get_future().share()] { future.wait(); });
+  absl::StatusOr<std::unique_ptr<Server>> made = Server::Start(server, this);
+  if (made.ok()) server_ = *std::move(made);
+  started.set_value();
+  if (absl::IsAlreadyExists(made.status()) && former_port != 0) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(made.status().message(),
+                     "; it is the port that members dial: end the program that has it"));
+  }
+  DURE_RETURN_IF_ERROR(made.status());
+  if (any_port) DURE_RETURN_IF_ERROR(store_->SavePort(server_->port()));
+  listening_ = absl::StrCat(HostOf(server.listen), ":", server_->port());
+  address_ = WithPort(address, server_->port());
   return absl::OkStatus();
 }
 

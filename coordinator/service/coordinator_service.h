@@ -31,6 +31,7 @@ namespace dure {
 struct CoordinatorOptions {
   std::string folder;
   // HOST:PORT to listen on. Empty: the port of the federation's address, on this machine only.
+  // Port 0: the one that this coordinator had before, or at first any that is free.
   std::string listen;
 
   // For tests and measurements; programs leave them empty. Called on the service's thread with each
@@ -66,6 +67,8 @@ class CoordinatorService final : private ServerEvents {
   CoordinatorService(CoordinatorOptions options, FederationFolder federation);
 
   absl::Status Open();
+  // `dim`: parameters of the model.
+  absl::Status Listen(uint64_t dim);
   void OnDescribe(DescribeRequest request, DescribeCallback reply) override;
   void OnEnrol(EnrolRequest request, EnrolCallback reply) override;
   void OnOpen(Peer peer) override;

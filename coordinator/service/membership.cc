@@ -12,6 +12,9 @@ namespace dure {
 
 std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
 std::string PortOf(const std::string& address) { return address.substr(address.rfind(':') + 1); }
+std::string WithPort(const std::string& address, int port) {
+  return PortOf(address) == "0" ? absl::StrCat(HostOf(address), ":", port) : address;
+}
 
 absl::StatusOr<InviteReply> Invite(const FederationFolder& federation, Store& store,
                                    const InviteContext& context, const InviteRequest& request,
@@ -26,7 +29,8 @@ absl::StatusOr<InviteReply> Invite(const FederationFolder& federation, Store& st
   DURE_RETURN_IF_ERROR(CheckOrganisation("the organisation", request.organisation()));
   if (PortOf(context.address) == "0") {
     return absl::FailedPreconditionError(
-        "federation.address has port 0, and no coordinator runs that could say which port it got: "
+        "federation.address has port 0, and no coordinator has run that could say which port it "
+        "got: "
         "start it first");
   }
   Invitation invitation;

@@ -20,6 +20,8 @@ inline constexpr absl::Duration kLongestInvitation = absl::Hours(24 * 30);
 // The parts of HOST:PORT.
 std::string HostOf(const std::string& address);
 std::string PortOf(const std::string& address);
+// `address` with `port` in place of port 0, which stands for one that the system chooses.
+std::string WithPort(const std::string& address, int port);
 
 struct InviteContext {
   std::string address;  // that members dial

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
@@ -271,6 +272,26 @@ absl::StatusOr<Digest> Store::Revoke(const std::string& name, absl::Time now) {
           .BindBlob(client_id)
           .Run());
   return client_id;
+}
+
+absl::Status Store::SavePort(int port) {
+  std::lock_guard lock(mutex_);
+  return Statement(database_, "INSERT OR REPLACE INTO meta VALUES ('port', ?)")
+      .BindBlob(AsBytes(absl::StrCat(port)))
+      .Run();
+}
+
+absl::StatusOr<int> Store::SavedPort() {
+  std::lock_guard lock(mutex_);
+  Statement row(database_, "SELECT value FROM meta WHERE key = 'port'");
+  DURE_ASSIGN_OR_RETURN(bool found, row.Step());
+  int port = 0;
+  if (found && (!absl::SimpleAtoi(row.Blob(0), &port) || port < 1 || port > 65535)) {
+    return absl::DataLossError(absl::StrCat(folder_,
+                                            "/coordinator.db names no port: restore the "
+                                            "folder from a backup"));
+  }
+  return port;
 }
 
 absl::Status Store::Record(const Fact& fact) {

@@ -72,6 +72,11 @@ class Store {
   // NotFound if nobody has that name.
   absl::StatusOr<Digest> Revoke(const std::string& name, absl::Time now);
 
+  // The port that the system gave the coordinator when none was chosen: members dial it, so a
+  // restarted coordinator asks for it again. 0 if there is none.
+  absl::Status SavePort(int port);
+  absl::StatusOr<int> SavedPort();
+
   // Writes one fact of the run.
   absl::Status Record(const Fact& fact);
   absl::StatusOr<RunState> LoadRun();

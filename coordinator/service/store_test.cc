@@ -69,6 +69,13 @@ TEST_F(StoreTest, AnInvitationWorksOnceAndUntilItExpires) {
   EXPECT_EQ(store_->FindMember(Filled(9))->certificate, "der");
 }
 
+TEST_F(StoreTest, ThePortIsRemembered) {
+  EXPECT_EQ(*store_->SavedPort(), 0);
+  ASSERT_TRUE(store_->SavePort(40123).ok());
+  Reopen();
+  EXPECT_EQ(*store_->SavedPort(), 40123);
+}
+
 TEST_F(StoreTest, ANameIsGivenOnce) {
   ASSERT_TRUE(InviteNamed("a", 2).ok());
   EXPECT_EQ(InviteNamed("a", 3).code(), absl::StatusCode::kAlreadyExists);
