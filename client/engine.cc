@@ -155,7 +155,9 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
                      .round = RoundNumber(id.round),
                      .attempt = AttemptNumber(id.attempt),
                      .terms = terms};
-  if (noise_.empty() || noise_sigma2_ != terms.sigma2_local) DrawNoise(terms.sigma2_local);
+  if (terms.sigma2_local != 0 && (noise_.empty() || noise_sigma2_ != terms.sigma2_local)) {
+    DrawNoise(terms.sigma2_local);
+  }
   SendProtocol(std::move(advertise), out);
 
   member::StartTraining train;
@@ -175,7 +177,6 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
 void MemberEngine::OnTrainingDone(const member::TrainingDone& done, Outputs* out) {
   if (!attempt_ || done.training != attempt_->training) return;  // too late
   std::vector<int64_t> input(options_.dim);
-  DURE_CHECK(noise_.size() == input.size());
   if (!done.sums.ok()) {
     // Leaving would tell that something is wrong with the data: zeros with noise do not.
     out->push_back(
@@ -187,8 +188,11 @@ void MemberEngine::OnTrainingDone(const member::TrainingDone& done, Outputs* out
     DURE_CHECK(done.sums->size() == options_.dim);
     dp::RoundSum(*done.sums, bulk_random_, input);
   }
-  for (size_t i = 0; i < input.size(); ++i) input[i] += noise_[i];
-  DropNoise();
+  if (attempt_->terms.sigma2_local != 0) {
+    DURE_CHECK(noise_.size() == input.size());
+    for (size_t i = 0; i < input.size(); ++i) input[i] += noise_[i];
+    DropNoise();
+  }
   absl::StatusOr<std::optional<secagg::UpMessage>> masked = attempt_->client.SetInput(input);
   Wipe(&input);
   if (!masked.ok()) return FailAttempt(masked.status(), out);

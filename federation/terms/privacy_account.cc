@@ -12,7 +12,8 @@ namespace {
 // What one attempt adds to delta: P[a batch reaches its cap].
 const double kDeltaPerAttempt = std::ldexp(1.0, -dp::kBatchCapBits);
 
-dp::RecordAccountant MakeAccountant(const RoundTerms& terms) {
+std::optional<dp::RecordAccountant> MakeAccountant(const RoundTerms& terms) {
+  if (terms.sigma2_local == 0) return std::nullopt;
   absl::StatusOr<dp::RecordAccountant> accountant =
       dp::RecordAccountant::Create({.dim = terms.dim,
                                     .clip_norm = terms.clip_norm,
@@ -31,8 +32,9 @@ PrivacyAccount::PrivacyAccount(const RoundTerms& terms)
 
 double PrivacyAccount::EpsilonAfter(uint32_t attempts) const {
   if (attempts == 0) return 0;
+  if (!accountant_) return std::numeric_limits<double>::infinity();
   const double delta = delta_ - attempts * kDeltaPerAttempt;
-  absl::StatusOr<dp::EpsilonAtOrder> epsilon = accountant_.Epsilon(attempts, delta);
+  absl::StatusOr<dp::EpsilonAtOrder> epsilon = accountant_->Epsilon(attempts, delta);
   return epsilon.ok() ? epsilon->epsilon : std::numeric_limits<double>::infinity();
 }
 

@@ -5,6 +5,7 @@
 #define DURE_FEDERATION_TERMS_PRIVACY_ACCOUNT_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "federation/terms/terms.h"
 #include "privacy/dp/record_accountant.h"
@@ -17,7 +18,8 @@ class PrivacyAccount {
   explicit PrivacyAccount(const RoundTerms& terms);
 
   // epsilon per record after `attempts` attempts, at the federation's delta less
-  // attempts * 2^-40 for the batch cap. 0 for 0 attempts; infinite if the caps alone use delta up.
+  // attempts * 2^-40 for the batch cap. 0 for 0 attempts; infinite if the caps alone use delta up,
+  // and without noise.
   double EpsilonAfter(uint32_t attempts) const;
 
   // The most attempts, at most terms.max_attempts, after which epsilon is at most `max_epsilon`.
@@ -26,7 +28,7 @@ class PrivacyAccount {
  private:
   double delta_;
   uint32_t max_attempts_;
-  dp::RecordAccountant accountant_;
+  std::optional<dp::RecordAccountant> accountant_;  // absent: no noise
 };
 
 }  // namespace dure

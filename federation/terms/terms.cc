@@ -82,7 +82,8 @@ absl::Status DeriveUpload(const FederationSpec& spec, RoundTerms* terms) {
   const dp::RecordGradientParams params = {.dim = terms->dim,
                                            .clip_norm = terms->clip_norm,
                                            .noise_multiplier = terms->noise_multiplier,
-                                           .honest_survivors = terms->honest_survivors};
+                                           .honest_survivors = terms->honest_survivors,
+                                           .noiseless = terms->noise_multiplier == 0};
   absl::StatusOr<dp::RecordGradient> gradient = dp::DeriveRecordGradient(params);
   if (!gradient.ok()) {
     return CannotWork(gradient.status(),

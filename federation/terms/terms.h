@@ -29,7 +29,7 @@ struct RoundTerms {
   double clip_norm = 0;        // C
   uint64_t scale = 0;          // s, a power of two
   uint64_t norm_bound_sq = 0;  // B^2 = ceil((s C + sqrt d)^2)
-  uint64_t sigma2_local = 0;   // variance parameter of each member's discrete Gaussian
+  uint64_t sigma2_local = 0;   // variance parameter of each member's discrete Gaussian; 0: none
   uint32_t batch_cap = 0;      // m: at or above it a member sends noise alone
   uint32_t bits = 0;           // b of the ring Z_{2^b}
   uint64_t upload_bytes = 0;   // ceil(d b / 8)
@@ -46,6 +46,8 @@ struct RoundTerms {
 // FailedPrecondition, with the numbers and the remedy, if no such round can work: fewer than 3
 // members, minimum above the cohort, a threshold that cannot be met, a sum that does not fit 62
 // bits.
+// A noise multiplier of 0, which no federation file can have, gives a round without noise, for
+// measurements: its epsilon is infinite, so only a member whose own limit is infinite takes part.
 absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim, uint32_t invited);
 
 // epsilon per record after `attempts` attempts, at the federation's delta less

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "federation/spec.h"
+#include "federation/spec_check.h"
 #include "federation/terms/privacy_account.h"
 #include "tests/support/demo_spec.h"
 #include "tests/support/golden.h"
@@ -127,6 +128,24 @@ TEST(TermsTest, WhatCannotWorkIsRefusedWithNumbersAndRemedy) {
   ExpectRefused(spec, 11, "11 members are invited, but rounds.cohort is 10");
   spec.mutable_rounds()->clear_cohort();
   ExpectRefused(spec, 129, "129 members: the limit is 128");
+}
+
+TEST(TermsTest, ANoiseMultiplierOfZeroIsARoundWithoutNoiseOrPrivacy) {
+  FederationSpec spec = Demo();
+  spec.mutable_privacy()->set_noise_multiplier(0);
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(spec, kDim, 10);
+  ASSERT_TRUE(terms.ok()) << terms.status();
+  const RoundTerms noisy = DemoTerms();
+  EXPECT_EQ(terms->sigma2_local, 0u);
+  EXPECT_EQ(terms->scale, noisy.scale);
+  EXPECT_EQ(terms->norm_bound_sq, noisy.norm_bound_sq);
+  EXPECT_LE(terms->bits, noisy.bits);
+  const PrivacyAccount account(*terms);
+  EXPECT_EQ(account.EpsilonAfter(0), 0);
+  EXPECT_EQ(account.EpsilonAfter(1), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(account.AttemptsWithin(1000), 0u);
+  // And no federation file can ask for it.
+  EXPECT_EQ(ValidateFederation(spec).code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(TermsTest, ArithmeticThatDoesNotFitIsRefused) {

@@ -28,6 +28,7 @@ absl::StatusOr<EpsilonAtOrder> EpsilonOf(const RdpCurve& curve, uint64_t count, 
 absl::StatusOr<RecordAccountant> RecordAccountant::Create(const RecordGradientParams& params,
                                                           double sampling_rate) {
   DURE_RETURN_IF_ERROR(CheckSamplingRate(sampling_rate));
+  if (params.noiseless) return absl::InvalidArgumentError("without noise there is no epsilon");
   DURE_ASSIGN_OR_RETURN(RecordGradient gradient, DeriveRecordGradient(params));
   const DiscreteGaussianSum sum = {.dim = params.dim,
                                    .parties = static_cast<double>(params.honest_survivors),

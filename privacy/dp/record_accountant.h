@@ -16,8 +16,8 @@ namespace dure::dp {
 class RecordAccountant {
  public:
   // Computes the RDP of one attempt at orders 2..64 (a fraction of a millisecond); afterwards an
-  // epsilon takes less than a microsecond or two. InvalidArgument as DeriveRecordGradient, or
-  // unless 0 < sampling_rate <= 1.
+  // epsilon takes less than a microsecond or two. InvalidArgument as DeriveRecordGradient,
+  // unless 0 < sampling_rate <= 1, or without noise.
   static absl::StatusOr<RecordAccountant> Create(const RecordGradientParams& params,
                                                  double sampling_rate);
 

@@ -195,6 +195,14 @@ TEST(RecordAccountantTest, BadSamplingRateIsRefused) {
   }
 }
 
+TEST(RecordAccountantTest, WithoutNoiseThereIsNothingToAccountFor) {
+  EXPECT_EQ(RecordAccountant::Create(
+                {.dim = 10, .clip_norm = 1, .honest_survivors = 1, .noiseless = true}, 0.5)
+                .status()
+                .code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST(RecordAccountantTest, BadParametersAreRefused) {
   EXPECT_EQ(RecordAccountant::Create({}, 0.01).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(RecordAccountant::Create(Params(kNan), 0.01).status().code(),

@@ -137,7 +137,11 @@ absl::StatusOr<RecordGradient> DeriveRecordGradient(const RecordGradientParams& 
     return absl::InvalidArgumentError(
         absl::StrCat("clip_norm = ", params.clip_norm, " is not a positive finite number"));
   }
-  if (!IsPositiveFinite(params.noise_multiplier)) {
+  if (params.noiseless && params.noise_multiplier != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("noise_multiplier = ", params.noise_multiplier,
+                                                   " contradicts a sum without noise"));
+  }
+  if (!params.noiseless && !IsPositiveFinite(params.noise_multiplier)) {
     return absl::InvalidArgumentError(absl::StrCat("noise_multiplier = ", params.noise_multiplier,
                                                    " is not a positive finite number"));
   }
@@ -148,6 +152,7 @@ absl::StatusOr<RecordGradient> DeriveRecordGradient(const RecordGradientParams& 
   DURE_ASSIGN_OR_RETURN(result.scale_log2, DeriveScaleLog2(params.dim, params.clip_norm));
   result.scale = uint64_t{1} << result.scale_log2;
   result.norm_bound_sq = DeriveNormBoundSq(params, result.scale_log2);
+  if (params.noiseless) return result;
   const double rough = params.noise_multiplier * params.noise_multiplier *
                        static_cast<double>(result.norm_bound_sq) / params.honest_survivors;
   const auto limit = static_cast<double>(DiscreteGaussian::kMaxSigma2);

@@ -36,6 +36,8 @@ struct RecordGradientParams {
   double clip_norm = 0;           // C > 0, L2 norm of one record's gradient
   double noise_multiplier = 0;    // z > 0, in the sum of the honest survivors
   uint32_t honest_survivors = 0;  // h = U_min' - c_max, at least 1
+  // No noise at all, and no privacy: for measurements. noise_multiplier must then be 0.
+  bool noiseless = false;
 };
 
 // What follows from it.
@@ -43,7 +45,7 @@ struct RecordGradient {
   int scale_log2 = 0;          // log2 s
   uint64_t scale = 0;          // s = 2^ceil(log2(64 sqrt(d) / C))
   uint64_t norm_bound_sq = 0;  // B^2 = ceil((s C + sqrt d)^2): one record moves v by at most B
-  uint64_t sigma2_local = 0;   // max(16, ceil(z^2 B^2 / h)): noise of each member
+  uint64_t sigma2_local = 0;   // max(16, ceil(z^2 B^2 / h)): noise of each member; 0: none
 };
 
 // InvalidArgument, naming the parameter and its limits, if one is unset, zero, negative, infinite

@@ -134,6 +134,18 @@ TEST(RecordGradientTest, ZeroNoiseIsRefused) {
   params.noise_multiplier = 0;
   ExpectRefused(params);
 }
+TEST(RecordGradientTest, WithoutNoiseThereIsNoMultiplierEither) {
+  RecordGradientParams params = Params();
+  params.noiseless = true;
+  ExpectRefused(params);
+  params.noise_multiplier = 0;
+  const auto noisy = DeriveRecordGradient(Params());
+  const auto noiseless = DeriveRecordGradient(params);
+  ASSERT_TRUE(noisy.ok() && noiseless.ok());
+  EXPECT_EQ(noiseless->sigma2_local, 0u);
+  EXPECT_EQ(noiseless->scale, noisy->scale);
+  EXPECT_EQ(noiseless->norm_bound_sq, noisy->norm_bound_sq);
+}
 TEST(RecordGradientTest, NegativeNoiseIsRefused) {
   RecordGradientParams params = Params();
   params.noise_multiplier = -1;
