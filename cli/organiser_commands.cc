@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -217,8 +218,11 @@ absl::StatusOr<MembersReply> MembersAnyhow(const std::string& folder) {
   absl::StatusOr<ControlReply> reply = Ask(folder, request);
   if (reply.ok()) return reply->members();
   if (!absl::IsUnavailable(reply.status())) return reply.status();
-  DURE_ASSIGN_OR_RETURN(Stopped stopped, OpenStopped(folder));
-  return ListMembers(*stopped.store);
+  // Read only: a look at a folder changes nothing in it.
+  absl::StatusOr<std::unique_ptr<Store>> store = Store::OpenForReading(folder + "/state");
+  if (absl::IsNotFound(store.status())) return MembersReply();  // nobody can have joined yet
+  DURE_RETURN_IF_ERROR(store.status());
+  return ListMembers(**store);
 }
 
 int RunMembers(const std::string& folder, bool as_json) {
@@ -260,7 +264,7 @@ int RunRevoke(const std::string& folder, const std::string& name) {
     status = stopped.ok() ? stopped->store->Revoke(name, absl::Now()).status() : stopped.status();
   }
   if (!status.ok()) return Fail(status);
-  std::printf("%s is no member any more\n", name.c_str());
+  std::printf("%s is no member any more, and no token of that name works\n", name.c_str());
   return kSuccess;
 }
 
@@ -277,7 +281,7 @@ absl::StatusOr<RunStatus> StatusOfStopped(const std::string& folder, uint32_t af
                                                   .initial_model = std::move(initial.params),
                                                   .random = &random},
                                                  std::move(state)));
-  RunStatus status = engine->Status(RoundNumber(after_round));
+  RunStatus status = engine->Status(RoundNumber(after_round), std::numeric_limits<size_t>::max());
   const bool finished = status.round() == status.rounds();
   status.set_state(finished ? "finished" : "stopped");
   status.set_phase(finished ? "finished" : "no coordinator is running");
@@ -285,13 +289,22 @@ absl::StatusOr<RunStatus> StatusOfStopped(const std::string& folder, uint32_t af
   return status;
 }
 
+// With all released rounds after `after_round`, whether a coordinator is running or not.
 absl::StatusOr<RunStatus> StatusAnyhow(const std::string& folder, uint32_t after_round) {
   ControlRequest request;
   request.mutable_status()->set_after_round(after_round);
   absl::StatusOr<ControlReply> reply = Ask(folder, request);
-  if (reply.ok()) return reply->status();
-  if (!absl::IsUnavailable(reply.status())) return reply.status();
-  return StatusOfStopped(folder, after_round);
+  if (absl::IsUnavailable(reply.status())) return StatusOfStopped(folder, after_round);
+  if (!reply.ok()) return reply.status();
+  RunStatus status = reply->status();
+  while (status.more() && status.history_size() > 0) {
+    request.mutable_status()->set_after_round(status.history().rbegin()->round());
+    DURE_ASSIGN_OR_RETURN(ControlReply next, Ask(folder, request));
+    status.mutable_history()->MergeFrom(next.status().history());
+    status.mutable_evaluations()->MergeFrom(next.status().evaluations());
+    status.set_more(next.status().more());
+  }
+  return status;
 }
 
 // Follows a run to its end.
@@ -463,9 +476,10 @@ void AddOrganiserCommands(CLI::App& app, int* exit_code) {
   command->callback([=] { *exit_code = RunMembers(*members, *members_json); });
 
   auto revoked = std::make_shared<std::pair<std::string, std::string>>();
-  command = AddCommand(app, "revoke", "Ends a membership", "dure revoke clinics clinic-3");
+  command = AddCommand(app, "revoke", "Ends a membership, or an invitation",
+                       "dure revoke clinics clinic-3");
   AddFolder(command, revoked->first);
-  command->add_option("NAME", revoked->second, "the member's name")->required();
+  command->add_option("NAME", revoked->second, "of the member or the invitation")->required();
   command->callback([=] { *exit_code = RunRevoke(revoked->first, revoked->second); });
 
   AddStatus(app, exit_code);

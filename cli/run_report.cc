@@ -89,7 +89,8 @@ std::string StatusToJson(const RunStatus& status) {
                                  {"epsilon", round.epsilon()},
                                  {"bytes_received", round.bytes_received()},
                                  {"bytes_sent", round.bytes_sent()},
-                                 {"seconds", round.seconds()}});
+                                 {"seconds", round.seconds()},
+                                 {"model_hash", round.model_hash()}});
   }
   for (const Evaluation& evaluation : status.evaluations()) {
     object["evaluations"].push_back({{"round", evaluation.round()},

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/printable.h"
 #include "base/status_macros.h"
@@ -19,9 +20,14 @@
 namespace dure {
 namespace {
 
-// How long an attempt waits for members that are missing: before the first round, when some have
-// not come yet, the federation's deadline; later, when some have just been lost, this.
-constexpr absl::Duration kReturnPatience = absl::Seconds(10);
+// How long an attempt waits for members that are missing: before the first attempt of a run, when
+// some have not come yet, the federation's deadline; before the first of a coordinator that goes on
+// with a run, while they dial again, kResumePatience; later, when some have just been lost,
+// kReturnPatience.
+constexpr absl::Duration kResumePatience = absl::Seconds(10);
+constexpr absl::Duration kReturnPatience = absl::Seconds(3);
+// Before terms that cannot be derived for those who are here are tried again.
+constexpr absl::Duration kTermsPatience = absl::Seconds(10);
 // Without a set cohort, how long after the last arrival a run begins.
 constexpr absl::Duration kGatherPatience = absl::Seconds(10);
 // Between a failed attempt and the next: doubling, because each costs privacy.
@@ -29,9 +35,11 @@ constexpr absl::Duration kFirstRetryWait = absl::Milliseconds(500);
 constexpr absl::Duration kLongestRetryWait = absl::Seconds(60);
 // How long the end of the run waits for the evaluators' last words.
 constexpr absl::Duration kEvaluationPatience = absl::Minutes(2);
-// How long a coordinator that begins when all rounds are done waits for those who have not heard of
-// it: longer than the longest wait of a client between two calls (transport/backoff.h).
+// How long the end of the run waits for those who were lost and may not have heard of it: longer
+// than the longest wait of a client between two calls (transport/backoff.h).
 constexpr absl::Duration kFarewellPatience = absl::Seconds(40);
+// Why an attempt ends when the coordinator does.
+constexpr char kStopping[] = "the coordinator is stopping";
 // Messages of one member that may be wrong in one attempt before its stream is ended.
 constexpr int kMaxRejections = 16;
 
@@ -124,7 +132,7 @@ void FederationEngine::Step(absl::Time now, run::Input input, std::vector<run::O
   if (const auto* arrived = std::get_if<run::Arrived>(&input)) {
     OnArrived(now, *arrived, out);
   } else if (const auto* left = std::get_if<run::Left>(&input)) {
-    OnLeft(now, left->member, out);
+    OnLeft(now, *left, out);
   } else if (auto* said = std::get_if<run::Said>(&input)) {
     OnSaid(now, std::move(*said), out);
   } else if (const auto* paused = std::get_if<run::SetPaused>(&input)) {
@@ -135,7 +143,7 @@ void FederationEngine::Step(absl::Time now, run::Input input, std::vector<run::O
       phase_ = State::kWaiting;
     }
   } else if (std::holds_alternative<run::Stop>(input)) {
-    if (round_) FailAttempt(now, "the coordinator is stopping", out);
+    if (round_) FailAttempt(now, kStopping, out);
     return;
   } else if (round_ && now >= round_->next_deadline()) {
     StepRound(now, round::Tick{}, out);
@@ -147,18 +155,17 @@ void FederationEngine::Step(absl::Time now, run::Input input, std::vector<run::O
 absl::Time FederationEngine::next_deadline() const {
   if (round_) return round_->next_deadline();
   // Only what is still to come, or time would stand still at it.
-  absl::Time due = absl::InfiniteFuture();
   if (phase_ == State::kWaiting && not_before_ != absl::InfinitePast()) return not_before_;
-  if (phase_ == State::kEvaluating) due = evaluation_deadline_;
-  if (patience_until_ && (phase_ == State::kWaiting || phase_ == State::kEvaluating)) {
-    due = std::min(due, *patience_until_);
-  }
-  return due;
+  if (phase_ == State::kEvaluating) return end_due_;
+  if (phase_ == State::kWaiting && patience_until_) return *patience_until_;
+  return absl::InfiniteFuture();
 }
 
 void FederationEngine::OnArrived(absl::Time now, const run::Arrived& arrived, Outputs* out) {
   people_[arrived.member] = Person{.name = arrived.name, .role = arrived.role};
   left_out_.erase(arrived.member);
+  lost_.erase(arrived.member);
+  if (auto tardy = tardy_.find(arrived.member); tardy != tardy_.end()) tardy->second.silent = false;
   auto welcome = std::make_shared<ServerMessage>();
   welcome->mutable_welcome()->set_round(state_.round.value());
   welcome->mutable_welcome()->set_rounds(options_.spec.rounds().count());
@@ -180,16 +187,18 @@ void FederationEngine::OnArrived(absl::Time now, const run::Arrived& arrived, Ou
   }
 }
 
-void FederationEngine::OnLeft(absl::Time now, const secagg::MemberId& member, Outputs* out) {
-  people_.erase(member);
-  left_out_.erase(member);
-  evaluating_.erase(member);
-  if (round_) StepRound(now, round::MemberLost{member}, out);
+void FederationEngine::OnLeft(absl::Time now, const run::Left& left, Outputs* out) {
+  people_.erase(left.member);
+  left_out_.erase(left.member);
+  evaluating_.erase(left.member);
+  if (left.lost) lost_[left.member] = now;
+  if (round_) StepRound(now, round::MemberLost{left.member}, out);
 }
 
 void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
   auto person = people_.find(said.member);
   if (person == people_.end()) return;  // it has gone since
+  if (auto tardy = tardy_.find(said.member); tardy != tardy_.end()) tardy->second.silent = false;
   switch (said.message.kind_case()) {
     case ClientMessage::kHello:
       if (said.message.hello().spec_digest() != ToString(options_.spec_digest)) {
@@ -197,7 +206,7 @@ void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
             said.member,
             absl::FailedPreconditionError(
                 "the terms that this member approved are not this federation's: join again")});
-        return OnLeft(now, said.member, out);
+        return OnLeft(now, {.member = said.member, .lost = false}, out);
       }
       return;
     case ClientMessage::kDecline: {
@@ -282,6 +291,8 @@ void FederationEngine::HandleRound(absl::Time now, std::vector<round::Output> ou
         out->push_back(run::Expel{rejected->member,
                                   absl::ResourceExhaustedError("too many messages were rejected")});
       }
+    } else if (const auto* late = std::get_if<round::Late>(&output)) {
+      LeaveOutTheLate(late->members, out);
     } else if (auto* closed = std::get_if<round::Closed>(&output)) {
       Release(now, std::move(*closed), out);
     } else {
@@ -290,29 +301,78 @@ void FederationEngine::HandleRound(absl::Time now, std::vector<round::Output> ou
   }
 }
 
-std::vector<secagg::MemberId> FederationEngine::ConnectedMembers() const {
-  std::vector<secagg::MemberId> members;
+// Those who sit an attempt out are asked all the same if the others are too few.
+std::vector<secagg::MemberId> FederationEngine::AvailableMembers() const {
+  std::vector<secagg::MemberId> members, sitting_out;
   for (const auto& [id, person] : people_) {
-    if (person.role == MEMBER && !left_out_.contains(id) && !broke_protocol_.contains(id)) {
+    if (person.role != MEMBER || left_out_.contains(id) || broke_protocol_.contains(id)) continue;
+    auto tardy = tardy_.find(id);
+    if (tardy == tardy_.end()) {
       members.push_back(id);
+    } else if (!tardy->second.silent) {
+      (tardy->second.until > state_.attempts ? sitting_out : members).push_back(id);
     }
   }
+  if (members.size() < options_.spec.rounds().minimum()) {
+    members.insert(members.end(), sitting_out.begin(), sitting_out.end());
+  }
   return members;
+}
+
+std::vector<std::string> FederationEngine::SilentMembers() const {
+  std::vector<std::string> names;
+  for (const auto& [id, tardy] : tardy_) {
+    if (tardy.silent && people_.contains(id)) names.push_back(NameOf(id));
+  }
+  return names;
+}
+
+void FederationEngine::LeaveOutTheLate(const std::vector<secagg::MemberId>& members, Outputs* out) {
+  constexpr uint32_t kMostDoublings = 7;
+  for (const secagg::MemberId& member : members) {
+    Tardiness& tardy = tardy_[member];
+    tardy.silent = true;
+    ++tardy.times;
+    // 0, 2, 6, 14, ... attempts.
+    const uint32_t sits_out = (1u << std::min(tardy.times, kMostDoublings)) - 2;
+    tardy.until = AttemptNumber(state_.attempts.value() + sits_out);
+    out->push_back(run::Note{
+        true,
+        absl::StrCat(NameOf(member), " did not send ", std::string(round_->phase()), " within ",
+                     absl::FormatDuration(DeadlineOf(options_.spec)),
+                     ": it is left out until it is heard from",
+                     sits_out == 0 ? "" : absl::StrCat(", and for ", sits_out, " attempts"))});
+  }
+}
+
+// Those who were late before and answered everything this time.
+void FederationEngine::ForgiveThePunctual() {
+  for (const secagg::MemberId& member : cohort_) {
+    auto tardy = tardy_.find(member);
+    if (tardy != tardy_.end() && !tardy->second.silent && tardy->second.until < state_.attempts) {
+      tardy_.erase(tardy);
+    }
+  }
 }
 
 bool FederationEngine::EnoughAreHere(absl::Time now, size_t connected) {
   const RoundsSection& rounds = options_.spec.rounds();
   const size_t wanted = rounds.has_cohort() ? rounds.cohort() : rounds.minimum();
-  waiting_for_ = absl::StrCat("waiting for members, ", connected, " of ", wanted, " are here");
+  const std::vector<std::string> silent = SilentMembers();
+  waiting_for_ =
+      absl::StrCat("waiting for members, ", connected, " of ", wanted, " are here",
+                   silent.empty() ? "" : "; no answer from ", absl::StrJoin(silent, ", "));
   if (connected < rounds.minimum()) {
     patience_until_.reset();
     return false;
   }
-  if (connected >= settled_for_) return true;
+  if (connected + silent.size() >= settled_for_) return true;
   if (!patience_until_) {
     absl::Duration patience = kGatherPatience;
     if (rounds.has_cohort()) {
-      patience = state_.attempts.value() == 0 ? DeadlineOf(options_.spec) : kReturnPatience;
+      patience = state_.attempts.value() == 0 ? DeadlineOf(options_.spec)
+                 : session_id_ == Digest{}    ? kResumePatience
+                                              : kReturnPatience;
     }
     patience_until_ = now + patience;
   }
@@ -324,12 +384,10 @@ void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
   if (round_) return;
   if (state_.round.value() >= options_.spec.rounds().count()) {
     phase_ = State::kEvaluating;
-    evaluation_deadline_ = now + kEvaluationPatience;
-    // Released by an earlier process, which may not have told anybody.
-    if (session_id_ == Digest{}) patience_until_ = now + kFarewellPatience;
+    rounds_done_ = now;
     return;
   }
-  std::vector<secagg::MemberId> connected = ConnectedMembers();
+  std::vector<secagg::MemberId> connected = AvailableMembers();
   phase_ = State::kWaiting;
   if (now < not_before_) return;
   not_before_ = absl::InfinitePast();
@@ -354,7 +412,7 @@ void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
   if (absl::Status status = StartAttempt(now, DrawCohort(std::move(connected)), out);
       !status.ok()) {
     waiting_for_ = std::string(status.message());
-    not_before_ = now + kReturnPatience;
+    not_before_ = now + kTermsPatience;
   }
 }
 
@@ -442,13 +500,16 @@ void FederationEngine::FailAttempt(absl::Time now, const std::string& reason, Ou
   if (phase_ == State::kRunning) phase_ = State::kWaiting;
   out->push_back(
       run::Write{AttemptFailed{.attempt = state_.attempts, .reason = reason, .at = now}});
-  out->push_back(run::Note{true, absl::StrCat("attempt ", state_.attempts.value(), " of round ",
-                                              state_.round.value() + 1, " failed: ", reason)});
+  // A person who stops the coordinator knows.
+  const bool warning = reason != kStopping;
+  out->push_back(run::Note{warning, absl::StrCat("attempt ", state_.attempts.value(), " of round ",
+                                                 state_.round.value() + 1, " failed: ", reason)});
   TellCohort(false, reason, out);
 }
 
 void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* out) {
   LeaveOutTheFaulty(out);
+  ForgiveThePunctual();
   round_.reset();
   std::vector<float> mean = MeanUpdate(closed.sum, terms_);
   DURE_CHECK(optimizer_->Step(0, mean, model_).ok());  // DecodeMean gives finite numbers
@@ -465,13 +526,18 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
                          .at = now,
                          .model_hash = model_hash_,
                          .model = model_bytes_,
-                         .optimizer = optimizer_->Save()};
+                         .optimizer = optimizer_->Save(),
+                         .bytes_received = bytes_received_,
+                         .bytes_sent = bytes_sent_};
   state_.history.push_back(RoundSummary{.round = released.round,
                                         .attempt = released.attempt,
                                         .cohort = released.cohort,
                                         .survivors = released.survivors,
                                         .epsilon = released.epsilon,
-                                        .duration = released.duration});
+                                        .duration = released.duration,
+                                        .bytes_received = bytes_received_,
+                                        .bytes_sent = bytes_sent_,
+                                        .model_hash = ToHex(model_hash_)});
   out->push_back(run::Write{std::move(released)});
   TellCohort(true, "", out);
   if (EvaluatedNow(state_.round.value())) SendEvaluations(out);
@@ -501,22 +567,38 @@ void FederationEngine::SendEvaluations(Outputs* out) {
 
 void FederationEngine::FinishIfEvaluated(absl::Time now, Outputs* out) {
   if (phase_ != State::kEvaluating) return;
-  if (patience_until_ && now >= *patience_until_) patience_until_.reset();
   // An evaluator that was lost while it measured the last model may come back.
   const bool measured =
       !state_.evaluations.empty() && state_.evaluations.back().round == state_.round;
   const bool expected = !evaluating_.empty() || (!state_.evaluations.empty() && !measured);
-  if (expected && now < evaluation_deadline_) return;
-  if (patience_until_ && !EverybodyCanBeTold()) return;
+  const absl::Time farewell = FarewellUntil();
+  end_due_ = std::max(farewell, expected ? rounds_done_ + kEvaluationPatience : farewell);
+  if (now < end_due_) {
+    waiting_for_ = expected ? "waiting for the last evaluation"
+                            : "waiting for those who were lost, to tell them that it is over";
+    return;
+  }
   EndRun(absl::OkStatus(), absl::StrCat("all ", options_.spec.rounds().count(), " rounds are done"),
          out);
+}
+
+// How long the end waits for those who may not have heard of it and dial again.
+absl::Time FederationEngine::FarewellUntil() const {
+  absl::Time until = absl::InfinitePast();
+  // The last round was released by an earlier process, which may not have told anybody.
+  if (session_id_ == Digest{} && !EverybodyCanBeTold()) until = rounds_done_ + kFarewellPatience;
+  for (const auto& [member, since] : lost_) until = std::max(until, since + kFarewellPatience);
+  return until;
 }
 
 // The cohort is here, and the last model has been measured.
 bool FederationEngine::EverybodyCanBeTold() const {
   const RoundsSection& rounds = options_.spec.rounds();
   const size_t wanted = rounds.has_cohort() ? rounds.cohort() : rounds.minimum();
-  return ConnectedMembers().size() >= wanted && !state_.evaluations.empty() &&
+  const auto members = std::count_if(people_.begin(), people_.end(), [](const auto& person) {
+    return person.second.role == MEMBER;
+  });
+  return static_cast<size_t>(members) >= wanted && !state_.evaluations.empty() &&
          state_.evaluations.back().round == state_.round;
 }
 
@@ -528,7 +610,6 @@ void FederationEngine::EndRun(absl::Status status, std::string text, Outputs* ou
   message->mutable_finished()->set_model_hash(ToString(model_hash_));
   message->mutable_finished()->set_text(text);
   for (const auto& [id, person] : people_) out->push_back(run::SendTo{id, message});
-  evaluation_deadline_ = absl::InfiniteFuture();
   patience_until_.reset();
   not_before_ = absl::InfinitePast();
   out->push_back(run::Ended{std::move(status), std::move(text)});

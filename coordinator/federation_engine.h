@@ -43,6 +43,7 @@ struct Arrived {
 };
 struct Left {
   secagg::MemberId member;
+  bool lost = true;  // false: it said goodbye
 };
 struct Said {
   secagg::MemberId member;
@@ -97,9 +98,14 @@ class FederationEngine {
   // When Step(Tick) is due at the latest.
   absl::Time next_deadline() const;
 
-  // Released rounds and evaluations after `after_round`; the newest kMaxReported of each at most.
-  RunStatus Status(RoundNumber after_round) const;
-  static constexpr size_t kMaxReported = 1000;
+  // With the first `max_rounds` released rounds after `after_round`, and their evaluations.
+  RunStatus Status(RoundNumber after_round, size_t max_rounds) const;
+
+  // What the run has moved so far, in bytes, counted by the driver: goes into released rounds.
+  void set_traffic(uint64_t received, uint64_t sent) {
+    bytes_received_ = received;
+    bytes_sent_ = sent;
+  }
 
  private:
   using Outputs = std::vector<run::Output>;
@@ -107,12 +113,19 @@ class FederationEngine {
     std::string name;
     Role role = MEMBER;
   };
+  // A member that did not answer in time. It is invited again when it has been heard from, and the
+  // more often it was late in a row, the more attempts it sits out.
+  struct Tardiness {
+    bool silent = true;   // nothing was heard since
+    uint32_t times = 0;   // in a row
+    AttemptNumber until;  // the last attempt that it sits out
+  };
   enum class State { kWaiting, kRunning, kPaused, kEvaluating, kFinished, kFailed };
 
   FederationEngine(Options options, std::unique_ptr<ServerOptimizer> optimizer, RunState state);
 
   void OnArrived(absl::Time now, const run::Arrived& arrived, Outputs* out);
-  void OnLeft(absl::Time now, const secagg::MemberId& member, Outputs* out);
+  void OnLeft(absl::Time now, const run::Left& left, Outputs* out);
   void OnSaid(absl::Time now, run::Said said, Outputs* out);
   void OnEvaluation(absl::Time now, const secagg::MemberId& member, const EvaluationReport& report,
                     Outputs* out);
@@ -122,15 +135,19 @@ class FederationEngine {
   void StartAttemptIfReady(absl::Time now, Outputs* out);
   absl::Status StartAttempt(absl::Time now, std::vector<secagg::MemberId> cohort, Outputs* out);
   void LeaveOutTheFaulty(Outputs* out);
+  void LeaveOutTheLate(const std::vector<secagg::MemberId>& members, Outputs* out);
+  void ForgiveThePunctual();
   void FailAttempt(absl::Time now, const std::string& reason, Outputs* out);
   void Release(absl::Time now, round::Closed closed, Outputs* out);
   void SendEvaluations(Outputs* out);
   void EvaluatorIsFree(const secagg::MemberId& member, Outputs* out);
   void FinishIfEvaluated(absl::Time now, Outputs* out);
+  absl::Time FarewellUntil() const;
   bool EverybodyCanBeTold() const;
   void EndRun(absl::Status status, std::string text, Outputs* out);
 
-  std::vector<secagg::MemberId> ConnectedMembers() const;
+  std::vector<secagg::MemberId> AvailableMembers() const;
+  std::vector<std::string> SilentMembers() const;
   std::vector<secagg::MemberId> DrawCohort(std::vector<secagg::MemberId> connected);
   bool EnoughAreHere(absl::Time now, size_t connected);
   bool EvaluatedNow(uint32_t round) const;
@@ -154,9 +171,11 @@ class FederationEngine {
   // Never invited again by this process: each attempt that they spoil costs everybody privacy.
   std::set<secagg::MemberId> broke_protocol_;
   std::map<secagg::MemberId, int> rejections_;  // in this attempt
+  std::map<secagg::MemberId, Tardiness> tardy_;
+  std::map<secagg::MemberId, absl::Time> lost_;  // without a goodbye, and not back yet
   // With so many members an attempt starts at once: the cohort, or the newest attempt's.
   size_t settled_for_;
-  // While some are missing: when an attempt starts, or the run ends, without them.
+  // While some are missing: when an attempt starts without them.
   std::optional<absl::Time> patience_until_;
   std::string waiting_for_;                       // in words
   absl::Time not_before_ = absl::InfinitePast();  // of the next attempt, after a failure
@@ -171,7 +190,10 @@ class FederationEngine {
 
   std::map<secagg::MemberId, RoundNumber> evaluating_;  // asked and not answered
   RoundNumber evaluated_;                               // newest round sent to evaluators
-  absl::Time evaluation_deadline_ = absl::InfiniteFuture();
+  absl::Time rounds_done_ = absl::InfiniteFuture();     // since when all are released
+  absl::Time end_due_ = absl::InfiniteFuture();         // when the run ends without those missing
+  uint64_t bytes_received_ = 0;
+  uint64_t bytes_sent_ = 0;
 };
 
 }  // namespace dure

@@ -21,7 +21,7 @@ std::string FederationEngine::PhaseText() const {
     case State::kPaused:
       return round_ ? "pausing after this attempt" : "paused";
     case State::kEvaluating:
-      return "waiting for the last evaluation";
+      return waiting_for_;
     case State::kFinished:
       return "finished";
     case State::kFailed:
@@ -30,7 +30,7 @@ std::string FederationEngine::PhaseText() const {
   return "";
 }
 
-RunStatus FederationEngine::Status(RoundNumber after_round) const {
+RunStatus FederationEngine::Status(RoundNumber after_round, size_t max_rounds) const {
   static constexpr const char* kStates[] = {"waiting",    "running",  "paused",
                                             "evaluating", "finished", "failed"};
   const RoundsSection& rounds = options_.spec.rounds();
@@ -66,7 +66,11 @@ RunStatus FederationEngine::Status(RoundNumber after_round) const {
     const RoundSummary& summary = state_.history[i];
     elapsed += summary.duration;
     if (i >= first_recent) recent += summary.duration;
-    if (summary.round <= after_round || i + kMaxReported < state_.history.size()) continue;
+    if (summary.round <= after_round) continue;
+    if (static_cast<size_t>(status.history_size()) >= max_rounds) {
+      status.set_more(true);
+      continue;
+    }
     RoundReport* report = status.add_history();
     report->set_round(summary.round.value());
     report->set_attempt(summary.attempt.value());
@@ -76,6 +80,7 @@ RunStatus FederationEngine::Status(RoundNumber after_round) const {
     report->set_seconds(absl::ToDoubleSeconds(elapsed));
     report->set_bytes_received(summary.bytes_received);
     report->set_bytes_sent(summary.bytes_sent);
+    report->set_model_hash(summary.model_hash);
   }
   status.set_seconds(absl::ToDoubleSeconds(elapsed));
   if (!state_.history.empty()) {
@@ -86,9 +91,9 @@ RunStatus FederationEngine::Status(RoundNumber after_round) const {
   status.set_eta_seconds(counted == 0 ? -1
                                       : absl::ToDoubleSeconds(recent) / counted *
                                             (rounds.count() - state_.round.value()));
-  for (size_t i = 0; i < state_.evaluations.size(); ++i) {
-    const EvaluationReceived& evaluation = state_.evaluations[i];
-    if (evaluation.round <= after_round || i + kMaxReported < state_.evaluations.size()) continue;
+  const uint32_t last = status.more() ? status.history().rbegin()->round() : rounds.count();
+  for (const EvaluationReceived& evaluation : state_.evaluations) {
+    if (evaluation.round <= after_round || evaluation.round.value() > last) continue;
     Evaluation* report = status.add_evaluations();
     report->set_round(evaluation.round.value());
     report->set_evaluator(evaluation.evaluator);

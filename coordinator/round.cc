@@ -43,8 +43,10 @@ void Round::Step(absl::Time now, round::Input input, std::vector<round::Output>*
 
 void Round::AdvanceWhilePossible(absl::Time now, std::vector<round::Output>* out) {
   while (!ended_) {
-    bool late = now >= deadline_;
-    if (!server_.Complete() && !late) return;
+    if (std::vector<secagg::MemberId> late = server_.Awaited(); !late.empty()) {
+      if (now < deadline_) return;
+      out->push_back(round::Late{std::move(late)});
+    }
     secagg::Outbox outbox;
     // When too few have answered, Advance says so in numbers.
     absl::Status status = server_.Advance(&outbox);

@@ -46,6 +46,9 @@ struct Rejected {  // a peer's fault; the round goes on
   secagg::MemberId member;
   absl::Status why;
 };
+struct Late {  // the deadline of a phase has passed without their answers
+  std::vector<secagg::MemberId> members;
+};
 struct Closed {  // the sum of the survivors' noised inputs
   RingVector sum;
   uint32_t survivors = 0;
@@ -53,7 +56,7 @@ struct Closed {  // the sum of the survivors' noised inputs
 struct Failed {
   std::string reason;
 };
-using Output = std::variant<SendTo, Rejected, Closed, Failed>;
+using Output = std::variant<SendTo, Rejected, Late, Closed, Failed>;
 
 }  // namespace round
 

@@ -43,7 +43,7 @@ struct RoundReleased {
   Digest model_hash{};          // SHA-256 of ParamsToBytes(model)
   std::string model;            // ParamsToBytes
   std::string optimizer;        // ServerOptimizer's saved state
-  uint64_t bytes_received = 0;  // since the run began; the driver counts them
+  uint64_t bytes_received = 0;  // since the run began
   uint64_t bytes_sent = 0;
 };
 
@@ -68,6 +68,7 @@ struct RoundSummary {
   absl::Duration duration;
   uint64_t bytes_received = 0;
   uint64_t bytes_sent = 0;
+  std::string model_hash;  // hexadecimal
 };
 
 // Everything the facts of a run add up to; empty before the first.

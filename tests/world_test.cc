@@ -166,7 +166,7 @@ TEST(WorldTest, TooFewMembersWait) {
   for (int i = 0; i < 3; ++i) world.Connect(world.nodes_[i]);
   world.Run(5);
   EXPECT_EQ(world.state_.attempts, AttemptNumber(0));
-  EXPECT_THAT(world.coordinator_->Status(RoundNumber(0)).phase(), HasSubstr("3 of 5 are here"));
+  EXPECT_THAT(world.coordinator_->Status(RoundNumber(0), 10).phase(), HasSubstr("3 of 5 are here"));
   // The fourth is enough, once the others have had their time.
   world.Connect(world.nodes_[3]);
   world.Run();
@@ -378,16 +378,36 @@ TEST(WorldTest, AnOfferThatIsRepeatedUsesItsOwnTraining) {
 }
 
 TEST(WorldTest, AMemberThatIsGoneForGoodIsWaitedForOnce) {
-  World world(Toml(5), 5);
+  for (bool goodbye : {true, false}) {
+    World world(Toml(5), 5);
+    world.ConnectAll();
+    while (world.state_.round < RoundNumber(1)) ASSERT_TRUE(world.DeliverOne());
+    world.Disconnect(world.nodes_[1], !goodbye);
+    absl::Time begin = world.clock_.Now();
+    while (world.state_.round < RoundNumber(5)) world.Run(1);
+    // One retry and one wait for its return.
+    EXPECT_LT(world.clock_.Now() - begin, absl::Seconds(5));
+    world.Run(4);
+    ASSERT_TRUE(world.ended_.has_value());
+    // Who was lost may dial again and has to hear that it is over; who said goodbye knows.
+    EXPECT_LE(world.clock_.Now() - begin, goodbye ? absl::Seconds(5) : absl::Seconds(40));
+  }
+}
+
+TEST(WorldTest, AMemberThatWasLostJustBeforeTheEndIsTold) {
+  World world(Toml(2), 5);
   world.ConnectAll();
   while (world.state_.round < RoundNumber(1)) ASSERT_TRUE(world.DeliverOne());
+  while (!world.coordinator_->Status(RoundNumber(0), 1).awaited().empty()) {
+    ASSERT_TRUE(world.DeliverOne());
+  }
   world.Disconnect(world.nodes_[1]);
-  absl::Time begin = world.clock_.Now();
-  world.Run(40);
+  while (world.state_.round < RoundNumber(2)) world.Run(1);
+  EXPECT_FALSE(world.ended_.has_value());
+  world.Connect(world.nodes_[1]);
+  world.Run();
   ASSERT_TRUE(world.ended_.has_value());
-  EXPECT_EQ(world.state_.round, RoundNumber(5));
-  // One phase's deadline, one retry and one wait for its return at most.
-  EXPECT_LT(world.clock_.Now() - begin, absl::Seconds(25));
+  EXPECT_TRUE(world.nodes_[1].done);
 }
 
 TEST(WorldTest, AMemberThatTalksNonsenseIsShutOut) {

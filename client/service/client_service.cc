@@ -6,6 +6,7 @@
 #include "base/status_macros.h"
 #include "crypto/x509.h"
 #include "federation/manifest.h"
+#include "google/protobuf/util/time_util.h"
 
 namespace dure {
 namespace {
@@ -22,6 +23,13 @@ bool IsLasting(const absl::Status& status) {
     default:
       return false;
   }
+}
+
+// An update that comes after the deadline is of no use: a trainer that hangs is ended before it,
+// with a tenth left for what follows, and this member's part is then noise alone.
+absl::Duration TrainTimeout(const FederationSpec& spec) {
+  return 0.9 * absl::Milliseconds(google::protobuf::util::TimeUtil::DurationToMilliseconds(
+                   spec.rounds().deadline()));
 }
 
 }  // namespace
@@ -114,7 +122,8 @@ absl::StatusOr<std::unique_ptr<Trainer>> ClientService::MakeTrainer() {
                         TrainerProcess::Start({.program = options_.trainer_program,
                                                .model = node_.spec.model(),
                                                .data_folder = *node_.data_folder,
-                                               .threads = options_.threads}));
+                                               .threads = options_.threads,
+                                               .train_timeout = TrainTimeout(node_.spec)}));
   sandbox_ = trainer->sandbox();
   return trainer;
 }
@@ -191,9 +200,9 @@ void ClientService::Step(member::Input input) {
     if (auto* write = std::get_if<member::WriteLedger>(&output)) {
       if (absl::Status status = ledger_.Append(write->entry); !status.ok()) {
         // Nothing that the entry is for may leave.
-        return End(absl::Status(status.code(), absl::StrCat("the ledger could not be written, and "
-                                                            "this member takes no further part: ",
-                                                            status.message())),
+        return End(absl::UnknownError(absl::StrCat("the ledger could not be written, and this "
+                                                   "member takes no further part until it can: ",
+                                                   status.message())),
                    "");
       }
     } else {
@@ -221,7 +230,9 @@ void ClientService::Handle(member::Output output) {
 }
 
 void ClientService::Train(member::StartTraining training) {
+  newest_training_ = training.training;
   worker_->Post([this, training = std::move(training)] {
+    if (training.training != newest_training_) return;  // its attempt is over
     member::TrainingDone done{training.training, trainer_->Train(training.params, training.plan)};
     strand_->Post([this, done = std::move(done)] { Step(done); });
   });

@@ -4,6 +4,7 @@
 #ifndef DURE_CLIENT_SERVICE_CLIENT_SERVICE_H_
 #define DURE_CLIENT_SERVICE_CLIENT_SERVICE_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -105,6 +106,7 @@ class ClientService final : private SessionEvents {
   std::optional<MemberEngine> engine_;
   std::unique_ptr<Trainer> trainer_;  // used on worker_ once it has started
   std::vector<SandboxLayer> sandbox_;
+  std::atomic<uint64_t> newest_training_ = 0;
 
   std::mutex mutex_;
   std::condition_variable ended_;

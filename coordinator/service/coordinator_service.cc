@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <future>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,8 @@ namespace {
 constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
 // Keys, certificates, shares and signatures in one message, for up to 128 members.
 constexpr size_t kMaxOverheadBytes = size_t{1} << 20;
+// In one answer over the control socket.
+constexpr size_t kMaxReportedRounds = 1000;
 // A timer that is due is looked at again this much later at the earliest.
 constexpr absl::Duration kTimerResolution = absl::Milliseconds(5);
 
@@ -164,7 +167,7 @@ void CoordinatorService::OnClose(PeerId peer, absl::Status status) {
     peer_of_.erase(gone.member);
     LogInfo(absl::StrCat(gone.name, " has left",
                          status.ok() ? "" : absl::StrCat(": ", status.message())));
-    Step(run::Left{gone.member});
+    Step(run::Left{.member = gone.member, .lost = absl::IsUnavailable(status)});
   });
 }
 
@@ -230,6 +233,7 @@ void CoordinatorService::Open(const Peer& peer) {
 void CoordinatorService::Step(run::Input input) {
   if (over_) return;
   std::vector<run::Output> outputs;
+  engine_->set_traffic(traffic_.received, traffic_.sent);
   engine_->Step(clock_.Now(), std::move(input), &outputs);
   Handle(std::move(outputs));
   ArmTimer();
@@ -238,7 +242,8 @@ void CoordinatorService::Step(run::Input input) {
 void CoordinatorService::Handle(std::vector<run::Output> outputs) {
   for (run::Output& output : outputs) {
     if (options_.before) options_.before(output);
-    if (auto* write = std::get_if<run::Write>(&output); write != nullptr && !Record(&write->fact)) {
+    if (const auto* write = std::get_if<run::Write>(&output);
+        write != nullptr && !Record(write->fact)) {
       return;  // nothing that follows from it may be told to anybody
     }
     if (const auto* send = std::get_if<run::SendTo>(&output)) {
@@ -258,17 +263,13 @@ void CoordinatorService::Handle(std::vector<run::Output> outputs) {
   }
 }
 
-bool CoordinatorService::Record(Fact* fact) {
-  if (auto* released = std::get_if<RoundReleased>(fact)) {
-    released->bytes_received = traffic_.received;
-    released->bytes_sent = traffic_.sent;
-    traffic_at_round_[released->round.value()] = traffic_;
-  }
-  absl::Status status = store_->Record(*fact);
+bool CoordinatorService::Record(const Fact& fact) {
+  absl::Status status = store_->Record(fact);
   if (status.ok()) return true;
-  End(absl::Status(status.code(), absl::StrCat("the state could not be written, and the run stops "
-                                               "where it was: ",
-                                               status.message())));
+  // Not the code of the reason: no budget is used up, and nobody has refused anything.
+  End(absl::UnknownError(absl::StrCat("the run stops where it was, and the same command goes on "
+                                      "from there: the state could not be written: ",
+                                      status.message())));
   return false;
 }
 
@@ -293,20 +294,15 @@ void CoordinatorService::End(absl::Status status) {
 
 RunStatus CoordinatorService::Status(RoundNumber after_round) {
   RunStatus status;
-  strand_->PostAndWait([&] { status = StatusNow(after_round); });
+  strand_->PostAndWait(
+      [&] { status = StatusNow(after_round, std::numeric_limits<size_t>::max()); });
   return status;
 }
 
-RunStatus CoordinatorService::StatusNow(RoundNumber after_round) {
-  RunStatus status = engine_->Status(after_round);
+RunStatus CoordinatorService::StatusNow(RoundNumber after_round, size_t max_rounds) {
+  RunStatus status = engine_->Status(after_round, max_rounds);
   status.set_bytes_received(traffic_.received);
   status.set_bytes_sent(traffic_.sent);
-  for (RoundReport& report : *status.mutable_history()) {
-    auto traffic = traffic_at_round_.find(report.round());
-    if (traffic == traffic_at_round_.end()) continue;  // the engine knows it from the store
-    report.set_bytes_received(traffic->second.received);
-    report.set_bytes_sent(traffic->second.sent);
-  }
   return status;
 }
 
@@ -327,7 +323,8 @@ ControlReply CoordinatorService::Control(const ControlRequest& request) {
   ControlReply reply;
   switch (request.kind_case()) {
     case ControlRequest::kStatus:
-      *reply.mutable_status() = StatusNow(RoundNumber(request.status().after_round()));
+      *reply.mutable_status() =
+          StatusNow(RoundNumber(request.status().after_round()), kMaxReportedRounds);
       return reply;
     case ControlRequest::kInvite: {
       absl::StatusOr<InviteReply> invited =
@@ -364,8 +361,13 @@ ControlReply CoordinatorService::Control(const ControlRequest& request) {
 }
 
 absl::Status CoordinatorService::Revoke(const std::string& name) {
-  DURE_ASSIGN_OR_RETURN(secagg::MemberId member, store_->Revoke(name, clock_.Now()));
-  auto peer = peer_of_.find(member);
+  DURE_ASSIGN_OR_RETURN(std::optional<secagg::MemberId> member,
+                        store_->Revoke(name, clock_.Now()));
+  if (!member) {
+    LogInfo(absl::StrCat("the invitation of ", name, " was withdrawn"));
+    return absl::OkStatus();
+  }
+  auto peer = peer_of_.find(*member);
   if (peer != peer_of_.end()) {
     server_->Close(peer->second,
                    absl::PermissionDeniedError("this membership was ended by the organiser"));

@@ -55,7 +55,7 @@ class CoordinatorService final : private ServerEvents {
   const std::string& listening() const { return listening_; }
   const FederationSpec& spec() const { return federation_.spec; }
 
-  // Released rounds and evaluations after `after_round`.
+  // With all released rounds after `after_round`, and their evaluations.
   RunStatus Status(RoundNumber after_round);
   // Ends the attempt under way and then the run: Wait returns.
   void Stop();
@@ -82,12 +82,12 @@ class CoordinatorService final : private ServerEvents {
   void Step(run::Input input);
   void Handle(std::vector<run::Output> outputs);
   // False, and the run is over, if the fact could not be written down.
-  bool Record(Fact* fact);
+  bool Record(const Fact& fact);
   void ArmTimer();
   void End(absl::Status status);
   ControlReply Control(const ControlRequest& request);
   absl::Status Revoke(const std::string& name);
-  RunStatus StatusNow(RoundNumber after_round);
+  RunStatus StatusNow(RoundNumber after_round, size_t max_rounds);
 
   struct Presence {
     secagg::MemberId member;
@@ -112,7 +112,6 @@ class CoordinatorService final : private ServerEvents {
   std::map<PeerId, Presence> present_;
   std::map<secagg::MemberId, PeerId> peer_of_;
   Traffic traffic_;
-  std::map<uint32_t, Traffic> traffic_at_round_;
   absl::Time armed_for_ = absl::InfiniteFuture();
   bool over_ = false;  // the run has ended, or its state could not be written
 

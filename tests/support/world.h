@@ -112,10 +112,10 @@ class World {
   void ConnectAll() {
     for (Node& node : nodes_) Connect(node);
   }
-  void Disconnect(Node& node) {
+  void Disconnect(Node& node, bool lost = true) {
     node.connected = false;
     StepMember(node, member::Disconnected{});
-    StepCoordinator(run::Left{node.id});
+    StepCoordinator(run::Left{.member = node.id, .lost = lost});
   }
 
   // Delivers until nothing moves; then lets time pass to the next deadline, `ticks` times at most.
