@@ -61,7 +61,14 @@ absl::Status ErrnoStatus(int error_number, std::string_view text) {
       return absl::PermissionDeniedError(message);
     case ENOSPC:
     case EDQUOT:
+      return absl::ResourceExhaustedError(
+          absl::StrCat(message, "; make room there, then run the same command again"));
+    case EFBIG:
+      return absl::ResourceExhaustedError(
+          absl::StrCat(message, "; raise the limit (ulimit -f), then run the same command again"));
     case EMFILE:
+    case ENFILE:
+    case ENOMEM:
       return absl::ResourceExhaustedError(message);
     case EEXIST:
       return absl::AlreadyExistsError(message);

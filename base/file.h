@@ -1,7 +1,8 @@
 // Files and descriptors: the one place that calls open, write, fsync and rename.
 // Errors are absl::Status with the path, the cause in words and, where one applies, the limit:
-// NotFound (no such file), PermissionDenied, ResourceExhausted (disk full, file above its limit),
-// FailedPrecondition (locked by another process), Unknown (anything else). Thread-safe.
+// NotFound (no such file), PermissionDenied (also a read-only disk), ResourceExhausted (disk full,
+// file above its limit), FailedPrecondition (locked by another process), Unknown (anything else).
+// Thread-safe.
 #ifndef DURE_BASE_FILE_H_
 #define DURE_BASE_FILE_H_
 

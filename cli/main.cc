@@ -94,7 +94,10 @@ int main(int argc, char** argv) {
   using namespace dure::cli;
   // No other process of this user may read keys from this one's memory or core.
   prctl(PR_SET_DUMPABLE, 0);
+  // A closed pipe and a file at its limit (ulimit -f) are errors of write(), here and in the
+  // programs that this one starts.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
 
   CLI::App app(
       "dure: train one open model together, while everybody's data stays at home.\n"

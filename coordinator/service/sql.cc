@@ -2,34 +2,44 @@
 
 #include <sqlite3.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/file.h"
 #include "base/status_macros.h"
 
 namespace dure {
 
 absl::Status SqlStatus(sqlite3* database, std::string_view what) {
   const char* file = sqlite3_db_filename(database, "main");
-  std::string text =
-      absl::StrCat(std::string(what), file == nullptr ? "" : absl::StrCat(" (", file, ")"), ": ",
-                   sqlite3_errmsg(database));
+  const std::string text =
+      absl::StrCat(std::string(what), file == nullptr ? "" : absl::StrCat(" (", file, ")"), ": ");
+  const char* words = sqlite3_errmsg(database);
   switch (sqlite3_errcode(database) & 0xff) {
     case SQLITE_FULL:
-      return absl::ResourceExhaustedError(text);
+      return ErrnoStatus(ENOSPC, absl::StrCat(text, words));
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return absl::DataLossError(text);
+      return absl::DataLossError(
+          absl::StrCat(text, "it is damaged (", words, "): restore the folder from a backup"));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      return absl::FailedPreconditionError(text);
+      return absl::FailedPreconditionError(
+          absl::StrCat(text, words, ": another process is using it, try again"));
     case SQLITE_READONLY:
     case SQLITE_PERM:
+      return absl::PermissionDeniedError(absl::StrCat(text, words));
     case SQLITE_CANTOPEN:
-      return absl::PermissionDeniedError(text);
+    case SQLITE_IOERR:
+      // SQLite says only that something failed; the system said what.
+      if (int error_number = sqlite3_system_errno(database); error_number != 0) {
+        return ErrnoStatus(error_number, absl::StrCat(text, words));
+      }
+      [[fallthrough]];
     default:
-      return absl::UnknownError(text);
+      return absl::UnknownError(absl::StrCat(text, words));
   }
 }
 

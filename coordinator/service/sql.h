@@ -17,8 +17,9 @@ struct sqlite3_stmt;
 
 namespace dure {
 
-// The last error of `database` as a status: ResourceExhausted for a full disk, DataLoss for a
-// damaged file, FailedPrecondition for a locked one, PermissionDenied for a read-only one.
+// The last error of `database` as a status that begins with `what` and the file: ResourceExhausted
+// for a full disk, DataLoss for a damaged file, FailedPrecondition for a locked one,
+// PermissionDenied for a read-only one.
 absl::Status SqlStatus(sqlite3* database, std::string_view what);
 
 class Statement {

@@ -3,21 +3,20 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
-#include <filesystem>
-#include <set>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "coordinator/service/log_check.h"
 #include "coordinator/service/sql.h"
+#include "coordinator/service/state_files.h"
 
 namespace dure {
 namespace {
 
 constexpr int kBusyTimeoutMs = 5000;
-constexpr uint64_t kMaxBlobBytes = uint64_t{1} << 31;
 // Models kept besides the newest, so that whoever is still fetching one finds it.
 constexpr int kKeptRounds = 2;
 
@@ -45,6 +44,7 @@ constexpr const char* kMigrations[] = {
         accuracy REAL NOT NULL, records INTEGER NOT NULL, received INTEGER NOT NULL,
         PRIMARY KEY (round, evaluator)) STRICT;
     )sql",
+    "ALTER TABLE invitations ADD COLUMN withdrawn INTEGER",
 };
 
 absl::Status Execute(sqlite3* database, const char* sql) {
@@ -80,41 +80,73 @@ Store::~Store() { sqlite3_close(database_); }
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& folder,
                                                    const Digest& spec_digest) {
-  DURE_RETURN_IF_ERROR(MakeFolder(folder, 0700));
-  DURE_RETURN_IF_ERROR(MakeFolder(folder + "/models", 0700));
-  absl::StatusOr<FileLock> lock = FileLock::Acquire(folder + "/lock");
+  DURE_RETURN_IF_ERROR(ExpectDatabase(folder));
+  DURE_RETURN_IF_ERROR(MakeStateFiles(folder));
+  absl::StatusOr<FileLock> lock = FileLock::Acquire(StateLockPath(folder));
   if (absl::IsFailedPrecondition(lock.status())) {
-    return absl::FailedPreconditionError(absl::StrCat("a coordinator is running with ", folder,
-                                                      " already: `dure stop DIR` ends it"));
+    const std::string federation = FederationOf(folder);
+    return absl::FailedPreconditionError(absl::StrCat("a coordinator is running with ", federation,
+                                                      " already: `dure stop ", federation,
+                                                      "` ends it"));
   }
   DURE_RETURN_IF_ERROR(lock.status());
+  DURE_RETURN_IF_ERROR(CheckLogFile(DatabaseLogPath(folder)));
   sqlite3* database = nullptr;
-  std::string path = folder + "/coordinator.db";
+  std::string path = DatabasePath(folder);
   int code =
       sqlite3_open_v2(path.c_str(), &database,
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
   auto store = std::unique_ptr<Store>(new Store(folder, *std::move(lock), database));
-  if (code != SQLITE_OK) return SqlStatus(database, absl::StrCat("cannot open ", path));
+  if (code != SQLITE_OK) return SqlStatus(database, "the database cannot be opened");
   chmod(path.c_str(), 0600);
   sqlite3_busy_timeout(database, kBusyTimeoutMs);
   DURE_RETURN_IF_ERROR(Execute(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"));
+  DURE_RETURN_IF_ERROR(store->CheckDatabase());
   DURE_RETURN_IF_ERROR(store->Migrate());
   DURE_RETURN_IF_ERROR(store->BindToFederation(spec_digest));
+  DURE_RETURN_IF_ERROR(store->CheckModels());
+  store->RemoveOldFiles();
   return store;
 }
 
 absl::StatusOr<std::unique_ptr<Store>> Store::OpenForReading(const std::string& folder) {
-  std::string path = folder + "/coordinator.db";
-  if (!FileExists(path)) {
-    return absl::NotFoundError(absl::StrCat("no coordinator has run with ", folder,
-                                            " yet: start it with `dure coordinator DIR`"));
+  DURE_RETURN_IF_ERROR(ExpectDatabase(folder));
+  if (!HasDatabase(folder)) {
+    const std::string federation = FederationOf(folder);
+    return absl::NotFoundError(absl::StrCat("no coordinator has run with ", federation,
+                                            " yet: start it with `dure coordinator ", federation,
+                                            "`"));
   }
+  DURE_RETURN_IF_ERROR(CheckLogFile(DatabaseLogPath(folder)));
   sqlite3* database = nullptr;
-  int code = sqlite3_open_v2(path.c_str(), &database, SQLITE_OPEN_READONLY, nullptr);
+  int code =
+      sqlite3_open_v2(DatabasePath(folder).c_str(), &database, SQLITE_OPEN_READONLY, nullptr);
   auto store = std::unique_ptr<Store>(new Store(folder, std::nullopt, database));
-  if (code != SQLITE_OK) return SqlStatus(database, absl::StrCat("cannot open ", path));
+  if (code != SQLITE_OK) return SqlStatus(database, "the database cannot be opened");
   sqlite3_busy_timeout(database, kBusyTimeoutMs);
+  DURE_RETURN_IF_ERROR(store->CheckDatabase());
   return store;
+}
+
+absl::Status Store::CheckDatabase() {
+  Statement check(database_, "PRAGMA integrity_check(1)");
+  DURE_RETURN_IF_ERROR(check.Step().status());
+  const std::string found = check.Text(0);
+  if (found == "ok") return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(DatabasePath(folder_), " is damaged (", found, ")", kRestoreState));
+}
+
+// What a crash leaves behind is removed at the next start, so that there are never more unknown
+// files than those of one release: more belong to rounds that the database has forgotten.
+absl::Status Store::CheckModels() {
+  DURE_ASSIGN_OR_RETURN(std::set<std::string> kept, KeptFiles());
+  size_t unknown = 0;
+  for (const std::string& name : ModelFiles(folder_)) unknown += kept.contains(name) ? 0 : 1;
+  if (unknown <= kFilesOfARelease) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      DatabasePath(folder_), " is older than ", folder_, "/models: it knows nothing of ", unknown,
+      " files there, so released rounds are lost", kRestoreState));
 }
 
 absl::Status Store::Migrate() {
@@ -123,7 +155,7 @@ absl::Status Store::Migrate() {
   int64_t applied = version.Int(0);
   if (applied > static_cast<int64_t>(std::size(kMigrations))) {
     return absl::FailedPreconditionError(
-        absl::StrCat(folder_, "/coordinator.db was written by a newer dure (schema ", applied,
+        absl::StrCat(DatabasePath(folder_), " was written by a newer dure (schema ", applied,
                      ", this one knows ", std::size(kMigrations), "): upgrade dure"));
   }
   for (size_t i = static_cast<size_t>(applied); i < std::size(kMigrations); ++i) {
@@ -162,13 +194,15 @@ absl::Status Store::AddInvitation(const InvitationRecord& invitation, absl::Time
   Statement taken(database_,
                   "SELECT 'a member' FROM members WHERE name = ?1 UNION ALL "
                   "SELECT 'an open invitation' FROM invitations "
-                  "WHERE name = ?1 AND used IS NULL AND expires > ?2");
+                  "WHERE name = ?1 AND used IS NULL AND withdrawn IS NULL AND expires > ?2");
   DURE_ASSIGN_OR_RETURN(bool found, taken.Bind(invitation.name).Bind(now).Step());
   if (found) {
     return absl::AlreadyExistsError(absl::StrCat("there is ", taken.Text(0), " named \"",
                                                  invitation.name, "\": choose another name"));
   }
-  return Statement(database_, "INSERT INTO invitations VALUES (?, ?, ?, ?, ?, NULL)")
+  return Statement(database_,
+                   "INSERT INTO invitations (secret_hash, name, organisation, role, expires) "
+                   "VALUES (?, ?, ?, ?, ?)")
       .BindBlob(invitation.secret_hash)
       .Bind(invitation.name)
       .Bind(invitation.organisation)
@@ -185,7 +219,7 @@ absl::StatusOr<InvitationRecord> Store::FindInvitation(const Digest& secret_hash
 absl::StatusOr<InvitationRecord> Store::FindInvitationLocked(const Digest& secret_hash,
                                                              absl::Time now) {
   Statement row(database_,
-                "SELECT name, organisation, role, expires, used FROM invitations "
+                "SELECT name, organisation, role, expires, used, withdrawn FROM invitations "
                 "WHERE secret_hash = ?");
   DURE_ASSIGN_OR_RETURN(bool found, row.BindBlob(secret_hash).Step());
   if (!found) {
@@ -196,6 +230,10 @@ absl::StatusOr<InvitationRecord> Store::FindInvitationLocked(const Digest& secre
   if (!row.IsNull(4)) {
     return absl::FailedPreconditionError(
         "this token has been used already, and each works once: ask the organiser for a new one");
+  }
+  if (!row.IsNull(5)) {
+    return absl::FailedPreconditionError(
+        "this token was withdrawn by the organiser: ask the organiser for a new one");
   }
   if (row.Time(3) <= now) {
     return absl::FailedPreconditionError(
@@ -260,17 +298,32 @@ absl::Status Store::Seen(const Digest& client_id, absl::Time now) {
       .Run();
 }
 
-absl::StatusOr<Digest> Store::Revoke(const std::string& name, absl::Time now) {
+absl::StatusOr<std::optional<Digest>> Store::Revoke(const std::string& name, absl::Time now) {
   std::lock_guard lock(mutex_);
-  Statement row(database_, absl::StrCat(std::string(kMemberColumns), "WHERE name = ?"));
-  DURE_ASSIGN_OR_RETURN(bool found, row.Bind(name).Step());
-  if (!found) return absl::NotFoundError(absl::StrCat("no member is named \"", name, "\""));
-  Digest client_id = ReadMember(row).client_id;
+  DURE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
+  std::optional<Digest> client_id;
+  {
+    Statement row(database_, absl::StrCat(std::string(kMemberColumns), "WHERE name = ?"));
+    DURE_ASSIGN_OR_RETURN(bool found, row.Bind(name).Step());
+    if (found) client_id = ReadMember(row).client_id;
+  }
   DURE_RETURN_IF_ERROR(
-      Statement(database_, "UPDATE members SET revoked = coalesce(revoked, ?) WHERE client_id = ?")
+      Statement(database_, "UPDATE members SET revoked = coalesce(revoked, ?) WHERE name = ?")
           .Bind(now)
-          .BindBlob(client_id)
+          .Bind(name)
           .Run());
+  DURE_RETURN_IF_ERROR(Statement(database_,
+                                 "UPDATE invitations SET withdrawn = ?1 WHERE name = ?2 AND used "
+                                 "IS NULL AND withdrawn IS NULL AND expires > ?1")
+                           .Bind(now)
+                           .Bind(name)
+                           .Run());
+  const bool withdrawn = sqlite3_changes(database_) > 0;
+  if (!client_id && !withdrawn) {
+    return absl::NotFoundError(
+        absl::StrCat("no member is named \"", name, "\", and no open invitation"));
+  }
+  DURE_RETURN_IF_ERROR(transaction.Commit());
   return client_id;
 }
 
@@ -328,8 +381,8 @@ absl::Status Store::Record(const Fact& fact) {
 // The files first, then the transaction that names them: a crash in between leaves files that
 // nothing names, which the next release removes.
 absl::Status Store::RecordRelease(const RoundReleased& release) {
-  DURE_ASSIGN_OR_RETURN(std::string model, WriteBlob(release.model));
-  DURE_ASSIGN_OR_RETURN(std::string optimizer, WriteBlob(release.optimizer));
+  DURE_ASSIGN_OR_RETURN(std::string model, WriteModelFile(folder_, release.model));
+  DURE_ASSIGN_OR_RETURN(std::string optimizer, WriteModelFile(folder_, release.optimizer));
   DURE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   DURE_RETURN_IF_ERROR(Statement(database_, "UPDATE attempts SET ended = ? WHERE attempt = ?")
                            .Bind(release.at)
@@ -350,7 +403,7 @@ absl::Status Store::RecordRelease(const RoundReleased& release) {
           .Bind(optimizer)
           .Run());
   DURE_RETURN_IF_ERROR(transaction.Commit());
-  RemoveOldBlobs();
+  RemoveOldFiles();
   return absl::OkStatus();
 }
 
@@ -378,12 +431,13 @@ absl::StatusOr<RunState> Store::LoadRun() {
     summary.bytes_sent = static_cast<uint64_t>(rounds.Int(7));
     model = rounds.Text(8);
     optimizer = rounds.Text(9);
+    summary.model_hash = model;
     run.round = summary.round;
     run.history.push_back(summary);
   }
   if (!run.history.empty()) {
-    DURE_ASSIGN_OR_RETURN(run.model, ReadBlob(model));
-    DURE_ASSIGN_OR_RETURN(run.optimizer, ReadBlob(optimizer));
+    DURE_ASSIGN_OR_RETURN(run.model, ReadModelFile(folder_, model));
+    DURE_ASSIGN_OR_RETURN(run.optimizer, ReadModelFile(folder_, optimizer));
   }
   Statement evaluations(database_,
                         "SELECT round, evaluator, loss, accuracy, records, received "
@@ -402,39 +456,21 @@ absl::StatusOr<RunState> Store::LoadRun() {
   }
 }
 
-absl::StatusOr<std::string> Store::WriteBlob(const std::string& bytes) {
-  std::string hash = ToHex(Sha256(AsBytes(bytes)));
-  DURE_RETURN_IF_ERROR(WriteFileAtomic(folder_ + "/models/" + hash, bytes, 0600));
-  return hash;
-}
-
-absl::StatusOr<std::string> Store::ReadBlob(const std::string& hash) {
-  std::string path = folder_ + "/models/" + hash;
-  DURE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, kMaxBlobBytes));
-  if (ToHex(Sha256(AsBytes(bytes))) != hash) {
-    return absl::DataLossError(absl::StrCat(
-        path, " is damaged: its SHA-256 is not its name; restore the folder from a backup"));
-  }
-  return bytes;
-}
-
-void Store::RemoveOldBlobs() {
+absl::StatusOr<std::set<std::string>> Store::KeptFiles() {
   std::set<std::string> kept;
   Statement row(database_, "SELECT model, optimizer FROM rounds ORDER BY round DESC LIMIT ?");
   row.Bind(int64_t{kKeptRounds});
   for (;;) {
-    absl::StatusOr<bool> found = row.Step();
-    if (!found.ok()) return;  // the next release tries again
-    if (!*found) break;
+    DURE_ASSIGN_OR_RETURN(bool found, row.Step());
+    if (!found) return kept;
     kept.insert(row.Text(0));
     kept.insert(row.Text(1));
   }
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_ + "/models", ignored)) {
-    if (!kept.contains(entry.path().filename().string())) {
-      std::filesystem::remove(entry.path(), ignored);
-    }
-  }
+}
+
+void Store::RemoveOldFiles() {
+  absl::StatusOr<std::set<std::string>> kept = KeptFiles();
+  if (kept.ok()) KeepModelFiles(folder_, *kept);  // else the next release tries again
 }
 
 }  // namespace dure

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -51,12 +52,14 @@ std::string SqliteVersion();
 
 class Store {
  public:
-  // Opens or makes the state under `folder`, which holds the run of the federation whose spec has
-  // `spec_digest`. Takes the folder's lock: FailedPrecondition if another process has it.
+  // Opens or makes the state under `folder`, the "state" of a federation's folder, which holds the
+  // run of the federation whose spec has `spec_digest`. Takes the folder's lock: FailedPrecondition
+  // if another process has it. Reads the whole database: DataLoss if anything of it is damaged, if
+  // it is gone, or if it is older than the models beside it.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& folder,
                                                      const Digest& spec_digest);
   // Opens what is there for LoadRun and Members only, beside a coordinator that may be running.
-  // NotFound if no coordinator has run in the folder yet.
+  // NotFound if no coordinator has run in the folder yet; DataLoss as above.
   static absl::StatusOr<std::unique_ptr<Store>> OpenForReading(const std::string& folder);
   ~Store();
 
@@ -69,8 +72,9 @@ class Store {
   absl::StatusOr<std::vector<MemberRecord>> Members();
   absl::StatusOr<MemberRecord> FindMember(const Digest& client_id);
   absl::Status Seen(const Digest& client_id, absl::Time now);
-  // NotFound if nobody has that name.
-  absl::StatusOr<Digest> Revoke(const std::string& name, absl::Time now);
+  // Ends the membership and the open invitation of that name, whichever there is. The member that
+  // was ended; nothing if there was an invitation only. NotFound if nobody has that name.
+  absl::StatusOr<std::optional<Digest>> Revoke(const std::string& name, absl::Time now);
 
   // The port that the system gave the coordinator when none was chosen: members dial it, so a
   // restarted coordinator asks for it again. 0 if there is none.
@@ -84,12 +88,16 @@ class Store {
  private:
   Store(std::string folder, std::optional<FileLock> lock, sqlite3* database);
   absl::Status Migrate();
+  // Whether every page of the database is in order.
+  absl::Status CheckDatabase();
+  // Whether the models beside the database are those that it knows of.
+  absl::Status CheckModels();
   absl::Status BindToFederation(const Digest& spec_digest);
   absl::StatusOr<InvitationRecord> FindInvitationLocked(const Digest& secret_hash, absl::Time now);
   absl::Status RecordRelease(const RoundReleased& release);
-  absl::StatusOr<std::string> ReadBlob(const std::string& hash);
-  absl::StatusOr<std::string> WriteBlob(const std::string& bytes);
-  void RemoveOldBlobs();
+  // The names of the model files that are kept.
+  absl::StatusOr<std::set<std::string>> KeptFiles();
+  void RemoveOldFiles();
 
   std::string folder_;
   std::optional<FileLock> lock_;  // absent: for reading

@@ -22,10 +22,15 @@ Digest Filled(uint8_t byte) {
 class StoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = ::testing::TempDir() + "/dure_store_" +
-              ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(folder_);
+    federation_ = ::testing::TempDir() + "/dure_store_" +
+                  ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    folder_ = federation_ + "/state";
+    std::filesystem::remove_all(federation_);
     Reopen();
+  }
+  void TearDown() override {
+    store_.reset();
+    std::filesystem::remove_all(federation_);
   }
   void Reopen() {
     store_.reset();
@@ -49,7 +54,38 @@ class StoreTest : public ::testing::Test {
             .optimizer = "optimiser " + std::to_string(round)};
   }
 
-  std::string folder_;
+  // One round as a coordinator records it.
+  void RunRound(uint32_t round) {
+    ASSERT_TRUE(
+        store_
+            ->Record(AttemptBegun{
+                .attempt = AttemptNumber(round + 1), .round = RoundNumber(round), .at = kNow})
+            .ok());
+    ASSERT_TRUE(store_->Record(Release(round)).ok());
+  }
+  std::string Path(const std::string& name) { return folder_ + "/" + name; }
+  std::string ModelPath(const std::string& bytes) {
+    return Path("models/" + ToHex(Sha256(AsBytes(bytes))));
+  }
+  // What both ways to open the folder say of it: DataLoss, naming `words`.
+  void ExpectDataLoss(const std::string& words) {
+    store_.reset();
+    for (const absl::Status& status :
+         {Store::Open(folder_, Filled(1)).status(), Store::OpenForReading(folder_).status()}) {
+      EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+      EXPECT_THAT(std::string(status.message()), HasSubstr(words));
+      EXPECT_THAT(std::string(status.message()), HasSubstr("restore the folder from a backup"));
+    }
+  }
+  // Overwrites `bytes` of a file from `at` on.
+  static void Scribble(const std::string& path, size_t at, size_t bytes) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(at));
+    file << std::string(bytes, '\x5a');
+  }
+
+  std::string federation_;
+  std::string folder_;  // its state
   std::unique_ptr<Store> store_;
 };
 
@@ -85,9 +121,31 @@ TEST_F(StoreTest, ARevokedMemberStaysRevoked) {
   ASSERT_TRUE(InviteNamed("a", 2).ok());
   ASSERT_TRUE(store_->Enrol(Filled(2), {.client_id = Filled(9), .name = "a"}, kNow).ok());
   EXPECT_EQ(store_->Revoke("b", kNow).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(*store_->Revoke("a", kNow), Filled(9));
+  EXPECT_EQ(*store_->Revoke("a", kNow), std::optional<Digest>(Filled(9)));
   Reopen();
   EXPECT_TRUE(store_->FindMember(Filled(9))->revoked);
+}
+
+TEST_F(StoreTest, AnOpenInvitationCanBeWithdrawn) {
+  ASSERT_TRUE(InviteNamed("a", 2).ok());
+  EXPECT_EQ(*store_->Revoke("a", kNow), std::nullopt);
+  Reopen();
+  absl::Status status = store_->FindInvitation(Filled(2), kNow).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("withdrawn by the organiser"));
+  EXPECT_EQ(
+      store_->Enrol(Filled(2), {.client_id = Filled(9), .name = "a", .certificate = "der"}, kNow)
+          .code(),
+      absl::StatusCode::kFailedPrecondition);
+  // Once; and then the name is free again.
+  EXPECT_EQ(store_->Revoke("a", kNow).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(InviteNamed("a", 3).ok());
+}
+
+TEST_F(StoreTest, AnInvitationThatHasExpiredCannotBeWithdrawn) {
+  ASSERT_TRUE(InviteNamed("a", 2).ok());
+  EXPECT_EQ(store_->Revoke("a", kNow + absl::Hours(1)).status().code(),
+            absl::StatusCode::kNotFound);
 }
 
 TEST_F(StoreTest, ARunIsReadBackAsItWasRecorded) {
@@ -124,13 +182,13 @@ TEST_F(StoreTest, ARunIsReadBackAsItWasRecorded) {
   ASSERT_EQ(run->evaluations.size(), 1u);
   EXPECT_EQ(run->evaluations[0].records, 7u);
   // Models of the last rounds only.
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_ + "/models"), {}), 4);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(Path("models")), {}), 4);
 }
 
 TEST_F(StoreTest, ADamagedModelIsNamed) {
   ASSERT_TRUE(store_->Record(AttemptBegun{.attempt = AttemptNumber(2), .at = kNow}).ok());
   ASSERT_TRUE(store_->Record(Release(1)).ok());
-  std::string path = folder_ + "/models/" + ToHex(Sha256(AsBytes("model 1")));
+  std::string path = ModelPath("model 1");
   std::ofstream(path) << "model 2";
   absl::Status status = store_->LoadRun().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
@@ -152,10 +210,109 @@ TEST_F(StoreTest, TermsThatChangedAfterMembersAgreedAreRefused) {
   EXPECT_EQ(Store::Open(folder_, Filled(2)).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
-TEST_F(StoreTest, ADamagedDatabaseIsReported) {
+TEST_F(StoreTest, ADatabaseWithoutItsHeaderIsReported) {
   store_.reset();
-  std::ofstream(folder_ + "/coordinator.db") << std::string(8192, 'x');
-  EXPECT_EQ(Store::Open(folder_, Filled(1)).status().code(), absl::StatusCode::kDataLoss);
+  Scribble(Path("coordinator.db"), 0, 100);
+  ExpectDataLoss("coordinator.db");
+}
+
+TEST_F(StoreTest, ADatabaseWithADamagedPageIsReported) {
+  for (uint32_t round = 1; round <= 4; ++round) RunRound(round);
+  store_.reset();
+  const size_t bytes = std::filesystem::file_size(Path("coordinator.db"));
+  ASSERT_GT(bytes, 4u * 4096);
+  for (size_t at = 4096; at < bytes; at += 4096) {
+    std::filesystem::copy(folder_, folder_ + "-whole", std::filesystem::copy_options::recursive);
+    Scribble(Path("coordinator.db"), at, 4096);
+    ExpectDataLoss("coordinator.db");
+    std::filesystem::remove_all(folder_);
+    std::filesystem::rename(folder_ + "-whole", folder_);
+  }
+  Reopen();
+  EXPECT_EQ(store_->LoadRun()->history.size(), 4u);
+}
+
+TEST_F(StoreTest, ADatabaseThatIsCutShortIsReported) {
+  RunRound(1);
+  store_.reset();
+  std::filesystem::resize_file(Path("coordinator.db"), 5 * 4096);
+  ExpectDataLoss("coordinator.db");
+}
+
+TEST_F(StoreTest, AMissingOrEmptyDatabaseIsNotANewOne) {
+  RunRound(1);
+  store_.reset();
+  std::filesystem::resize_file(Path("coordinator.db"), 0);
+  ExpectDataLoss("coordinator.db is empty");
+  std::filesystem::remove(Path("coordinator.db"));
+  ExpectDataLoss("coordinator.db is missing");
+  std::filesystem::remove_all(Path("models"));
+  ExpectDataLoss("coordinator.db is missing");
+}
+
+TEST_F(StoreTest, ACrashWhileTheFolderIsMadeIsNoDamage) {
+  store_.reset();
+  std::filesystem::remove_all(folder_);
+  std::filesystem::create_directories(Path("models"));
+  std::ofstream(Path("coordinator.db")).flush();
+  EXPECT_EQ(Store::OpenForReading(folder_).status().code(), absl::StatusCode::kNotFound);
+  Reopen();
+  EXPECT_EQ(store_->LoadRun()->history.size(), 0u);
+}
+
+TEST_F(StoreTest, BeforeTheFirstStartTheFederationIsNamed) {
+  store_.reset();
+  std::filesystem::remove_all(folder_);
+  absl::Status status = Store::OpenForReading(folder_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("`dure coordinator " + federation_ + "`"));
+}
+
+TEST_F(StoreTest, ADamagedLogIsReported) {
+  for (uint32_t round = 1; round <= 3; ++round) RunRound(round);
+  // What is there after kill -9: the log has everything, and nobody has tidied up.
+  std::filesystem::copy(folder_, folder_ + "-killed", std::filesystem::copy_options::recursive);
+  store_.reset();
+  std::filesystem::remove_all(folder_);
+  std::filesystem::rename(folder_ + "-killed", folder_);
+  Scribble(Path("coordinator.db-wal"), 32 + 2 * (24 + 4096) + 200, 16);
+  ExpectDataLoss("coordinator.db-wal is damaged");
+}
+
+TEST_F(StoreTest, ADatabaseThatIsOlderThanTheModelsIsReported) {
+  std::filesystem::copy(folder_, folder_ + "-old", std::filesystem::copy_options::recursive);
+  store_.reset();
+  Reopen();
+  for (uint32_t round = 1; round <= 3; ++round) RunRound(round);
+  store_.reset();
+  for (const char* name : {"coordinator.db", "coordinator.db-wal", "coordinator.db-shm"}) {
+    std::filesystem::remove(Path(name));
+    if (std::filesystem::exists(folder_ + "-old/" + name)) {
+      std::filesystem::copy(folder_ + "-old/" + name, Path(name));
+    }
+  }
+  absl::Status status = Store::Open(folder_, Filled(1)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("knows nothing of 4 files"));
+}
+
+TEST_F(StoreTest, WhatACrashLeftIsRemovedAtTheNextStart) {
+  RunRound(1);
+  store_.reset();
+  for (const char* left : {"models/one", "models/two", "models/three.new-77"}) {
+    std::ofstream(Path(left)) << "x";
+  }
+  Reopen();
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(Path("models")), {}), 2);
+  EXPECT_EQ(*store_->LoadRun()->model, "model 1");
+}
+
+TEST_F(StoreTest, AMissingModelIsNamed) {
+  RunRound(1);
+  std::filesystem::remove(ModelPath("optimiser 1"));
+  absl::Status status = store_->LoadRun().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(ModelPath("optimiser 1") + " is missing"));
 }
 
 }  // namespace
