@@ -4,6 +4,9 @@
 //     Listens on a port of 127.0.0.1 that the system chooses and prints it. Each connection is
 //     passed on to the port of 127.0.0.1 that the file FOLDER/target names at that moment; without
 //     that file it is closed. What passes is kept: FOLDER/NUMBER.up to the target, .down back.
+//     While the file FOLDER/silence is there, nothing passes and nobody is told: with "hold" in it
+//     bytes wait for its end, with "swallow" they are lost, and connections that lost some are
+//     closed when it ends.
 //   wiretap tls FILE...
 //     Succeeds if each file is TLS records from its first byte to its last (a connection that was
 //     cut may end in the middle of one), and some of them carry encrypted application data.
@@ -13,6 +16,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -35,6 +39,8 @@ namespace {
 constexpr size_t kBlock = 16;
 // A block of fewer different values is no proof of a picture.
 constexpr size_t kLeastValues = 4;
+// How often a silence is looked at.
+constexpr int kPollMs = 20;
 
 [[noreturn]] void Die(const std::string& what) {
   std::fprintf(stderr, "wiretap: %s\n", what.c_str());
@@ -66,11 +72,32 @@ bool WriteAll(int fd, std::string_view bytes) {
   return true;
 }
 
+std::string Silence(const std::string& folder) {
+  std::string kind;
+  std::ifstream(folder + "/silence") >> kind;
+  return kind;
+}
+
+void AwaitSound(const std::string& folder) {
+  while (!Silence(folder).empty()) usleep(kPollMs * 1000);
+}
+
 // Until one of the ends closes; then both are told. The bytes are kept before they are passed on.
-void Pump(int from, int to, int record) {
+void Pump(int from, int to, int record, const std::string& folder) {
   char buffer[1 << 16];
-  ssize_t size;
-  while ((size = read(from, buffer, sizeof(buffer))) > 0) {
+  bool lost = false;
+  for (;;) {
+    pollfd ready = {from, POLLIN, 0};
+    const bool readable = poll(&ready, 1, lost ? kPollMs : -1) > 0;
+    const std::string silence = Silence(folder);
+    if (lost && silence.empty()) break;
+    if (!readable) continue;
+    const ssize_t size = read(from, buffer, sizeof(buffer));
+    if (silence == "hold") AwaitSound(folder);
+    if (silence == "swallow") lost = true;
+    if (lost && size > 0) continue;
+    if (lost) AwaitSound(folder);  // of the end, too, nobody hears
+    if (size <= 0) break;
     std::string_view bytes(buffer, static_cast<size_t>(size));
     if (!WriteAll(record, bytes)) Die("cannot keep what passes");
     if (!WriteAll(to, bytes)) break;
@@ -80,6 +107,7 @@ void Pump(int from, int to, int record) {
 }
 
 void Serve(int near, const std::string& folder, int number) {
+  AwaitSound(folder);
   int port = 0;
   std::ifstream(folder + "/target") >> port;
   int far = socket(AF_INET, SOCK_STREAM, 0);
@@ -89,8 +117,8 @@ void Serve(int near, const std::string& folder, int number) {
     int up = open((name + ".up").c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
     int down = open((name + ".down").c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
     if (up < 0 || down < 0) Die("cannot write to " + folder);
-    std::thread back(Pump, far, near, down);
-    Pump(near, far, up);
+    std::thread back(Pump, far, near, down, folder);
+    Pump(near, far, up, folder);
     back.join();
     close(up);
     close(down);
