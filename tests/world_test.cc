@@ -13,56 +13,12 @@ namespace {
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::Model;
+using testing::SmallFederation;
 using testing::World;
 
-// Plain averaging and little noise, so that the model can be predicted.
-std::string Toml(uint32_t rounds = 3, const std::string& more_privacy = "max_epsilon = 1000") {
-  return absl::StrCat(R"([federation]
-name = "world"
-purpose = "Tests"
-license = "Apache-2.0"
-address = "localhost:7443"
-[model]
-architecture = "logistic_regression"
-[model.input]
-shape = [4]
-classes = 2
-[rounds]
-count = )",
-                      rounds, R"(
-cohort = 5
-minimum = 4
-max_attempts = 9
-deadline = "10s"
-[local]
-mode = "gradient"
-sampling_rate = 0.1
-[server]
-optimizer = "fedavg"
-learning_rate = 1.0
-[privacy]
-unit = "record"
-clip_norm = 1.0
-noise_multiplier = 0.1
-delta = 1e-5
-)",
-                      more_privacy, R"(
-total_records = 5000
-max_records_per_member = 1000
-[secure_aggregation]
-max_corrupt = 0.2
-max_dropout = 0.1
-[evaluation]
-every = 2
-)");
-}
-
-std::vector<float> Model(const World& world) {
-  return *ParamsFromBytes(*world.state_.model, world.dim_);
-}
-
 TEST(WorldTest, EveryRoundIsReleasedAndTheModelMovesByTheMean) {
-  World world(Toml(), 5);
+  World world(SmallFederation(), 5);
   world.ConnectAll();
   world.Run();
   ASSERT_TRUE(world.ended_.has_value());
@@ -81,7 +37,7 @@ TEST(WorldTest, EveryRoundIsReleasedAndTheModelMovesByTheMean) {
 }
 
 TEST(WorldTest, EvaluatorsMeasureEveryFewRoundsAndTheLast) {
-  World world(Toml(), 5);
+  World world(SmallFederation(), 5);
   world.ConnectAll();
   world.Run();
   ASSERT_EQ(world.state_.evaluations.size(), 2u);
@@ -91,7 +47,7 @@ TEST(WorldTest, EvaluatorsMeasureEveryFewRoundsAndTheLast) {
 }
 
 TEST(WorldTest, MembersSendTheProtocolAndNothingElse) {
-  World world(Toml(), 5);
+  World world(SmallFederation(), 5);
   world.watch_ = [](World::Node& node, const ClientMessage& message) {
     if (node.role == MEMBER) {
       EXPECT_TRUE(message.has_hello() || message.has_secagg()) << message.ShortDebugString();
@@ -105,7 +61,7 @@ TEST(WorldTest, MembersSendTheProtocolAndNothingElse) {
 }
 
 TEST(WorldTest, TheChargeIsOnDiskBeforeSharesAndTheConsentBeforeItsSignature) {
-  World world(Toml(1), 5);
+  World world(SmallFederation(1), 5);
   world.watch_ = [](World::Node& node, const ClientMessage& message) {
     if (!message.has_secagg()) return;
     if (message.secagg().has_advertise()) {
@@ -130,7 +86,7 @@ TEST(WorldTest, TheChargeIsOnDiskBeforeSharesAndTheConsentBeforeItsSignature) {
 TEST(WorldTest, AMemberLostAtAnyMomentCostsAtMostAnAttempt) {
   int runs = 0, retried = 0;
   for (int moment = 6; moment < 400; moment += 4) {
-    World world(Toml(2), 5);
+    World world(SmallFederation(2), 5);
     world.ConnectAll();
     int delivered = 0;
     while (delivered < moment && world.DeliverOne()) ++delivered;
@@ -151,7 +107,7 @@ TEST(WorldTest, AMemberLostAtAnyMomentCostsAtMostAnAttempt) {
 }
 
 TEST(WorldTest, ATrainerThatFailsGivesNoiseAloneAndTheRoundGoesOn) {
-  World world(Toml(1), 5);
+  World world(SmallFederation(1), 5);
   world.nodes_[0].trainer_fails = true;
   world.ConnectAll();
   world.Run();
@@ -162,7 +118,7 @@ TEST(WorldTest, ATrainerThatFailsGivesNoiseAloneAndTheRoundGoesOn) {
 }
 
 TEST(WorldTest, TooFewMembersWait) {
-  World world(Toml(1), 5);
+  World world(SmallFederation(1), 5);
   for (int i = 0; i < 3; ++i) world.Connect(world.nodes_[i]);
   world.Run(5);
   EXPECT_EQ(world.state_.attempts, AttemptNumber(0));
@@ -177,7 +133,7 @@ TEST(WorldTest, TooFewMembersWait) {
 }
 
 TEST(WorldTest, ACoordinatorThatRestartsGoesOnFromTheLastReleasedRound) {
-  World world(Toml(3), 5);
+  World world(SmallFederation(3), 5);
   world.ConnectAll();
   while (world.state_.round < RoundNumber(2)) ASSERT_TRUE(world.DeliverOne());
   std::string model = *world.state_.model;
@@ -193,7 +149,7 @@ TEST(WorldTest, ACoordinatorThatRestartsGoesOnFromTheLastReleasedRound) {
 }
 
 TEST(WorldTest, ARestartedMemberNeverTakesAnAttemptTwice) {
-  World world(Toml(1), 5);
+  World world(SmallFederation(1), 5);
   World::Node& node = world.nodes_[0];
   std::optional<ServerMessage> offer;
   world.tamper_ = [&](World::Node& to, ServerMessage* message) {
@@ -212,7 +168,7 @@ TEST(WorldTest, ARestartedMemberNeverTakesAnAttemptTwice) {
 }
 
 TEST(WorldTest, AMembersOwnLimitHoldsAndTheOthersGoOn) {
-  World world(Toml(3), 5);
+  World world(SmallFederation(3), 5);
   Policy policy = PolicyOf(world.spec_);
   policy.max_epsilon = 0.001;
   world.StartMember(world.nodes_[2], policy);
@@ -225,7 +181,7 @@ TEST(WorldTest, AMembersOwnLimitHoldsAndTheOthersGoOn) {
 }
 
 TEST(WorldTest, WeakerTermsThanApprovedAreDeclined) {
-  World world(Toml(1), 5);
+  World world(SmallFederation(1), 5);
   world.tamper_ = [](World::Node& node, ServerMessage* message) {
     if (node.name != "m1" || !message->has_offer()) return;
     secagg::RoundConfig* config = message->mutable_offer()->mutable_offer()->mutable_config();
@@ -239,11 +195,11 @@ TEST(WorldTest, WeakerTermsThanApprovedAreDeclined) {
 }
 
 TEST(WorldTest, TheRunStopsBeforeTheBudgetIsPassed) {
-  World probe(Toml(1), 5);
+  World probe(SmallFederation(1), 5);
   probe.ConnectAll();
   probe.Run();
   double one = probe.state_.history[0].epsilon;
-  World world(Toml(9, absl::StrCat("max_epsilon = ", one * 1.0001)), 5);
+  World world(SmallFederation(9, absl::StrCat("max_epsilon = ", one * 1.0001)), 5);
   world.ConnectAll();
   world.Run();
   ASSERT_TRUE(world.ended_.has_value());
@@ -253,7 +209,7 @@ TEST(WorldTest, TheRunStopsBeforeTheBudgetIsPassed) {
 }
 
 TEST(WorldTest, OtherTermsThanTheCoordinatorsAreTurnedAway) {
-  World world(Toml(1), 5);
+  World world(SmallFederation(1), 5);
   world.watch_ = [](World::Node& node, const ClientMessage& message) {
     if (node.name == "m3" && message.has_hello()) {
       const_cast<ClientMessage&>(message).mutable_hello()->set_spec_digest("other");
@@ -266,7 +222,7 @@ TEST(WorldTest, OtherTermsThanTheCoordinatorsAreTurnedAway) {
 }
 
 TEST(WorldTest, PausedNothingBeginsAndResumedItGoesOn) {
-  World world(Toml(2), 5);
+  World world(SmallFederation(2), 5);
   world.StepCoordinator(run::SetPaused{true});
   world.ConnectAll();
   world.Run(3);
@@ -285,7 +241,7 @@ std::vector<uint32_t> MeasuredRounds(const World& world) {
 }
 
 TEST(WorldTest, AnEvaluatorWhoseTrainerDiesMeasuresOnceMore) {
-  World world(Toml(), 5);
+  World world(SmallFederation(), 5);
   world.nodes_[5].evaluations_that_fail = 1;
   world.ConnectAll();
   world.Run();
@@ -295,7 +251,7 @@ TEST(WorldTest, AnEvaluatorWhoseTrainerDiesMeasuresOnceMore) {
 }
 
 TEST(WorldTest, AnEvaluatorThatCannotMeasureSaysSoAndIsAskedAgainLater) {
-  World world(Toml(), 5);
+  World world(SmallFederation(), 5);
   world.nodes_[5].evaluations_that_fail = 2;
   world.ConnectAll();
   world.Run();
@@ -305,7 +261,7 @@ TEST(WorldTest, AnEvaluatorThatCannotMeasureSaysSoAndIsAskedAgainLater) {
 }
 
 TEST(WorldTest, ASlowEvaluatorGoesOnWithTheNewestModel) {
-  World world(Toml(7), 5);
+  World world(SmallFederation(7), 5);
   World::Node& evaluator = world.nodes_[5];
   evaluator.slow = true;
   world.ConnectAll();
@@ -319,7 +275,7 @@ TEST(WorldTest, ASlowEvaluatorGoesOnWithTheNewestModel) {
 }
 
 TEST(WorldTest, ACoordinatorKilledAfterTheLastRoundStillTellsEverybody) {
-  World world(Toml(), 5);
+  World world(SmallFederation(), 5);
   world.ConnectAll();
   while (world.state_.round < RoundNumber(3)) ASSERT_TRUE(world.DeliverOne());
   world.StartCoordinator();
@@ -334,7 +290,7 @@ TEST(WorldTest, ACoordinatorKilledAfterTheLastRoundStillTellsEverybody) {
 }
 
 TEST(WorldTest, ACoordinatorThatBeginsAfterTheLastRoundDoesNotWaitForEver) {
-  World world(Toml(), 5);
+  World world(SmallFederation(), 5);
   world.ConnectAll();
   world.Run();
   world.StartCoordinator();
@@ -346,7 +302,7 @@ TEST(WorldTest, ACoordinatorThatBeginsAfterTheLastRoundDoesNotWaitForEver) {
 }
 
 TEST(WorldTest, AnEvaluationThatMakesNoSenseIsIgnored) {
-  World world(Toml(2), 5);
+  World world(SmallFederation(2), 5);
   world.watch_ = [](World::Node&, const ClientMessage& message) {
     if (message.has_evaluation()) {
       const_cast<ClientMessage&>(message).mutable_evaluation()->set_accuracy(NAN);
@@ -360,7 +316,7 @@ TEST(WorldTest, AnEvaluationThatMakesNoSenseIsIgnored) {
 
 // The second offer of one attempt is another session: what was trained for the first is not its.
 TEST(WorldTest, AnOfferThatIsRepeatedUsesItsOwnTraining) {
-  World world(Toml(1), 5);
+  World world(SmallFederation(1), 5);
   World::Node& node = world.nodes_[0];
   std::optional<ServerMessage> offer;
   world.tamper_ = [&](World::Node& to, ServerMessage* message) {
@@ -379,12 +335,12 @@ TEST(WorldTest, AnOfferThatIsRepeatedUsesItsOwnTraining) {
 
 TEST(WorldTest, AMemberThatIsGoneForGoodIsWaitedForOnce) {
   for (bool goodbye : {true, false}) {
-    World world(Toml(5), 5);
+    World world(SmallFederation(5), 5);
     world.ConnectAll();
     while (world.state_.round < RoundNumber(1)) ASSERT_TRUE(world.DeliverOne());
     world.Disconnect(world.nodes_[1], !goodbye);
     absl::Time begin = world.clock_.Now();
-    while (world.state_.round < RoundNumber(5)) world.Run(1);
+    world.RunUntilReleased(5);
     // One retry and one wait for its return.
     EXPECT_LT(world.clock_.Now() - begin, absl::Seconds(5));
     world.Run(4);
@@ -395,14 +351,14 @@ TEST(WorldTest, AMemberThatIsGoneForGoodIsWaitedForOnce) {
 }
 
 TEST(WorldTest, AMemberThatWasLostJustBeforeTheEndIsTold) {
-  World world(Toml(2), 5);
+  World world(SmallFederation(2), 5);
   world.ConnectAll();
   while (world.state_.round < RoundNumber(1)) ASSERT_TRUE(world.DeliverOne());
   while (!world.coordinator_->Status(RoundNumber(0), 1).awaited().empty()) {
     ASSERT_TRUE(world.DeliverOne());
   }
   world.Disconnect(world.nodes_[1]);
-  while (world.state_.round < RoundNumber(2)) world.Run(1);
+  world.RunUntilReleased(2);
   EXPECT_FALSE(world.ended_.has_value());
   world.Connect(world.nodes_[1]);
   world.Run();
@@ -411,7 +367,7 @@ TEST(WorldTest, AMemberThatWasLostJustBeforeTheEndIsTold) {
 }
 
 TEST(WorldTest, AMemberThatTalksNonsenseIsShutOut) {
-  World world(Toml(2), 5);
+  World world(SmallFederation(2), 5);
   world.ConnectAll();
   while (world.state_.attempts < AttemptNumber(1)) ASSERT_TRUE(world.DeliverOne());
   ClientMessage nonsense;
@@ -429,7 +385,7 @@ TEST(WorldTest, AMemberThatTalksNonsenseIsShutOut) {
 }
 
 TEST(WorldTest, NothingIsDueWhileNothingCanHappen) {
-  World world(Toml(2), 5);
+  World world(SmallFederation(2), 5);
   EXPECT_EQ(world.coordinator_->next_deadline(), absl::InfiniteFuture());
   world.ConnectAll();
   while (world.state_.round < RoundNumber(1)) ASSERT_TRUE(world.DeliverOne());

@@ -11,16 +11,63 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "client/engine.h"
 #include "coordinator/federation_engine.h"
 #include "crypto/x509.h"
 #include "federation/manifest.h"
+#include "federation/model_file.h"
 #include "federation/spec.h"
 #include "gtest/gtest.h"
 #include "privacy/secagg/certificate_cache.h"
 
 namespace dure::testing {
+
+// A federation of five members, of whom one may vanish: plain averaging and little noise, so that
+// the model can be predicted.
+inline std::string SmallFederation(uint32_t rounds = 3,
+                                   const std::string& more_privacy = "max_epsilon = 1000") {
+  return absl::StrCat(R"([federation]
+name = "world"
+purpose = "Tests"
+license = "Apache-2.0"
+address = "localhost:7443"
+[model]
+architecture = "logistic_regression"
+[model.input]
+shape = [4]
+classes = 2
+[rounds]
+count = )",
+                      rounds, R"(
+cohort = 5
+minimum = 4
+max_attempts = )",
+                      rounds + 8, R"(
+deadline = "10s"
+[local]
+mode = "gradient"
+sampling_rate = 0.1
+[server]
+optimizer = "fedavg"
+learning_rate = 1.0
+[privacy]
+unit = "record"
+clip_norm = 1.0
+noise_multiplier = 0.1
+delta = 1e-5
+)",
+                      more_privacy, R"(
+total_records = 5000
+max_records_per_member = 1000
+[secure_aggregation]
+max_corrupt = 0.2
+max_dropout = 0.1
+[evaluation]
+every = 2
+)");
+}
 
 class World {
  public:
@@ -33,6 +80,7 @@ class World {
     std::unique_ptr<MemberEngine> engine;
     Ledger ledger;  // what WriteLedger put on disk
     bool connected = false;
+    bool silent = false;  // connected, but nothing gets through in either direction
     bool trainer_fails = false;
     int evaluations_that_fail = 0;  // the next so many
     bool slow = false;              // evaluations wait for Measure()
@@ -123,11 +171,23 @@ class World {
     for (;;) {
       while (DeliverOne()) {
       }
-      absl::Time due = coordinator_->next_deadline();
-      if (ended_ || ticks-- <= 0 || due == absl::InfiniteFuture()) return;
-      clock_.Advance(std::max(due - clock_.Now(), absl::Milliseconds(1)));
-      StepCoordinator(run::Tick{});
+      if (ended_ || ticks-- <= 0 || !PassTime()) return;
     }
+  }
+  // Until that round is released, and not a message further.
+  void RunUntilReleased(uint32_t round) {
+    while (state_.round < RoundNumber(round) && !ended_) {
+      ASSERT_TRUE(DeliverOne() || PassTime()) << "nothing can happen any more";
+    }
+  }
+
+  // To the coordinator's next deadline; false if there is none.
+  bool PassTime() {
+    absl::Time due = coordinator_->next_deadline();
+    if (due == absl::InfiniteFuture()) return false;
+    clock_.Advance(std::max(due - clock_.Now(), absl::Milliseconds(1)));
+    StepCoordinator(run::Tick{});
+    return true;
   }
 
   // One message or one piece of training; false if there is none.
@@ -143,20 +203,23 @@ class World {
       auto [training, plan] = node.training.front();
       node.training.pop_front();
       absl::StatusOr<std::vector<int64_t>> sums = absl::UnavailableError("the trainer was killed");
-      if (!node.trainer_fails) sums = Gradient(plan);
+      if (!node.trainer_fails) sums = Gradient(plan, marked_ ? MarkOf(node) : 0);
       StepMember(node, member::TrainingDone{training, std::move(sums)});
       return true;
     }
     return false;
   }
 
-  // What every member's data say: C / 2 in the first coordinate, for every record of the plan.
-  std::vector<int64_t> Gradient(const GradientPlan& plan) const {
+  // What every member's data say: C / 2 in one coordinate, for every record of the plan.
+  std::vector<int64_t> Gradient(const GradientPlan& plan, size_t coordinate = 0) const {
     std::vector<int64_t> sums(dim_);
-    sums[0] = static_cast<int64_t>(plan.records.size()) *
-              static_cast<int64_t>(plan.clip_norm / 2 * std::exp2(16 + plan.scale_log2));
+    sums[coordinate] = static_cast<int64_t>(plan.records.size()) *
+                       static_cast<int64_t>(plan.clip_norm / 2 * std::exp2(16 + plan.scale_log2));
     return sums;
   }
+
+  // The coordinate of a member's data if marked_ is set.
+  static size_t MarkOf(const Node& node) { return 1 + static_cast<size_t>(node.name[1] - '0'); }
 
   void StepCoordinator(run::Input input) {
     std::vector<run::Output> outputs;
@@ -170,7 +233,9 @@ class World {
         messages_.push_back([this, &node, message] {
           ServerMessage copy = *message;
           if (tamper_) tamper_(node, &copy);
-          if (node.connected) StepMember(node, member::FromCoordinator{std::move(copy)});
+          if (node.connected && !node.silent) {
+            StepMember(node, member::FromCoordinator{std::move(copy)});
+          }
         });
       } else if (auto* expel = std::get_if<run::Expel>(&output)) {
         expelled_.push_back(Find(expel->member).name);
@@ -192,7 +257,7 @@ class World {
       } else if (auto* send = std::get_if<member::Send>(&output)) {
         if (watch_) watch_(node, send->message);
         messages_.push_back([this, &node, message = std::move(send->message)] {
-          if (node.connected) StepCoordinator(run::Said{node.id, message});
+          if (node.connected && !node.silent) StepCoordinator(run::Said{node.id, message});
         });
       } else if (auto* train = std::get_if<member::StartTraining>(&output)) {
         node.training.emplace_back(train->training, train->plan);
@@ -245,6 +310,7 @@ class World {
   std::deque<std::function<void()>> messages_;
   std::function<void(Node&, ServerMessage*)> tamper_;
   std::function<void(Node&, const ClientMessage&)> watch_;
+  bool marked_ = false;  // each member's data speak in a coordinate of its own, MarkOf
   std::vector<std::string> notes_;
   std::vector<std::string> expelled_;
   std::optional<absl::Status> ended_;
@@ -271,6 +337,11 @@ class World {
     }
   }
 };
+
+// The newest released model.
+inline std::vector<float> Model(const World& world) {
+  return *ParamsFromBytes(*world.state_.model, world.dim_);
+}
 
 }  // namespace dure::testing
 
