@@ -234,7 +234,7 @@ void CoordinatorService::Step(run::Input input) {
   if (over_) return;
   std::vector<run::Output> outputs;
   engine_->set_traffic(traffic_.received, traffic_.sent);
-  engine_->Step(clock_.Now(), std::move(input), &outputs);
+  engine_->Step(engine_clock_.Now(), std::move(input), &outputs);
   Handle(std::move(outputs));
   ArmTimer();
 }
@@ -267,7 +267,8 @@ bool CoordinatorService::Record(const Fact& fact) {
   absl::Status status = store_->Record(fact);
   if (status.ok()) return true;
   // Not the code of the reason: no budget is used up, and nobody has refused anything.
-  End(absl::UnknownError(absl::StrCat("the run stops where it was, and the same command goes on "
+  End(
+      absl::UnknownError(absl::StrCat("the run stops where it was, and the same command goes on "
                                       "from there: the state could not be written: ",
                                       status.message())));
   return false;
@@ -278,7 +279,7 @@ void CoordinatorService::ArmTimer() {
   absl::Time due = engine_->next_deadline();
   if (due >= armed_for_) return;
   armed_for_ = due;
-  strand_->PostAfter(std::max(due - clock_.Now(), kTimerResolution), [this, due] {
+  strand_->PostAfter(std::max(due - engine_clock_.Now(), kTimerResolution), [this, due] {
     if (armed_for_ != due) return;
     armed_for_ = absl::InfiniteFuture();
     Step(run::Tick{});
@@ -361,8 +362,7 @@ ControlReply CoordinatorService::Control(const ControlRequest& request) {
 }
 
 absl::Status CoordinatorService::Revoke(const std::string& name) {
-  DURE_ASSIGN_OR_RETURN(std::optional<secagg::MemberId> member,
-                        store_->Revoke(name, clock_.Now()));
+  DURE_ASSIGN_OR_RETURN(std::optional<secagg::MemberId> member, store_->Revoke(name, clock_.Now()));
   if (!member) {
     LogInfo(absl::StrCat("the invitation of ", name, " was withdrawn"));
     return absl::OkStatus();

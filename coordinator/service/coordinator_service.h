@@ -103,6 +103,7 @@ class CoordinatorService final : private ServerEvents {
   std::string address_;
   std::string listening_;
   SystemClock clock_;
+  EvenClock engine_clock_;  // a system clock that jumps ends no phase
   SystemRandom random_;
   secagg::CertificateCache verifier_;
   std::optional<CertificateIssuer> issuer_;
