@@ -51,10 +51,7 @@ void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
   if (const auto* from = std::get_if<member::FromCoordinator>(&input)) {
     OnMessage(from->message, out);
   } else if (std::holds_alternative<member::Connected>(input)) {
-    ClientMessage hello;
-    hello.mutable_hello()->set_software(absl::StrCat("dure ", kVersion));
-    hello.mutable_hello()->set_spec_digest(ToString(options_.spec_digest));
-    out->push_back(member::Send{std::move(hello)});
+    SayHello(out);
   } else if (std::holds_alternative<member::Disconnected>(input)) {
     // The secrets of a session live in memory only as long as its stream.
     attempt_.reset();
@@ -66,6 +63,13 @@ void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
   } else if (noise_.empty() && noise_sigma2_ != 0) {
     DrawNoise(noise_sigma2_);  // Idle
   }
+}
+
+void MemberEngine::SayHello(Outputs* out) {
+  ClientMessage hello;
+  hello.mutable_hello()->set_software(absl::StrCat("dure ", kVersion));
+  hello.mutable_hello()->set_spec_digest(ToString(options_.spec_digest));
+  out->push_back(member::Send{std::move(hello)});
 }
 
 void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
@@ -175,7 +179,9 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
 }
 
 void MemberEngine::OnTrainingDone(const member::TrainingDone& done, Outputs* out) {
-  if (!attempt_ || done.training != attempt_->training) return;  // too late
+  // Too late. The coordinator invites a member that was late only when it has heard from it.
+  if (!attempt_) return SayHello(out);
+  if (done.training != attempt_->training) return;
   std::vector<int64_t> input(options_.dim);
   if (!done.sums.ok()) {
     // Leaving would tell that something is wrong with the data: zeros with noise do not.

@@ -129,6 +129,7 @@ class MemberEngine {
     bool repeated = false;
   };
 
+  void SayHello(Outputs* out);
   void OnMessage(const ServerMessage& message, Outputs* out);
   void OnOffer(const RoundOffer& offer, Outputs* out);
   absl::Status Accept(const RoundOffer& offer, Outputs* out);
