@@ -142,7 +142,8 @@ TEST(X509Test, ValidityIsJudgedAtTheTimeGiven) {
   EXPECT_TRUE(VerifyMemberCertificate(der, ca.der, kYear.not_after - absl::Seconds(1)).ok());
   ExpectFault(VerifyMemberCertificate(der, ca.der, kYear.not_after + absl::Seconds(1)).status(),
               absl::StatusCode::kFailedPrecondition,
-              "the certificate of \"member/clinic-3\" expired on 2028-01-15 08:00:00 UTC");
+              "the certificate of \"member/clinic-3\" is not valid at this machine's time of "
+              "2028-01-15 08:00:01 UTC: it expired on 2028-01-15 08:00:00 UTC; check the clock");
   ExpectFault(VerifyMemberCertificate(der, ca.der, kYear.not_before - absl::Seconds(1)).status(),
               absl::StatusCode::kFailedPrecondition, "valid only from 2027-01-15 07:55:00 UTC");
 }

@@ -140,15 +140,13 @@ absl::Status ChainFault(int error, int depth, const X509* certificate, const Dec
   } else {
     who = "the enrolment CA's certificate";
   }
-  if (error == X509_V_ERR_CERT_HAS_EXPIRED && validity) {
-    return absl::FailedPreconditionError(absl::StrCat(who, " expired on ",
-                                                      TimeText(validity->not_after),
-                                                      "; the clock here says ", TimeText(now)));
-  }
-  if (error == X509_V_ERR_CERT_NOT_YET_VALID && validity) {
-    return absl::FailedPreconditionError(absl::StrCat(who, " is valid only from ",
-                                                      TimeText(validity->not_before),
-                                                      "; the clock here says ", TimeText(now)));
+  if (validity &&
+      (error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID)) {
+    const bool expired = error == X509_V_ERR_CERT_HAS_EXPIRED;
+    return absl::FailedPreconditionError(absl::StrCat(
+        who, " is not valid at this machine's time of ", TimeText(now),
+        expired ? ": it expired on " : ": it is valid only from ",
+        TimeText(expired ? validity->not_after : validity->not_before), "; check the clock"));
   }
   switch (error) {
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:

@@ -21,6 +21,7 @@
 #include "transport/address.h"
 #include "transport/connect_fault.h"
 #include "transport/quiet.h"
+#include "transport/read_mark.h"
 #include "transport/stream_pump.h"
 
 namespace dure {
@@ -79,7 +80,7 @@ absl::StatusOr<Reply> Call(const Invitation& invitation, const Request& request,
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
   Reply reply;
   grpc::Status status = (stub.*method)(&context, request, &reply);
-  if (!status.ok()) return ExplainCallFault(FromGrpc(status), text);
+  if (!status.ok()) return ExplainCallFault(FromGrpc(status), text, absl::Now());
   return reply;
 }
 
@@ -152,6 +153,13 @@ class Stream final : public grpc::ClientBidiReactor<ClientMessage, ServerMessage
   }
   void OnReadDone(bool ok) override {
     auto self = shared_from_this();
+    if (!ok && WasGarbage(in_)) {
+      SetFault(absl::InternalError(
+          absl::StrCat("coordinator at ", address_,
+                       ": it sent bytes that are no message of this protocol; dure "
+                       "there and here may be of different versions")));
+      Cut();  // before the pump lets go of the call
+    }
     pump_.OnReadDone(ok);
     if (!ok) return;
     std::shared_ptr<void> credit(nullptr, [self](std::nullptr_t) { self->pump_.AllowRead(); });
@@ -164,7 +172,7 @@ class Stream final : public grpc::ClientBidiReactor<ClientMessage, ServerMessage
   void OnDone(const grpc::Status& status) override {
     std::shared_ptr<Stream> self = std::move(self_);
     absl::Status fault = Fault();
-    if (fault.ok()) fault = ExplainCallFault(FromGrpc(status), address_);
+    if (fault.ok()) fault = ExplainCallFault(FromGrpc(status), address_, absl::Now());
     events_->OnClose(std::move(fault));
     std::lock_guard lock(mutex_);
     done_ = true;
@@ -173,7 +181,7 @@ class Stream final : public grpc::ClientBidiReactor<ClientMessage, ServerMessage
 
   // Operations of the pump.
   void StartRead() override {
-    in_.Clear();
+    MarkForRead(&in_);
     ClientBidiReactor::StartRead(&in_);
   }
   void StartWrite(const ClientMessage& message) override {

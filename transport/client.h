@@ -8,6 +8,8 @@
 //                    answered by something else than this federation's coordinator, or the
 //                    coordinator refuses this member's certificate
 //   InvalidArgument  an address, certificate or key given here that cannot be used
+//   Internal         the coordinator sent bytes that are no message; Unimplemented where gRPC says
+//                    so itself
 //   any other        the coordinator's own words
 #ifndef DURE_TRANSPORT_CLIENT_H_
 #define DURE_TRANSPORT_CLIENT_H_

@@ -38,18 +38,21 @@ std::string Printable(absl::string_view text) {
 
 }  // namespace
 
-absl::Status ExplainCallFault(const absl::Status& status, const std::string& address) {
+absl::Status ExplainCallFault(const absl::Status& status, const std::string& address,
+                              absl::Time now) {
   if (status.ok()) return status;
   std::string words = Printable(status.message());
   bool local = status.code() == absl::StatusCode::kUnavailable;
   if (local && HasAnyOf(words, kNeverConnected)) {
     if (HasAnyOf(words, kNotProved)) {
-      return absl::UnauthenticatedError(
-          absl::StrCat(address,
-                       " is not the coordinator of this federation: it has no certificate of the "
-                       "enrolment CA. Check the address; a proxy on the way that opens TLS has "
-                       "this effect too (",
-                       words, ")"));
+      return absl::UnauthenticatedError(absl::StrCat(
+          address,
+          " is not the coordinator of this federation: it has no certificate of the enrolment CA "
+          "that is valid at this machine's time of ",
+          absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", now, absl::UTCTimeZone()),
+          ". Check the address and the clock; a proxy on the way that opens TLS has this effect "
+          "too (",
+          words, ")"));
     }
     return absl::UnavailableError(absl::StrCat("cannot reach the coordinator at ", address,
                                                ". Check the address, that the coordinator "
@@ -63,6 +66,13 @@ absl::Status ExplainCallFault(const absl::Status& status, const std::string& add
     case absl::StatusCode::kCancelled:
       return absl::UnavailableError(
           absl::StrCat("the session with the coordinator at ", address, " was cut off"));
+    case absl::StatusCode::kUnimplemented:
+      // What gRPC makes of a request, or an answer, that is no message of the other's protocol.
+      return absl::UnimplementedError(absl::StrCat(
+          "the coordinator at ", address,
+          " and this program do not understand each other: dure there and here is of different "
+          "versions",
+          words.empty() ? "" : absl::StrCat(" (", words, ")")));
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kInternal:
     case absl::StatusCode::kUnknown:

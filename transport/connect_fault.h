@@ -5,13 +5,15 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 
 namespace dure {
 
 // `status` is the end of a call to the coordinator at `address`; the codes are those of client.h.
 // Words of the coordinator's own are kept, without control characters and not longer than 1 KiB.
-// Pure.
-absl::Status ExplainCallFault(const absl::Status& status, const std::string& address);
+// `now` is this machine's time, by which TLS judged the other end's certificate. Pure.
+absl::Status ExplainCallFault(const absl::Status& status, const std::string& address,
+                              absl::Time now);
 
 }  // namespace dure
 

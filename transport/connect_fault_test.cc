@@ -8,14 +8,16 @@ namespace {
 
 using ::testing::HasSubstr;
 
+const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
+
 void ExpectExplained(const absl::Status& status, absl::StatusCode code, const std::string& words) {
-  absl::Status explained = ExplainCallFault(status, "host:7443");
+  absl::Status explained = ExplainCallFault(status, "host:7443", kNow);
   EXPECT_EQ(explained.code(), code) << explained;
   EXPECT_THAT(std::string(explained.message()), HasSubstr(words));
 }
 
 TEST(ConnectFaultTest, SuccessStaysSuccess) {
-  EXPECT_TRUE(ExplainCallFault(absl::OkStatus(), "host:7443").ok());
+  EXPECT_TRUE(ExplainCallFault(absl::OkStatus(), "host:7443", kNow).ok());
 }
 
 TEST(ConnectFaultTest, NobodyThereIsUnavailable) {
@@ -37,6 +39,15 @@ TEST(ConnectFaultTest, SomebodyElseThereIsUnauthenticated) {
                   absl::StatusCode::kUnauthenticated, "is not the coordinator of this federation");
 }
 
+TEST(ConnectFaultTest, AWrongClockIsNamedAmongTheCauses) {
+  ExpectExplained(absl::UnavailableError("failed to connect to all addresses; last error: UNKNOWN: "
+                                         "ipv4:127.0.0.1:1: Ssl handshake failed: SSL_ERROR_SSL: "
+                                         "certificate verify failed"),
+                  absl::StatusCode::kUnauthenticated,
+                  "that is valid at this machine's time of 2027-01-15 08:00:00 UTC. Check the "
+                  "address and the clock; a proxy");
+}
+
 TEST(ConnectFaultTest, SilenceAndBrokenStreamsAreUnavailable) {
   ExpectExplained(absl::DeadlineExceededError("Deadline Exceeded"), absl::StatusCode::kUnavailable,
                   "did not answer in time");
@@ -49,6 +60,12 @@ TEST(ConnectFaultTest, SilenceAndBrokenStreamsAreUnavailable) {
                   absl::StatusCode::kUnavailable, "broke");
 }
 
+TEST(ConnectFaultTest, AnotherProtocolIsAnotherVersion) {
+  ExpectExplained(absl::UnimplementedError(""), absl::StatusCode::kUnimplemented,
+                  "host:7443 and this program do not understand each other: dure there and here is "
+                  "of different versions");
+}
+
 TEST(ConnectFaultTest, TheCoordinatorsOwnWordsAreKept) {
   ExpectExplained(absl::NotFoundError("the invitation was used already"),
                   absl::StatusCode::kNotFound, "the invitation was used already");
@@ -58,8 +75,8 @@ TEST(ConnectFaultTest, TheCoordinatorsOwnWordsAreKept) {
 }
 
 TEST(ConnectFaultTest, TheWordsAreFitForATerminal) {
-  absl::Status explained =
-      ExplainCallFault(absl::NotFoundError("a\x1b[31mb\n" + std::string(5000, 'x')), "host:7443");
+  absl::Status explained = ExplainCallFault(
+      absl::NotFoundError("a\x1b[31mb\n" + std::string(5000, 'x')), "host:7443", kNow);
   EXPECT_THAT(std::string(explained.message()), HasSubstr("a [31mb x"));
   EXPECT_LT(explained.message().size(), 1100u);
 }

@@ -19,10 +19,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 #include "proto/wire.grpc.pb.h"
 #include "transport/address.h"
 #include "transport/quiet.h"
+#include "transport/read_mark.h"
 #include "transport/stream_pump.h"
 
 namespace dure {
@@ -41,6 +43,13 @@ absl::Status Stopping() { return absl::UnavailableError("the coordinator is stop
 std::string MemberName(const Certificate& certificate) {
   std::string_view role = RoleName(certificate.role);
   return absl::StrCat(absl::string_view(role.data(), role.size()), "/", certificate.name);
+}
+
+// What gRPC calls "ipv4:192.0.2.7:51324" or "ipv6:%5B2001:db8::7%5D:51324".
+std::string AddressForPeople(const std::string& peer) {
+  const size_t scheme = peer.find(':');
+  const size_t begin = peer.starts_with("ip") && scheme != std::string::npos ? scheme + 1 : 0;
+  return absl::StrReplaceAll(peer.substr(begin), {{"%5B", "["}, {"%5D", "]"}, {"%25", "%"}});
 }
 
 int Milliseconds(absl::Duration duration) {
@@ -282,6 +291,10 @@ class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage,
       pump_.OnReadDone(true);
       server_->events()->OnMessage(id(), std::move(in_), std::move(credit));
     } else {
+      if (WasGarbage(in_)) {
+        SetStatus(absl::InvalidArgumentError(absl::StrCat(
+            member(), " sent bytes that are no message of this protocol: update dure there")));
+      }
       pump_.OnReadDone(false);
       pump_.End();  // the peer has said goodbye, or is gone: OnDone finds out
     }
@@ -304,7 +317,7 @@ class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage,
 
   // Operations of the pump.
   void StartRead() override {
-    in_.Clear();
+    MarkForRead(&in_);
     ServerBidiReactor::StartRead(&in_);
   }
   void StartWrite(const ServerMessage& message) override {
@@ -381,8 +394,12 @@ absl::StatusOr<Peer> Server::Impl::Authenticate(const grpc::CallbackServerContex
   if (!der.ok()) return absl::UnauthenticatedError(der.status().message());
   absl::StatusOr<Certificate> certificate =
       VerifyMemberCertificate(*der, ca_der_, options_.clock->Now());
-  if (!certificate.ok()) return absl::UnauthenticatedError(certificate.status().message());
-  return Peer{PeerId(), *std::move(certificate), *std::move(der), context.peer()};
+  if (!certificate.ok()) {
+    // The member reads this on another machine, whose clock may be the right one.
+    return absl::UnauthenticatedError(absl::StrReplaceAll(
+        certificate.status().message(), {{"this machine's time", "the coordinator's time"}}));
+  }
+  return Peer{PeerId(), *std::move(certificate), *std::move(der), AddressForPeople(context.peer())};
 }
 
 grpc::ServerBidiReactor<ClientMessage, ServerMessage>* Server::Impl::Session(

@@ -28,7 +28,7 @@ struct Peer {
   PeerId id;
   Certificate certificate;  // verified: issued by the CA, valid now, a member or an evaluator
   std::string certificate_der;
-  std::string address;  // as gRPC writes it, "ipv4:192.0.2.7:51324"; for people
+  std::string address;  // "192.0.2.7:51324", for people
 };
 
 // Answers one request. May be called on any thread, at once or later; only the first call counts.
@@ -55,6 +55,7 @@ class ServerEvents {
   virtual void OnOpen(Peer peer) = 0;
   virtual void OnMessage(PeerId peer, ClientMessage message, ReadCredit credit) = 0;
   // OK: the member ended its stream in good order. The status of Close() if that closed it.
+  // InvalidArgument: the member sent bytes that are no message, and was told so.
   // Unavailable: the connection was lost, the member sent a message above the limit, or the server
   // shut down. ResourceExhausted: what was to be sent passed a limit. Aborted: the member opened a
   // newer one.
