@@ -7,20 +7,38 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "transport/quiet.h"
 
 namespace dure {
 namespace {
 
 constexpr char kSocketName[] = "control.sock";
 constexpr int kBacklog = 8;
-constexpr timeval kPeerTimeout = {.tv_sec = 10, .tv_usec = 0};
+// Longest wait for a process that was asked.
+constexpr std::chrono::seconds kAnswerTimeout(30);
+// Longest wait of the process that is asked for the whole of a request, and for its answer to be
+// taken: everybody else waits meanwhile.
+constexpr std::chrono::seconds kPeerTimeout(5);
+// How long a server that has run out of descriptors waits before it looks again.
+constexpr int kRefusedPauseMs = 100;
 constexpr size_t kHeaderBytes = 4;
+constexpr int kNoWake = -1;
+
+using SteadyClock = std::chrono::steady_clock;
+
+// Until when one exchange may take, and what ends the wait for the other side early.
+struct Patience {
+  SteadyClock::time_point deadline;
+  int wake = kNoWake;  // a descriptor that becomes readable to say so
+};
 
 // The address of the socket in `folder`, short whatever the folder's path.
 sockaddr_un AddressIn(const FileDescriptor& folder) {
@@ -40,12 +58,27 @@ absl::StatusOr<FileDescriptor> OpenFolder(const std::string& folder) {
 absl::StatusOr<FileDescriptor> MakeSocket() {
   FileDescriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return ErrnoStatus(errno, "cannot make a Unix socket");
-  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kPeerTimeout, sizeof(kPeerTimeout));
-  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kPeerTimeout, sizeof(kPeerTimeout));
   return fd;
 }
 
-absl::Status SendFrame(int fd, const google::protobuf::MessageLite& message) {
+// Until `fd` can do what `event` says. DeadlineExceeded, or Cancelled if the wait was ended.
+absl::Status Await(int fd, short event, const Patience& patience) {
+  for (;;) {
+    const int64_t left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                patience.deadline - SteadyClock::now())
+                                .count();
+    if (left_ms <= 0) return absl::DeadlineExceededError("the control socket was silent");
+    pollfd polled[] = {{fd, event, 0}, {patience.wake, POLLIN, 0}};
+    const int ready = poll(polled, 2, static_cast<int>(left_ms));
+    if (ready < 0 && errno != EINTR) return ErrnoStatus(errno, "the control socket broke");
+    if (ready <= 0) continue;
+    if (polled[0].revents != 0) return absl::OkStatus();
+    return absl::CancelledError("the process is ending");
+  }
+}
+
+absl::Status SendFrame(int fd, const google::protobuf::MessageLite& message,
+                       const Patience& patience) {
   std::string body = message.SerializeAsString();
   if (body.size() > kMaxControlBytes) {
     return absl::ResourceExhaustedError(
@@ -57,8 +90,9 @@ absl::Status SendFrame(int fd, const google::protobuf::MessageLite& message) {
   }
   frame += body;
   for (size_t sent = 0; sent < frame.size();) {
-    ssize_t part = send(fd, frame.data() + sent, frame.size() - sent, MSG_NOSIGNAL);
-    if (part < 0 && errno == EINTR) continue;
+    DURE_RETURN_IF_ERROR(Await(fd, POLLOUT, patience));
+    ssize_t part = send(fd, frame.data() + sent, frame.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (part < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (part <= 0) return ErrnoStatus(errno, "the control socket broke");
     sent += static_cast<size_t>(part);
   }
@@ -71,13 +105,15 @@ uint32_t BodyBytes(std::string_view header) {
   return size;
 }
 
-absl::Status ReceiveFrame(int fd, google::protobuf::MessageLite* message) {
+absl::Status ReceiveFrame(int fd, google::protobuf::MessageLite* message,
+                          const Patience& patience) {
   std::string frame;
   size_t wanted = kHeaderBytes;
   while (frame.size() < wanted) {
     char buffer[1 << 14];
-    ssize_t got = recv(fd, buffer, std::min(sizeof(buffer), wanted - frame.size()), 0);
-    if (got < 0 && errno == EINTR) continue;
+    DURE_RETURN_IF_ERROR(Await(fd, POLLIN, patience));
+    ssize_t got = recv(fd, buffer, std::min(sizeof(buffer), wanted - frame.size()), MSG_DONTWAIT);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (got <= 0) return absl::UnavailableError("the control socket was closed");
     frame.append(buffer, static_cast<size_t>(got));
     if (frame.size() == kHeaderBytes) {
@@ -115,6 +151,7 @@ ControlServer::ControlServer(FileDescriptor folder, FileDescriptor listener,
 
 absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(const std::string& folder,
                                                                     Handler handler) {
+  QuietLibraries();  // whoever may open the folder may send anything
   DURE_ASSIGN_OR_RETURN(FileDescriptor folder_fd, OpenFolder(folder));
   DURE_ASSIGN_OR_RETURN(FileDescriptor listener, MakeSocket());
   sockaddr_un address = AddressIn(folder_fd);
@@ -144,22 +181,34 @@ void ControlServer::Serve() {
     if (polled[1].revents != 0) return;
     if ((polled[0].revents & POLLIN) == 0) continue;
     FileDescriptor peer(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!peer.valid()) continue;
-    setsockopt(peer.get(), SOL_SOCKET, SO_RCVTIMEO, &kPeerTimeout, sizeof(kPeerTimeout));
-    setsockopt(peer.get(), SOL_SOCKET, SO_SNDTIMEO, &kPeerTimeout, sizeof(kPeerTimeout));
-    ControlRequest request;
-    ControlReply reply;
-    if (absl::Status status = ReceiveFrame(peer.get(), &request); status.ok()) {
-      reply = handler_(request);
-    } else {
-      reply.set_code(static_cast<int>(status.code()));
-      reply.set_error(std::string(status.message()));
+    if (!peer.valid()) {
+      // Out of descriptors, most likely: whoever asks stays in the queue meanwhile.
+      pollfd wake = {wake_read_.get(), POLLIN, 0};
+      poll(&wake, 1, kRefusedPauseMs);
+      continue;
     }
-    SendFrame(peer.get(), reply).IgnoreError();  // whoever asked has gone: nothing to do
+    Answer(peer.get());
   }
 }
 
+void ControlServer::Answer(int peer) {
+  ControlRequest request;
+  ControlReply reply;
+  absl::Status status =
+      ReceiveFrame(peer, &request, {SteadyClock::now() + kPeerTimeout, wake_read_.get()});
+  if (status.ok()) {
+    reply = handler_(request);
+  } else {
+    reply.set_code(static_cast<int>(status.code()));
+    reply.set_error(std::string(status.message()));
+  }
+  // Sent also if the process is ending, as far as that needs no waiting: the answer may be about
+  // just that. Whoever asked may be gone, or may not take it: nothing to do.
+  SendFrame(peer, reply, {SteadyClock::now() + kPeerTimeout, wake_read_.get()}).IgnoreError();
+}
+
 absl::StatusOr<ControlReply> CallControl(const std::string& folder, const ControlRequest& request) {
+  QuietLibraries();
   DURE_ASSIGN_OR_RETURN(FileDescriptor folder_fd, OpenFolder(folder));
   DURE_ASSIGN_OR_RETURN(FileDescriptor peer, MakeSocket());
   sockaddr_un address = AddressIn(folder_fd);
@@ -169,9 +218,16 @@ absl::StatusOr<ControlReply> CallControl(const std::string& folder, const Contro
     }
     return ErrnoStatus(errno, absl::StrCat("cannot reach the process of ", folder));
   }
-  DURE_RETURN_IF_ERROR(SendFrame(peer.get(), request));
+  const Patience patience = {SteadyClock::now() + kAnswerTimeout};
   ControlReply reply;
-  DURE_RETURN_IF_ERROR(ReceiveFrame(peer.get(), &reply));
+  absl::Status status = SendFrame(peer.get(), request, patience);
+  if (status.ok()) status = ReceiveFrame(peer.get(), &reply, patience);
+  if (absl::IsDeadlineExceeded(status)) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("the process of ", folder, " does not answer: not within ",
+                     kAnswerTimeout.count(), " s; try again, or end it"));
+  }
+  DURE_RETURN_IF_ERROR(status);
   if (reply.code() != 0) {
     return absl::Status(static_cast<absl::StatusCode>(reply.code()), reply.error());
   }

@@ -27,13 +27,14 @@ class ControlServer {
   // Listens on FOLDER/control.sock (0600), replacing one left by a process that is gone.
   static absl::StatusOr<std::unique_ptr<ControlServer>> Start(const std::string& folder,
                                                               Handler handler);
-  // Waits for the request being answered, then removes the socket.
+  // Waits for the handler if it is being called, but for no peer, then removes the socket.
   ~ControlServer();
 
  private:
   ControlServer(FileDescriptor folder, FileDescriptor listener, FileDescriptor wake_read,
                 FileDescriptor wake_write, Handler handler);
   void Serve();
+  void Answer(int peer);
 
   FileDescriptor folder_;
   FileDescriptor listener_;
@@ -43,8 +44,8 @@ class ControlServer {
   std::thread thread_;
 };
 
-// Asks the process that listens in `folder`. Unavailable if none does; the reply's own error as a
-// status otherwise.
+// Asks the process that listens in `folder`. Unavailable if none does; DeadlineExceeded if it does
+// not answer in time; the reply's own error as a status otherwise.
 absl::StatusOr<ControlReply> CallControl(const std::string& folder, const ControlRequest& request);
 
 // Reads one message of at most kMaxControlBytes from `bytes`, as framed on the socket.

@@ -6,11 +6,7 @@
 #include <grpcpp/server_builder.h>
 
 #include <array>
-#include <condition_variable>
-#include <map>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <thread>
 #include <vector>
 
@@ -18,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/wire.grpc.pb.h"
+#include "tests/support/session_fixture.h"
 #include "transport/client.h"
 #include "transport/server.h"
 
@@ -25,213 +22,6 @@ namespace dure {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr absl::Duration kPatience = absl::Seconds(30);
-
-// Waits for what other threads bring about.
-class Monitor {
- public:
-  template <typename Change>
-  void Update(Change change) {
-    std::lock_guard lock(mutex_);
-    change();
-    changed_.notify_all();
-  }
-  template <typename Condition>
-  bool Await(Condition condition) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, absl::ToChronoSeconds(kPatience), condition);
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-};
-
-struct Identity {
-  SigningKey key;
-  std::string certificate_pem;
-  std::string key_pem() const { return ToString(key.ToPem().view()); }
-};
-
-// An enrolment CA and the certificates it issues, valid for a day.
-class Ca {
- public:
-  explicit Ca(std::string name = "fashion")
-      : key_(SigningKey::Generate(random_)),
-        der_(MakeEnrolmentCa(key_, name, Day(), random_).value()),
-        issuer_(CertificateIssuer::Create(der_, &key_).value()) {}
-
-  static Validity Day() { return {absl::Now() - absl::Minutes(5), absl::Now() + absl::Hours(24)}; }
-  Identity Coordinator() {
-    SigningKey key = SigningKey::Generate(random_);
-    std::string der = issuer_.IssueCoordinator(key.public_key(), Day(), random_).value();
-    return {std::move(key), CertificateToPem(der)};
-  }
-  Identity Member(std::string name, Validity validity = Day(),
-                  CertificateRole role = CertificateRole::kMember) {
-    SigningKey key = SigningKey::Generate(random_);
-    std::string der =
-        issuer_.IssueMember({role, std::move(name), "Clinic"}, key.public_key(), validity, random_)
-            .value();
-    return {std::move(key), CertificateToPem(der)};
-  }
-  const std::string& der() const { return der_; }
-  std::string pem() const { return CertificateToPem(der_); }
-
- private:
-  SystemRandom random_;
-  SigningKey key_;
-  std::string der_;
-  CertificateIssuer issuer_;
-};
-
-// Keeps what happens at a server.
-class ServerRecorder final : public ServerEvents, public Monitor {
- public:
-  void OnDescribe(DescribeRequest request, DescribeCallback reply) override {
-    DescribeReply answer;
-    answer.set_name(absl::StrCat("invited with ", request.secret()));
-    if (drop_requests) return;
-    Update([&] { replies.push_back(reply); });
-    if (hold_requests) return;
-    reply(answer);
-    reply(absl::InternalError("a second answer does not count"));
-  }
-  void OnEnrol(EnrolRequest request, EnrolCallback reply) override {
-    if (request.secret() != "right") {
-      return reply(absl::NotFoundError("the invitation was used already"));
-    }
-    EnrolReply answer;
-    answer.set_certificate(absl::StrCat("for ", request.certificate_request()));
-    reply(answer);
-  }
-  void OnOpen(Peer peer) override {
-    Update([&] {
-      log.push_back(absl::StrCat("open ", peer.id.value()));
-      peers.push_back(std::move(peer));
-    });
-  }
-  void OnMessage(PeerId peer, ClientMessage message, ReadCredit credit) override {
-    Update([&] {
-      log.push_back(absl::StrCat("message ", peer.value()));
-      if (hold_credits) credits.push_back(std::move(credit));
-      messages.emplace_back(peer, std::move(message));
-    });
-  }
-  void OnClose(PeerId peer, absl::Status status) override {
-    Update([&] {
-      log.push_back(absl::StrCat("close ", peer.value()));
-      closed[peer] = std::move(status);
-    });
-  }
-
-  bool drop_requests = false;
-  bool hold_requests = false;
-  bool hold_credits = false;
-  std::vector<DescribeCallback> replies;
-  std::vector<Peer> peers;
-  std::vector<std::pair<PeerId, ClientMessage>> messages;
-  std::vector<ReadCredit> credits;
-  std::map<PeerId, absl::Status> closed;
-  std::vector<std::string> log;
-};
-
-class SessionRecorder final : public SessionEvents, public Monitor {
- public:
-  void OnOpen(Certificate coordinator, std::string) override {
-    Update([&] { opened = coordinator; });
-  }
-  void OnMessage(ServerMessage message, std::shared_ptr<void> credit) override {
-    Update([&] {
-      messages.push_back(std::move(message));
-      if (hold_credits) credits.push_back(std::move(credit));
-    });
-  }
-  void OnClose(absl::Status status) override {
-    Update([&] { closed = std::move(status); });
-  }
-  absl::Status AwaitClose() {
-    EXPECT_TRUE(Await([&] { return closed.has_value(); }));
-    return closed.value_or(absl::OkStatus());
-  }
-  bool AwaitOpen() {
-    return Await([&] { return opened.has_value() || closed.has_value(); }) && opened.has_value();
-  }
-
-  bool hold_credits = false;
-  std::vector<std::shared_ptr<void>> credits;
-  std::optional<Certificate> opened;
-  std::vector<ServerMessage> messages;
-  std::optional<absl::Status> closed;
-};
-
-ClientMessage Say(std::string text) {
-  ClientMessage message;
-  message.mutable_hello()->set_software(std::move(text));
-  return message;
-}
-ServerMessage Tell(std::string text) {
-  ServerMessage message;
-  message.mutable_finished()->set_text(std::move(text));
-  return message;
-}
-
-class SessionTest : public ::testing::Test {
- protected:
-  // Options of a server with a certificate of `ca_`.
-  ServerOptions Options() {
-    Identity identity = ca_.Coordinator();
-    return {.ca_pem = ca_.pem(),
-            .certificate_pem = identity.certificate_pem,
-            .key_pem = identity.key_pem()};
-  }
-  void StartServer(const ServerOptions& options) {
-    auto server = Server::Start(options, &events_);
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-  }
-  void StartServer() { StartServer(Options()); }
-
-  std::string address() const { return absl::StrCat("127.0.0.1:", server_->port()); }
-  Invitation InvitationWith(std::string secret) {
-    Invitation invitation;
-    invitation.set_address(address());
-    invitation.set_secret(std::move(secret));
-    invitation.set_ca_certificate(ca_.der());
-    return invitation;
-  }
-  SessionOptions SessionOf(const Identity& identity) {
-    return {.address = address(),
-            .ca_pem = ca_.pem(),
-            .certificate_pem = identity.certificate_pem,
-            .key_pem = identity.key_pem()};
-  }
-  std::unique_ptr<Session> Open(const SessionOptions& options, SessionRecorder* recorder) {
-    auto session = Session::Open(options, recorder);
-    EXPECT_TRUE(session.ok()) << session.status();
-    return session.ok() ? *std::move(session) : nullptr;
-  }
-  std::unique_ptr<Session> Open(const Identity& identity, SessionRecorder* recorder) {
-    return Open(SessionOf(identity), recorder);
-  }
-  bool AwaitPeers(size_t count) {
-    return events_.Await([&] { return events_.peers.size() >= count; });
-  }
-  absl::Status AwaitServerClose(PeerId peer) {
-    EXPECT_TRUE(events_.Await([&] { return events_.closed.contains(peer); }));
-    return events_.closed[peer];
-  }
-
-  Ca ca_;
-  ServerRecorder events_;
-  std::unique_ptr<Server> server_;
-};
-
-void ExpectFault(const absl::Status& status, absl::StatusCode code, const std::string& words) {
-  EXPECT_EQ(status.code(), code) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr(words));
-}
 
 TEST_F(SessionTest, AnInvitationIsEnoughToAskAndToEnrol) {
   StartServer();
@@ -327,7 +117,7 @@ TEST_F(SessionTest, CertificatesThatAreNotInOrderAreRefusedWithTheReason) {
   cases.push_back({other.Member("clinic-3"), "issued by another CA"});
   cases.push_back(
       {ca_.Member("clinic-3", {absl::Now() - absl::Hours(2), absl::Now() - absl::Hours(1)}),
-       "expired on"});
+       "is not valid at the coordinator's time of"});
   cases.push_back({ca_.Coordinator(), "not that of a member"});
   for (const Case& c : cases) {
     SessionRecorder recorder;
@@ -350,6 +140,29 @@ TEST_F(SessionTest, TheServersClockJudgesMembers) {
   ExpectFault(recorder.AwaitClose(), absl::StatusCode::kUnauthenticated, "expired on");
 }
 
+// A year off, both ways: what the member reads says whose time it was, and to check the clock.
+TEST_F(SessionTest, AServerWhoseClockIsAYearOffSaysSo) {
+  struct Case {
+    absl::Duration off;
+    std::string words;
+  };
+  for (const Case& c : {Case{absl::Hours(24 * 365), "expired on"},
+                        Case{-absl::Hours(24 * 365), "is valid only from"}}) {
+    ManualClock clock(absl::Now());
+    ServerOptions options = Options();
+    options.clock = &clock;
+    StartServer(options);
+    clock.Advance(c.off);
+    SessionRecorder recorder;
+    auto session = Open(ca_.Member("clinic-3"), &recorder);
+    absl::Status status = recorder.AwaitClose();
+    ExpectFault(status, absl::StatusCode::kUnauthenticated,
+                "is not valid at the coordinator's time of");
+    ExpectFault(status, absl::StatusCode::kUnauthenticated, c.words);
+    ExpectFault(status, absl::StatusCode::kUnauthenticated, "check the clock");
+  }
+}
+
 // A server with the certificate of `identity`, whatever it is.
 std::unique_ptr<grpc::Server> Impostor(const Identity& identity, int* port) {
   static Federation::Service service;
@@ -359,6 +172,35 @@ std::unique_ptr<grpc::Server> Impostor(const Identity& identity, int* port) {
   builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(tls), port);
   builder.RegisterService(&service);
   return builder.BuildAndStart();
+}
+
+// To a member whose clock is a year ahead or behind, the coordinator's certificate is one that has
+// ended, or has not begun.
+TEST_F(SessionTest, AMemberWhoseClockIsAYearOffIsToldToCheckIt) {
+  for (absl::Duration off : {absl::Hours(24 * 365), -absl::Hours(24 * 365)}) {
+    const absl::Time then = absl::Now() - off;
+    Validity around{then - absl::Hours(1), then + absl::Hours(1)};
+    Ca federation("fashion", around);
+    int port = 0;
+    auto server = Impostor(federation.Coordinator(around), &port);
+    ASSERT_NE(server, nullptr);
+    Invitation invitation;
+    invitation.set_address(absl::StrCat("127.0.0.1:", port));
+    invitation.set_ca_certificate(federation.der());
+    Identity member = federation.Member("clinic-3", around);
+    SessionRecorder recorder;
+    auto session = Open({.address = invitation.address(),
+                         .ca_pem = federation.pem(),
+                         .certificate_pem = member.certificate_pem,
+                         .key_pem = member.key_pem()},
+                        &recorder);
+    for (const absl::Status& status :
+         {Describe(invitation, kPatience).status(), recorder.AwaitClose()}) {
+      ExpectFault(status, absl::StatusCode::kUnauthenticated, "valid at this machine's time of 20");
+      ExpectFault(status, absl::StatusCode::kUnauthenticated, "the clock");
+    }
+    server->Shutdown();
+  }
 }
 
 TEST_F(SessionTest, NobodyElseIsTakenForTheCoordinator) {
