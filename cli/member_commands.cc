@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "base/paragraph.h"
 #include "base/printable.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
@@ -23,7 +24,6 @@
 #include "cli/stop_signal.h"
 #include "client/service/client_service.h"
 #include "client/service/node.h"
-#include "crypto/pem_files.h"
 #include "crypto/x509.h"
 #include "federation/spec.h"
 #include "federation/terms/check.h"
@@ -92,7 +92,9 @@ void PrintTerms(const Invitation& invitation, const Offered& offered) {
                federation.purpose(), federation.license());
   absl::PrintF("  coordinator  %s\n  CA           %s\n", invitation.address(),
                CertificateFingerprint(invitation.ca_certificate()));
-  std::printf("               compare it with what the organiser tells you on another way\n\n");
+  std::printf(
+      "               compare it with what the organiser tells you by another way,\n               "
+      "such as the telephone\n\n");
   std::fputs(CheckToText(offered.report).c_str(), stdout);
   std::printf("\n");
 }
@@ -104,15 +106,6 @@ bool AskForYes() {
   std::getline(std::cin, answer);
   answer = absl::AsciiStrToLower(std::string(absl::StripAsciiWhitespace(answer)));
   return answer == "yes" || answer == "y";
-}
-
-// Takes back what a join that failed has written; folders only if nothing else is in them.
-void Forget(const std::string& node_folder) {
-  std::error_code ignored;
-  for (const std::string& path :
-       {MemberKeyPath(node_folder), PrivateFolder(node_folder), node_folder}) {
-    std::filesystem::remove(path, ignored);
-  }
 }
 
 absl::Status Join(const JoinFlags& flags, const Invitation& invitation, const Offered& offered) {
@@ -129,8 +122,7 @@ absl::Status Join(const JoinFlags& flags, const Invitation& invitation, const Of
             .key = SigningKey::Generate(random),
             .policy = PolicyOf(offered.spec)};
   // A folder that cannot be written must not cost the token.
-  DURE_RETURN_IF_ERROR(MakeFolder(PrivateFolder(flags.node), 0700));
-  DURE_RETURN_IF_ERROR(WriteKeyFile(MemberKeyPath(flags.node), node.key));
+  DURE_RETURN_IF_ERROR(PrepareNode(node));
   EnrolRequest request;
   request.set_certificate_request(MakeCertificateRequest(node.key));
   request.set_spec_digest(ToString(node.spec_digest));
@@ -139,7 +131,11 @@ absl::Status Join(const JoinFlags& flags, const Invitation& invitation, const Of
       VerifyMemberCertificate(reply.certificate(), invitation.ca_certificate(), absl::Now())
           .status());
   node.certificate = reply.certificate();
-  return WriteNode(node);
+  absl::Status finished = FinishNode(node);
+  if (finished.ok()) return finished;
+  return absl::Status(finished.code(),
+                      absl::StrCat(finished.message(), "; the token has been used up: ask the "
+                                                       "organiser for one with another name"));
 }
 
 int RunJoin(const JoinFlags& flags) {
@@ -167,7 +163,7 @@ int RunJoin(const JoinFlags& flags) {
     }
   }
   if (absl::Status status = Join(flags, *invitation, *offered); !status.ok()) {
-    Forget(flags.node);
+    ForgetPreparedNode(flags.node);
     return absl::IsUnavailable(status) ? Fail(status, kUnreachable) : Fail(status, kFailure);
   }
   const std::string node = flags.node == DefaultNodeFolder() ? "" : " --node " + flags.node;
@@ -228,10 +224,10 @@ int RunClient(const ClientFlags& flags) {
        .tell = [narrator](const member::Tell& tell) { (*narrator)(tell); }});
   if (!started.ok()) return Fail(started.status(), kFailure);
   ClientService& service = **started;
-  absl::PrintF("%s \"%s\" of \"%s\", %d records in %s\n",
+  absl::PrintF("%s \"%s\" of \"%s\", %s in %s\n",
                service.node().membership.role == EVALUATOR ? "evaluator" : "member",
                service.node().membership.name, service.node().spec.federation().name(),
-               service.data().records, *service.node().data_folder);
+               Counted(service.data().records, "record"), *service.node().data_folder);
   for (const SandboxLayer& layer : service.sandbox()) {
     if (layer.applied) continue;
     std::fprintf(stderr, "the trainer runs without one layer of its sandbox (%s): %s\n",
@@ -280,9 +276,10 @@ int RunClientStatus(const ClientFlags& flags) {
   }
   absl::PrintF(
       "%s: %s, round %d of %d\n  privacy  epsilon %s of at most %g per record, delta %g; "
-      "%d attempts charged\n",
+      "%s charged\n",
       status.federation(), status.phase(), status.round(), status.rounds(),
-      EpsilonText(status.epsilon()),      status.max_epsilon(), status.delta(), status.attempt());
+      EpsilonText(status.epsilon()), status.max_epsilon(), status.delta(),
+      Counted(status.attempt(), "attempt"));
   return kSuccess;
 }
 

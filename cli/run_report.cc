@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/paragraph.h"
 #include "cli/progress.h"
 #include "federation/terms/terms.h"
 #include "nlohmann/json.hpp"
@@ -11,6 +12,8 @@ namespace dure::cli {
 namespace {
 
 using nlohmann::json;
+
+constexpr size_t kIndent = 12;
 
 // The evaluation of the newest round; null if there is none.
 const Evaluation* Newest(const RunStatus& status) {
@@ -22,9 +25,10 @@ const Evaluation* Newest(const RunStatus& status) {
 }
 
 std::string EvaluationInWords(const Evaluation& evaluation) {
-  return absl::StrFormat("accuracy %.4f, loss %.4f on %d records held by %s, after round %d",
-                         evaluation.accuracy(), evaluation.loss(), evaluation.records(),
-                         evaluation.evaluator(), evaluation.round());
+  return absl::StrFormat("accuracy %.4f, loss %.4f on %s held by %s, after round %d",
+                         evaluation.accuracy(), evaluation.loss(),
+                         Counted(evaluation.records(), "record"), evaluation.evaluator(),
+                         evaluation.round());
 }
 
 }  // namespace
@@ -32,26 +36,24 @@ std::string EvaluationInWords(const Evaluation& evaluation) {
 std::string StatusToText(const RunStatus& status) {
   std::string text = absl::StrFormat("%s: %s, round %d of %d\n", status.federation(),
                                      status.state(), status.round(), status.rounds());
-  absl::StrAppend(&text, "  now       ", status.phase());
-  if (!status.awaited().empty()) {
-    absl::StrAppend(&text, "; waiting for ", absl::StrJoin(status.awaited(), ", "));
-  }
-  absl::StrAppend(&text, "\n");
-  if (!status.text().empty()) absl::StrAppend(&text, "  because   ", status.text(), "\n");
-  absl::StrAppendFormat(&text,
-                        "  here      %d members of a cohort of %d (at least %d), %d evaluators\n",
-                        status.connected(), status.cohort(), status.minimum(), status.evaluators());
-  absl::StrAppendFormat(
-      &text, "  privacy   epsilon %s of at most %g per record, delta %g; %d of %d attempts\n",
-      EpsilonText(status.epsilon()), status.max_epsilon(), status.delta(), status.attempt(),
-      status.max_attempts());
-  if (const Evaluation* newest = Newest(status)) {
-    absl::StrAppend(&text, "  quality   ", EvaluationInWords(*newest), "\n");
-  }
-  absl::StrAppendFormat(&text, "  traffic   %s received, %s sent\n",
-                        BytesInWords(status.bytes_received()), BytesInWords(status.bytes_sent()));
-  absl::StrAppendFormat(&text, "  time      %s in rounds, %s left\n",
-                        SecondsInWords(status.seconds()), SecondsInWords(status.eta_seconds()));
+  auto line = [&text](absl::string_view label, absl::string_view words) {
+    AppendParagraph(absl::StrCat("  ", label), words, kIndent, &text);
+  };
+  line("now", absl::StrCat(status.phase(), status.awaited().empty() ? "" : "; waiting for ",
+                           absl::StrJoin(status.awaited(), ", ")));
+  if (!status.text().empty()) line("because", status.text());
+  line("here", absl::StrFormat("%s of a cohort of %d (at least %d), %s",
+                               Counted(status.connected(), "member"), status.cohort(),
+                               status.minimum(), Counted(status.evaluators(), "evaluator")));
+  line("privacy",
+       absl::StrFormat("epsilon %s of at most %g per record, delta %g; %d of %d attempts",
+                       EpsilonText(status.epsilon()), status.max_epsilon(), status.delta(),
+                       status.attempt(), status.max_attempts()));
+  if (const Evaluation* newest = Newest(status)) line("quality", EvaluationInWords(*newest));
+  line("traffic", absl::StrFormat("%s received, %s sent", BytesInWords(status.bytes_received()),
+                                  BytesInWords(status.bytes_sent())));
+  line("time", absl::StrFormat("%s in rounds, %s left", SecondsInWords(status.seconds()),
+                               SecondsInWords(status.eta_seconds())));
   return text;
 }
 
@@ -103,16 +105,16 @@ std::string StatusToJson(const RunStatus& status) {
 }
 
 std::string EndOfRun(const RunStatus& status, const std::string& folder) {
-  std::string text =
-      absl::StrFormat("done: %d rounds in %s\n", status.round(), SecondsInWords(status.seconds()));
+  std::string text = absl::StrFormat("done: %s in %s\n", Counted(status.round(), "round"),
+                                     SecondsInWords(status.seconds()));
   if (const Evaluation* newest = Newest(status)) {
     absl::StrAppend(&text, "  ", EvaluationInWords(*newest), "\n");
   } else {
     absl::StrAppend(&text, "  no evaluator measured the model\n");
   }
-  absl::StrAppendFormat(&text, "  epsilon %s at delta %g per record: %s\n",
-                        EpsilonText(status.epsilon()), status.delta(),
-                        EpsilonInWords(status.epsilon(), status.delta()));
+  absl::StrAppendFormat(&text, "  epsilon %s at delta %g per record\n",
+                        EpsilonText(status.epsilon()), status.delta());
+  AppendParagraph("  ", EpsilonInWords(status.epsilon(), status.delta()), 2, &text);
   absl::StrAppend(&text, "  the model: dure model export ", folder,
                   " --format torchscript --out model.pt\n");
   return text;

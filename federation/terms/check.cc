@@ -147,6 +147,7 @@ absl::StatusOr<CheckReport> CheckFederation(const FederationSpec& spec) {
   }
   report.max_epsilon = spec.privacy().max_epsilon();
   report.affordable_attempts = account.AttemptsWithin(report.max_epsilon);
+  report.epsilon_all_attempts = account.EpsilonAfter(report.affordable_attempts);
   if (report.affordable_attempts < report.rounds) {
     return BudgetSpent(spec, report.affordable_attempts, report.quarters.back().epsilon);
   }

@@ -33,6 +33,7 @@ struct CheckReport {
   };
   uint32_t rounds = 0;
   std::vector<Cost> quarters;  // after each quarter of the run; the last entry is the whole run
+  double epsilon_all_attempts = 0;  // after affordable_attempts
   double max_epsilon = 0;
   uint32_t affordable_attempts = 0;  // before max_epsilon or max_attempts stops the run
 

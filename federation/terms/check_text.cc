@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
+#include "base/paragraph.h"
 #include "federation/spec_fields.h"
 #include "federation/terms/check.h"
 
@@ -13,7 +13,6 @@ namespace dure {
 
 namespace {
 
-constexpr size_t kColumns = 90;
 constexpr size_t kIndent = 11;
 
 // "26,010".
@@ -34,23 +33,6 @@ std::string Bytes(double bytes) {
   return absl::StrFormat("%.3g %s", bytes, units[unit]);
 }
 
-// `text` behind `label`, broken at kColumns, further lines indented like the first.
-void AppendParagraph(absl::string_view label, absl::string_view text, std::string* out) {
-  std::string line(label);
-  line.resize(std::max(label.size(), kIndent), ' ');
-  bool empty = true;
-  for (absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
-    if (!empty && line.size() + 1 + word.size() > kColumns) {
-      absl::StrAppend(out, line, "\n");
-      line.assign(kIndent, ' ');
-      empty = true;
-    }
-    absl::StrAppend(&line, empty ? "" : " ", word);
-    empty = false;
-  }
-  absl::StrAppend(out, line, "\n");
-}
-
 std::string PrivacyText(const CheckReport& report) {
   std::string text = "epsilon per record ";
   for (const CheckReport::Cost& cost : report.quarters) {
@@ -58,8 +40,9 @@ std::string PrivacyText(const CheckReport& report) {
                           &cost == &report.quarters.front() ? "" : ", ", EpsilonText(cost.epsilon),
                           cost.rounds);
   }
-  absl::StrAppendFormat(&text, "; limit %g, delta %s.", report.max_epsilon,
-                        RealToText(report.terms.delta));
+  absl::StrAppendFormat(&text, ", %s if all %u attempts are used; limit %g, delta %s.",
+                        EpsilonText(report.epsilon_all_attempts), report.affordable_attempts,
+                        report.max_epsilon, RealToText(report.terms.delta));
   absl::StrAppendFormat(&text, " The limit pays for %u of at most %u attempts.",
                         report.affordable_attempts, report.terms.max_attempts);
   return text;
@@ -70,40 +53,38 @@ std::string PrivacyText(const CheckReport& report) {
 std::string CheckToText(const CheckReport& report) {
   const RoundTerms& terms = report.terms;
   std::string out = absl::StrCat(report.name, ": this federation can run.\n\n");
-  AppendParagraph("Model",
-                  absl::StrCat(report.architecture, ", ", Grouped(terms.dim), " parameters, ",
-                               Bytes(static_cast<double>(report.model_bytes)), "; ",
-                               Grouped(report.rounds), " rounds"),
-                  &out);
-  AppendParagraph("Terms", absl::StrCat("digest ", ToHex(report.spec_digest)), &out);
-  AppendParagraph(
+  auto paragraph = [&out](absl::string_view label, absl::string_view text) {
+    AppendParagraph(label, text, kIndent, &out);
+  };
+  paragraph("Model", absl::StrCat(report.architecture, ", ", Grouped(terms.dim), " parameters, ",
+                                  Bytes(static_cast<double>(report.model_bytes)), "; ",
+                                  Grouped(report.rounds), " rounds"));
+  paragraph("Terms", absl::StrCat("digest ", ToHex(report.spec_digest)));
+  paragraph(
       "Members",
       absl::StrFormat("%u in a round; only a sum over %u or more is ever opened, so %u may vanish; "
                       "%u may collude with the coordinator. To open a sum %u members sign "
                       "(quorum); %u shares rebuild "
                       "what a vanished member left (threshold).",
                       terms.invited, terms.sum_minimum, terms.may_vanish, terms.max_corrupt,
-                      terms.quorum, terms.threshold),
-      &out);
-  AppendParagraph(
+                      terms.quorum, terms.threshold));
+  paragraph(
       "Traffic",
       absl::StrCat("a member sends ", Bytes(static_cast<double>(report.bytes_up)), " and receives ",
                    Bytes(static_cast<double>(report.bytes_down)), " a round; ",
                    Bytes(static_cast<double>(report.bytes_up + report.bytes_down) * report.rounds),
-                   " in the whole run"),
-      &out);
-  AppendParagraph(
+                   " in the whole run"));
+  paragraph(
       "Batch",
       absl::StrFormat("%g records a round on average; a member whose sample reaches %u sends noise "
                       "alone (a chance below 1 in 10^12). Sums are taken modulo 2^%u.",
-                      terms.expected_batch, terms.batch_cap, terms.bits),
-      &out);
-  AppendParagraph("Privacy", PrivacyText(report), &out);
-  AppendParagraph("", EpsilonInWords(report.quarters.back().epsilon, terms.delta), &out);
+                      terms.expected_batch, terms.batch_cap, terms.bits));
+  paragraph("Privacy", PrivacyText(report));
+  paragraph("", EpsilonInWords(report.quarters.back().epsilon, terms.delta));
   absl::StrAppend(&out, "\n");
   const char* label = "Note";
   for (const std::string& warning : report.warnings) {
-    AppendParagraph(label, warning, &out);
+    paragraph(label, warning);
     label = "";
   }
   return out;
@@ -139,6 +120,7 @@ std::string CheckToJson(const CheckReport& report) {
                                  {"max_epsilon", report.max_epsilon},
                                  {"max_attempts", terms.max_attempts},
                                  {"affordable_attempts", report.affordable_attempts},
+                                 {"epsilon_all_attempts", report.epsilon_all_attempts},
                                  {"epsilon_own_noise", report.epsilon_own_noise},
                                  {"warnings", report.warnings}};
   json["epsilon"] = nlohmann::ordered_json::array();
