@@ -5,7 +5,7 @@
 //     Takes part as `dure client` does. Its training is known beforehand: each round whose sum has
 //     the input of member "NAME-K" in it moves coordinate K of the model by 1, if the server's
 //     optimiser is fedavg. It tells what happens to it, a line each:
-//       offer ROUND ATTEMPT MODEL_HASH MOVED     MOVED: see `faulty model`
+//       offer ROUND ATTEMPT MODEL_HASH MOVED SESSION   MOVED: see `faulty model`
 //       sends STEP ROUND ATTEMPT                 just before the message is sent
 //       released ROUND ATTEMPT                   the coordinator said so
 //       failed ROUND ATTEMPT
@@ -243,7 +243,7 @@ class FaultyMember {
         moved = Moved(OrDie(ParamsFromBytes(message.offer().model(), initial_.size())), initial_);
       }
       Print(absl::StrCat("offer ", attempt_, " ", ToHex(Sha256(AsBytes(message.offer().model()))),
-                         " ", moved));
+                         " ", moved, " ", ToHex(AsBytes(session_))));
       TakeFault();
     } else if (message.has_attempt_ended() && message.attempt_ended().session_id() == session_) {
       Print(absl::StrCat(message.attempt_ended().released() ? "released " : "failed ", attempt_));
