@@ -14,20 +14,28 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string Scratch() {
-  std::string folder = ::testing::TempDir() + "/dure_ledger_" +
-                       ::testing::UnitTest::GetInstance()->current_test_info()->name();
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
-  EXPECT_TRUE(LedgerFile::Create(folder + "/ledger").ok());
-  return folder + "/ledger";
-}
+class LedgerFileTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = ::testing::TempDir() + "/dure_ledger_" +
+              ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::string Scratch() {
+    EXPECT_TRUE(LedgerFile::Create(folder_ + "/ledger").ok());
+    return folder_ + "/ledger";
+  }
+
+  std::string folder_;
+};
 
 ChargeEntry Charge(uint32_t attempt) {
   return {.round = RoundNumber(1), .attempt = AttemptNumber(attempt)};
 }
 
-TEST(LedgerFileTest, WhatWasWrittenIsThereAfterARestart) {
+TEST_F(LedgerFileTest, WhatWasWrittenIsThereAfterARestart) {
   std::string path = Scratch();
   {
     auto file = LedgerFile::Open(path);
@@ -42,13 +50,13 @@ TEST(LedgerFileTest, WhatWasWrittenIsThereAfterARestart) {
   EXPECT_EQ(file->Append(Charge(5)).code(), absl::StatusCode::kFailedPrecondition);
 }
 
-TEST(LedgerFileTest, AMissingLedgerIsNotAnEmptyOne) {
+TEST_F(LedgerFileTest, AMissingLedgerIsNotAnEmptyOne) {
   std::string path = Scratch();
   std::filesystem::remove(path);
   EXPECT_EQ(LedgerFile::Open(path).status().code(), absl::StatusCode::kDataLoss);
 }
 
-TEST(LedgerFileTest, ALineThatWasBeingWrittenIsCutOff) {
+TEST_F(LedgerFileTest, ALineThatWasBeingWrittenIsCutOff) {
   std::string path = Scratch();
   { ASSERT_TRUE(LedgerFile::Open(path)->Append(Charge(1)).ok()); }
   std::ofstream(path, std::ios::app) << EncodeLedgerEntry(Charge(2)).substr(0, 20);
@@ -61,7 +69,7 @@ TEST(LedgerFileTest, ALineThatWasBeingWrittenIsCutOff) {
   EXPECT_EQ(LedgerFile::Open(path)->ledger().charges(), 2u);
 }
 
-TEST(LedgerFileTest, ADamagedLineStopsParticipationAndIsNamed) {
+TEST_F(LedgerFileTest, ADamagedLineStopsParticipationAndIsNamed) {
   std::string path = Scratch();
   { ASSERT_TRUE(LedgerFile::Open(path)->Append(Charge(1)).ok()); }
   std::ofstream(path, std::ios::app) << "charge\n";
@@ -70,7 +78,7 @@ TEST(LedgerFileTest, ADamagedLineStopsParticipationAndIsNamed) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(path + ":2:"));
 }
 
-TEST(LedgerFileTest, AWriteThatFailsStopsParticipationForGood) {
+TEST_F(LedgerFileTest, AWriteThatFailsStopsParticipationForGood) {
   auto file = LedgerFile::Open(Scratch());
   ASSERT_TRUE(file.ok());
   // No file of this process may grow: what a full disk does.

@@ -1,5 +1,7 @@
 #include "client/service/node.h"
 
+#include <cstdint>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,7 +17,18 @@ namespace {
 
 using nlohmann::json;
 
+// More than a certificate and membership.json need.
+constexpr size_t kReservedBytes = size_t{64} << 10;
+
 std::string MembershipPath(const std::string& folder) { return folder + "/membership.json"; }
+std::string ReservedPath(const std::string& folder) { return folder + "/reserved"; }
+
+// Whether the ledger of somebody who took part is there.
+bool HasSpent(const std::string& folder) {
+  std::error_code missing;
+  const uintmax_t bytes = std::filesystem::file_size(LedgerPath(folder), missing);
+  return !missing && bytes > 0;
+}
 
 absl::StatusOr<json> ReadJson(const std::string& path) {
   DURE_ASSIGN_OR_RETURN(std::string text, ReadFile(path, kMaxNodeFileBytes));
@@ -79,27 +92,51 @@ absl::Status WritePolicy(const std::string& node_folder, const Policy& policy) {
                     {"min_sum", policy.min_sum}});
 }
 
-absl::Status WriteNode(const Node& node) {
+absl::Status PrepareNode(const Node& node) {
   const std::string& folder = node.folder;
   if (IsNode(folder)) {
     return absl::FailedPreconditionError(
         absl::StrCat(folder, " is a member's folder already: choose another with --node"));
+  }
+  if (HasSpent(folder)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(LedgerPath(folder),
+                     " is the ledger of a member whose membership.json is gone: restore "
+                     "that, or choose another folder with --node"));
   }
   DURE_RETURN_IF_ERROR(MakeFolder(PrivateFolder(folder), 0700));
   DURE_RETURN_IF_ERROR(WriteKeyFile(MemberKeyPath(folder), node.key));
   DURE_RETURN_IF_ERROR(WriteCertificateFile(folder + "/ca.pem", node.ca_certificate));
   DURE_RETURN_IF_ERROR(
       WriteCertificateFile(folder + "/coordinator.pem", node.coordinator_certificate));
-  DURE_RETURN_IF_ERROR(WriteCertificateFile(folder + "/member.pem", node.certificate));
   DURE_RETURN_IF_ERROR(WriteFileAtomic(folder + "/federation.toml", FederationToToml(node.spec)));
   DURE_RETURN_IF_ERROR(WritePolicy(folder, node.policy));
   DURE_RETURN_IF_ERROR(LedgerFile::Create(LedgerPath(folder)));
+  return WriteFileAtomic(ReservedPath(folder), std::string(kReservedBytes, '\0'), 0600);
+}
+
+absl::Status FinishNode(const Node& node) {
+  const std::string& folder = node.folder;
+  std::error_code ignored;
+  std::filesystem::remove(ReservedPath(folder), ignored);
+  DURE_RETURN_IF_ERROR(WriteCertificateFile(folder + "/member.pem", node.certificate));
   const Membership& membership = node.membership;
   return WriteJson(MembershipPath(folder),
                    {{"address", membership.address},
                     {"name", membership.name},
                     {"organisation", membership.organisation},
                     {"role", membership.role == EVALUATOR ? "evaluator" : "member"}});
+}
+
+void ForgetPreparedNode(const std::string& folder) {
+  if (IsNode(folder) || HasSpent(folder)) return;
+  std::error_code ignored;
+  for (const std::string& path :
+       {ReservedPath(folder), LedgerPath(folder), folder + "/ca.pem", folder + "/coordinator.pem",
+        folder + "/member.pem", folder + "/federation.toml", folder + "/policy.json",
+        MemberKeyPath(folder), PrivateFolder(folder), folder}) {
+    std::filesystem::remove(path, ignored);  // a folder only if it is empty
+  }
 }
 
 absl::StatusOr<Node> ReadNode(const std::string& folder) {

@@ -51,9 +51,15 @@ struct Node {
 // Whether `folder` is a member's already.
 bool IsNode(const std::string& folder);
 
-// Everything that membership needs, written so that membership.json comes last: a folder without
-// it is no node. FailedPrecondition if the folder is a node already.
-absl::Status WriteNode(const Node& node);
+// A membership is written in two steps, because its certificate costs the token, and a disk that is
+// full must not: first everything that is known before, with room reserved for the rest. It is no
+// node yet. FailedPrecondition if the folder is a node already, or holds the ledger of one.
+absl::Status PrepareNode(const Node& node);
+// Then the certificate and, last, membership.json: from here on it is a node.
+absl::Status FinishNode(const Node& node);
+// Takes back what PrepareNode has written; folders only if nothing else is in them. Nothing if it
+// is a node, or holds the ledger of one.
+void ForgetPreparedNode(const std::string& folder);
 
 // NotFound, with the remedy, if `folder` is no node; DataLoss, naming the file, if a file of it
 // cannot be understood.
