@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "federation/suggest.h"
+#include "transport/quiet.h"
 
 namespace dure::cli {
 
@@ -98,6 +99,8 @@ int main(int argc, char** argv) {
   // programs that this one starts.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
+
+  dure::QuietLibraries();  // an error is one line, and it is ours
 
   CLI::App app(
       "dure: train one open model together, while everybody's data stays at home.\n"
