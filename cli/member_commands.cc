@@ -196,12 +196,15 @@ class Narrator {
         std::printf("%s\n", tell.text.c_str());
       }
     } else {
-      if (live_) std::printf("\n");
-      live_ = false;
+      EndLine();
       FILE* out = tell.level == member::Tell::Level::kWarning ? stderr : stdout;
       std::fprintf(out, "%s\n", tell.text.c_str());
     }
     std::fflush(stdout);
+  }
+  void EndLine() {
+    if (live_) std::printf("\n");
+    live_ = false;
   }
 
  private:
@@ -238,14 +241,15 @@ int RunClient(const ClientFlags& flags) {
   while (!(end = service.Wait(kRefresh))) {
     if (stop.Requested()) service.Stop();
   }
+  narrator->EndLine();
   if (absl::IsCancelled(*end)) {
-    std::printf("\nstopped; nothing is lost, the same command takes part again\n");
+    std::printf("stopped; nothing is lost, the same command takes part again\n");
     return kSuccess;
   }
   if (!end->ok()) {
     return Fail(*end, absl::IsPermissionDenied(*end) ? kRefused : kFailure);
   }
-  std::printf("\nthe run is over: %s\n", service.end_text().c_str());
+  std::printf("the run is over: %s\n", service.end_text().c_str());
   return kSuccess;
 }
 

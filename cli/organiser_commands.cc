@@ -130,10 +130,16 @@ int RunCoordinator(const CoordinatorOptions& options) {
         "dure coordinator %s --listen 0.0.0.0:%s\n",
         options.folder.c_str(), PortOf(service.address()).c_str());
   }
+  const RunStatus before = service.Status(RoundNumber(0));
+  if (before.round() > 0) {
+    std::printf("going on after round %u of %u; what was before: dure status %s\n", before.round(),
+                before.rounds(), options.folder.c_str());
+  }
+  const uint32_t shown = before.evaluations().empty() ? 0 : before.evaluations().rbegin()->round();
   std::fflush(stdout);
   const bool terminal = IsTerminal(STDOUT_FILENO);
   if (terminal) SetLogLevel(LogLevel::kWarning);  // the table says the rest
-  ProgressTable table(stdout, terminal);
+  ProgressTable table(stdout, terminal, shown);
   std::optional<absl::Status> end;
   while (!(end = service.Wait(kRefresh))) {
     table.Update(service.Status(RoundNumber(table.last_round())));

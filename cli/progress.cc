@@ -14,7 +14,7 @@
 namespace dure::cli {
 namespace {
 
-constexpr char kRow[] = "%11s  %9s  %8s  %8s  %9s  %10s  %7s  %7s\n";
+constexpr char kRow[] = "%9s  %9s  %7s  %8s  %7s  %9s  %7s  %7s\n";
 constexpr int kDefaultColumns = 80;
 
 int TerminalColumns(FILE* out) {
@@ -105,12 +105,17 @@ void ProgressTable::PrintRow(const RunStatus& status, const Evaluation& evaluati
 }
 
 void ProgressTable::PrintLive(const RunStatus& status) {
-  std::string line = absl::StrFormat(
-      "round %d/%d  %s  epsilon %s of %g  %s in, %s out  %s, %s left", status.round(),
-      status.rounds(), StateLine(status), EpsilonText(status.epsilon()), status.max_epsilon(),
-      BytesInWords(status.bytes_received()), BytesInWords(status.bytes_sent()),
-      SecondsInWords(status.seconds()), SecondsInWords(status.eta_seconds()));
-  line.resize(std::min(line.size(), static_cast<size_t>(TerminalColumns(out_) - 1)));
+  // As many whole fields as fit, the more important first.
+  const size_t columns = static_cast<size_t>(TerminalColumns(out_) - 1);
+  std::string line = absl::StrFormat("round %d/%d", status.round(), status.rounds());
+  for (const std::string& field :
+       {StateLine(status), absl::StrCat(SecondsInWords(status.eta_seconds()), " left"),
+        absl::StrFormat("epsilon %s of %g", EpsilonText(status.epsilon()), status.max_epsilon()),
+        absl::StrFormat("%s in, %s out", BytesInWords(status.bytes_received()),
+                        BytesInWords(status.bytes_sent()))}) {
+    if (line.size() + 2 + field.size() <= columns) absl::StrAppend(&line, "  ", field);
+  }
+  line.resize(std::min(line.size(), columns));
   absl::FPrintF(out_, "\r\033[K%s", line);
   std::fflush(out_);
   live_ = true;

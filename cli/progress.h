@@ -17,8 +17,10 @@ std::string SecondsInWords(double seconds);
 
 class ProgressTable {
  public:
-  // `terminal`: `out` is a terminal that understands "\r" and "ESC [ K".
-  ProgressTable(FILE* out, bool terminal) : out_(out), terminal_(terminal) {}
+  // `terminal`: `out` is a terminal that understands "\r" and "ESC [ K". Rounds up to `last_round`
+  // are not shown.
+  ProgressTable(FILE* out, bool terminal, uint32_t last_round = 0)
+      : out_(out), terminal_(terminal), last_round_(last_round) {}
 
   // `status.history` and `.evaluations` must begin after last_round().
   void Update(const RunStatus& status);
@@ -36,7 +38,7 @@ class ProgressTable {
   bool terminal_;
   bool header_printed_ = false;
   bool live_ = false;
-  uint32_t last_round_ = 0;      // of the evaluations shown
+  uint32_t last_round_;          // of the evaluations shown
   std::string last_state_line_;  // piped: said once
 };
 

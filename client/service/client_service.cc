@@ -186,8 +186,8 @@ void ClientService::Closed(const absl::Status& status) {
   if (!said_unreachable_) {
     said_unreachable_ = true;
     Tell(member::Tell::Level::kWarning,
-         absl::StrCat("the coordinator cannot be reached, trying again until it can: ",
-                      status.ok() ? "it closed the connection" : status.message()));
+         absl::StrCat(status.ok() ? "the coordinator closed the connection" : status.message(),
+                      "; trying again until it answers"));
   }
   strand_->PostAfter(backoff_.Next(), [this] { Dial(); });
 }
