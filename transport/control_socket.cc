@@ -209,6 +209,9 @@ void ControlServer::Answer(int peer) {
 
 absl::StatusOr<ControlReply> CallControl(const std::string& folder, const ControlRequest& request) {
   QuietLibraries();
+  if (!ControlRequest().ParseFromString(request.SerializeAsString())) {
+    return absl::InvalidArgumentError("an argument is not UTF-8: write it in letters of UTF-8");
+  }
   DURE_ASSIGN_OR_RETURN(FileDescriptor folder_fd, OpenFolder(folder));
   DURE_ASSIGN_OR_RETURN(FileDescriptor peer, MakeSocket());
   sockaddr_un address = AddressIn(folder_fd);

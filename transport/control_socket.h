@@ -45,7 +45,8 @@ class ControlServer {
 };
 
 // Asks the process that listens in `folder`. Unavailable if none does; DeadlineExceeded if it does
-// not answer in time; the reply's own error as a status otherwise.
+// not answer in time; InvalidArgument for text that is not UTF-8; the reply's own error as a status
+// otherwise.
 absl::StatusOr<ControlReply> CallControl(const std::string& folder, const ControlRequest& request);
 
 // Reads one message of at most kMaxControlBytes from `bytes`, as framed on the socket.

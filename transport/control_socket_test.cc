@@ -101,6 +101,15 @@ TEST_F(ControlSocketTest, AskingGetsAnAnswerOrAnError) {
             absl::UnimplementedError("not known here"));
 }
 
+TEST_F(ControlSocketTest, TextThatIsNotUtf8IsRefusedBeforeItIsSent) {
+  ControlRequest request;
+  request.mutable_invite()->set_name("\xff");
+  absl::Status status = CallControl(folder_, request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("not UTF-8"));
+  EXPECT_EQ(asked_, 0);
+}
+
 TEST_F(ControlSocketTest, NobodyThereIsUnavailable) {
   server_.reset();
   EXPECT_EQ(CallControl(folder_, AskForStatus()).status().code(), absl::StatusCode::kUnavailable);

@@ -12,6 +12,25 @@
 
 namespace dure {
 
+namespace {
+
+// What the system said of the last operation that failed; 0 if that is not known. SQLite keeps it
+// for each file, and often forgets it for the connection.
+int SystemErrno(sqlite3* database) {
+  int error_number = sqlite3_system_errno(database);
+  if (error_number != 0) return error_number;
+  sqlite3_file* log = nullptr;
+  sqlite3_file_control(database, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (log != nullptr && log->pMethods != nullptr) {
+    log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error_number);
+  }
+  if (error_number != 0) return error_number;
+  sqlite3_file_control(database, "main", SQLITE_FCNTL_LAST_ERRNO, &error_number);
+  return error_number;
+}
+
+}  // namespace
+
 absl::Status SqlStatus(sqlite3* database, std::string_view what) {
   const char* file = sqlite3_db_filename(database, "main");
   const std::string text =
@@ -34,7 +53,7 @@ absl::Status SqlStatus(sqlite3* database, std::string_view what) {
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR:
       // SQLite says only that something failed; the system said what.
-      if (int error_number = sqlite3_system_errno(database); error_number != 0) {
+      if (int error_number = SystemErrno(database); error_number != 0) {
         return ErrnoStatus(error_number, absl::StrCat(text, words));
       }
       [[fallthrough]];
