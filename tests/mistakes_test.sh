@@ -155,7 +155,7 @@ must dure init other --from small.toml
 expect 1 'fed has a federation already' dure init fed
 expect 1 'there is no federation in nowhere: make one with `dure init nowhere`' dure coordinator nowhere
 expect 1 'there is no federation in nowhere' dure status nowhere
-expect 1 'no coordinator has run' dure status fed
+expect 1 'no coordinator has run with fed yet: start it with `dure coordinator fed`' dure status fed
 expect 4 'no coordinator is running in fed: start it with `dure coordinator fed`' dure pause fed
 expect 1 'federation.address has port 0' dure invite fed --name a
 expect 1 'no round of the federation in fed has been released yet' dure model export fed --out model.pt
@@ -173,13 +173,13 @@ head -c 100 fed/model/initial.safetensors >damaged/model/initial.safetensors
 expect 1 'damaged/model/initial.safetensors' dure coordinator damaged
 
 start_coordinator fed
-expect 1 'a coordinator is running with fed/state already' dure coordinator fed
+expect 1 'a coordinator is running with fed already: `dure stop fed` ends it' dure coordinator fed
 expect 1 "cannot listen at 127.0.0.1:$port: the address is in use" dure coordinator other --listen "127.0.0.1:$port"
 expect 2 "the name of a member has 1 to 48 letters" dure invite fed --name 'a b'
 expect 2 'has control characters' dure invite fed --name a --org $'City\nHospital'
 expect 2 'is no duration' dure invite fed --name a --expires tomorrow
 expect 2 'an invitation may hold from 1m to 720h' dure invite fed --name a --expires 1s
-expect 1 'no member is named "nobody"' dure revoke fed nobody
+expect 1 'no member is named "nobody", and no open invitation' dure revoke fed nobody
 invite() { dure invite fed --name "$1" 2>/dev/null; }
 token_a=$(invite a)
 token_b=$(invite b)
