@@ -256,6 +256,7 @@ class World {
         ASSERT_TRUE(node.ledger.Add(write->entry).ok());
       } else if (auto* send = std::get_if<member::Send>(&output)) {
         if (watch_) watch_(node, send->message);
+        if (spoil_) spoil_(node, &send->message);
         messages_.push_back([this, &node, message = std::move(send->message)] {
           if (node.connected && !node.silent) StepCoordinator(run::Said{node.id, message});
         });
@@ -310,6 +311,7 @@ class World {
   std::deque<std::function<void()>> messages_;
   std::function<void(Node&, ServerMessage*)> tamper_;
   std::function<void(Node&, const ClientMessage&)> watch_;
+  std::function<void(Node&, ClientMessage*)> spoil_;  // on its way up
   bool marked_ = false;  // each member's data speak in a coordinate of its own, MarkOf
   std::vector<std::string> notes_;
   std::vector<std::string> expelled_;
