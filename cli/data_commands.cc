@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/node_folder.h"
+#include "cli/stop_signal.h"
 #include "client/policy.h"
 #include "client/service/node.h"
 #include "learner/data/dataset.h"
@@ -85,7 +86,11 @@ int RunPartition(const PartitionRequest& request, const std::string& how, bool a
   if (!spec.ok()) return Fail(spec.status());
   PartitionRequest complete = request;
   complete.spec = *spec;
-  absl::StatusOr<PartitionReport> report = PartitionIntoFolders(complete);
+  absl::StatusOr<PartitionReport> report;
+  {
+    UndoOnSignal undo([&] { DiscardUnfinishedPartition(request.out); });
+    report = PartitionIntoFolders(complete);
+  }
   if (!report.ok()) return Fail(report.status());
   auto print = [&](const PartitionReport::Folder& folder) {
     if (as_json) {

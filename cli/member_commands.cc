@@ -1,6 +1,7 @@
 // Commands of whoever takes part with data of their own.
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -133,12 +134,16 @@ absl::Status Join(const JoinFlags& flags, const Invitation& invitation, const Of
   node.certificate = reply.certificate();
   absl::Status finished = FinishNode(node);
   if (finished.ok()) return finished;
-  return absl::Status(finished.code(),
-                      absl::StrCat(finished.message(), "; the token has been used up: ask the "
-                                                       "organiser for one with another name"));
+  return absl::Status(finished.code(), absl::StrCat(finished.message(),
+                                                    "; the token has been used up: ask the "
+                                                    "organiser for one with another name"));
 }
 
 int RunJoin(const JoinFlags& flags) {
+  std::atomic<bool> begun = false;
+  UndoOnSignal undo([&] {
+    if (begun) ForgetPreparedNode(flags.node);
+  });
   absl::StatusOr<std::string> text = ReadToken(flags.token);
   if (!text.ok()) return Fail(text.status());
   absl::StatusOr<Invitation> invitation = DecodeToken(*text);
@@ -162,6 +167,7 @@ int RunJoin(const JoinFlags& flags) {
       return Fail(absl::PermissionDeniedError("not joined; the token still works"), kRefused);
     }
   }
+  begun = true;
   if (absl::Status status = Join(flags, *invitation, *offered); !status.ok()) {
     ForgetPreparedNode(flags.node);
     return absl::IsUnavailable(status) ? Fail(status, kUnreachable) : Fail(status, kFailure);
@@ -244,6 +250,7 @@ int RunClient(const ClientFlags& flags) {
   narrator->EndLine();
   if (absl::IsCancelled(*end)) {
     std::printf("stopped; nothing is lost, the same command takes part again\n");
+    EndSoon(kSuccess);
     return kSuccess;
   }
   if (!end->ok()) {

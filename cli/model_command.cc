@@ -1,5 +1,8 @@
 // `dure model …` is a program of its own, dure-model, because it needs LibTorch. Only the export of
 // a federation's released model begins here, where the federation's folder is understood.
+#include <unistd.h>
+
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -9,10 +12,13 @@
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/programs.h"
+#include "cli/stop_signal.h"
 #include "coordinator/service/released_model.h"
 
 namespace dure::cli {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct ExportFlags {
   std::string folder, format = "torchscript", out;
@@ -22,6 +28,14 @@ absl::StatusOr<int> Export(const ExportFlags& flags) {
   DURE_ASSIGN_OR_RETURN(std::string program, FindProgram("dure-model"));
   DURE_ASSIGN_OR_RETURN(ModelFile model, ReadReleasedModel(flags.folder));
   const std::string released = flags.folder + "/model/released.safetensors";
+  const bool fresh = !FileExists(flags.out);
+  UndoOnSignal undo([&] {
+    const pid_t pid = EndRunningProgram();
+    std::error_code ignored;
+    if (fresh) fs::remove_all(flags.out, ignored);
+    fs::remove(absl::StrCat(flags.out, ".new-", pid), ignored);  // base/file.h
+    fs::remove(absl::StrCat(released, ".new-", getpid()), ignored);
+  });
   DURE_RETURN_IF_ERROR(WriteFileAtomic(released, EncodeSafetensors(model)));
   return RunProgram(program,
                     {"export", "--model", released, "--format", flags.format, "--out", flags.out});

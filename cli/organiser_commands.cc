@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <string>
@@ -56,6 +57,26 @@ absl::StatusOr<int> MakeInitialWeights(const InitFlags& flags, const std::string
                 absl::StrCat(spec.model().seed())});
 }
 
+// federation.toml comes last: a folder without it is no federation, and can be tried again. A
+// signal leaves no new folder behind. `code` is that of `dure model init`.
+absl::StatusOr<FederationFolder> MakeFederation(const InitFlags& flags, const std::string& example,
+                                                const FederationSpec& spec, int* code) {
+  namespace fs = std::filesystem;
+  const bool fresh = !FileExists(flags.folder);
+  UndoOnSignal undo([&] {
+    EndRunningProgram();
+    std::error_code ignored;
+    if (fresh) fs::remove_all(flags.folder, ignored);
+  });
+  DURE_RETURN_IF_ERROR(MakeFolder(FederationPrivateFolder(flags.folder), 0700));
+  std::error_code ignored;
+  fs::remove(InitialModelPath(flags.folder), ignored);  // of an init that was killed
+  DURE_ASSIGN_OR_RETURN(*code, MakeInitialWeights(flags, example, spec));
+  if (*code != kSuccess) return absl::AbortedError("dure model init failed, and said why");
+  SystemRandom random;
+  return MakeFederationFolder(flags.folder, spec, absl::Now(), random);
+}
+
 int RunInit(const InitFlags& flags) {
   absl::StatusOr<std::string> example = FindExample(flags.from);
   if (!example.ok()) return Fail(example.status());
@@ -70,15 +91,9 @@ int RunInit(const InitFlags& flags) {
   if (absl::Status status = BuiltInManifest(spec->model()).status(); !status.ok()) {
     return Fail(absl::InvalidArgumentError(absl::StrCat(*example, ": ", status.message())));
   }
-  // federation.toml comes last: a folder without it is no federation, and can be tried again.
-  absl::Status made = MakeFolder(FederationPrivateFolder(flags.folder), 0700);
-  if (!made.ok()) return Fail(made);
-  absl::StatusOr<int> code = MakeInitialWeights(flags, *example, *spec);
-  if (!code.ok()) return Fail(code.status());
-  if (*code != kSuccess) return *code;
-  SystemRandom random;
-  absl::StatusOr<FederationFolder> federation =
-      MakeFederationFolder(flags.folder, *spec, absl::Now(), random);
+  int code = kSuccess;
+  absl::StatusOr<FederationFolder> federation = MakeFederation(flags, *example, *spec, &code);
+  if (code != kSuccess) return code;
   if (!federation.ok()) return Fail(federation.status());
   std::printf(
       "A federation called \"%s\" is in %s.\n"
@@ -151,6 +166,7 @@ int RunCoordinator(const CoordinatorOptions& options) {
   if (absl::IsCancelled(*end)) {
     std::printf("stopped after round %d of %d; the same command goes on from there\n",
                 status.round(), status.rounds());
+    EndSoon(kSuccess);
     return kSuccess;
   }
   if (!end->ok()) return Fail(*end, absl::IsResourceExhausted(*end) ? kRefused : kFailure);

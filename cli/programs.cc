@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +21,11 @@ namespace dure::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr unsigned kPauseUs = 1000;
+
+// What RunProgram waits for; 0: nothing.
+std::atomic<pid_t> running = 0;
 
 // The folder above the one that holds this program.
 fs::path Prefix() {
@@ -65,17 +72,35 @@ absl::StatusOr<std::string> FindExample(const std::string& example) {
 
 absl::StatusOr<int> RunProgram(const std::string& path, const std::vector<std::string>& arguments) {
   std::vector<char*> pointers = ArgumentPointers(path, arguments);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;  // of the signals that this process holds back
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t pid = 0;
-  int error = posix_spawn(&pid, path.c_str(), nullptr, nullptr, pointers.data(), environ);
+  int error = posix_spawn(&pid, path.c_str(), nullptr, &attributes, pointers.data(), environ);
+  posix_spawnattr_destroy(&attributes);
   if (error != 0) return ErrnoStatus(error, absl::StrCat("cannot start ", path));
+  running = pid;
   int status = 0;
-  while (waitpid(pid, &status, 0) < 0) {
-    if (errno != EINTR) return ErrnoStatus(errno, absl::StrCat("lost ", path));
+  pid_t ended;
+  while ((ended = waitpid(pid, &status, 0)) < 0 && errno == EINTR) {
   }
+  running = 0;
+  if (ended < 0) return ErrnoStatus(errno, absl::StrCat("lost ", path));
   if (!WIFEXITED(status)) {
     return absl::UnavailableError(absl::StrCat(path, " was ended by signal ", WTERMSIG(status)));
   }
   return WEXITSTATUS(status);
+}
+
+pid_t EndRunningProgram() {
+  const pid_t pid = running;
+  if (pid == 0) return 0;
+  kill(pid, SIGKILL);
+  while (running == pid) usleep(kPauseUs);
+  return pid;
 }
 
 absl::Status BecomeProgram(const std::string& path, const std::vector<std::string>& arguments) {

@@ -3,6 +3,8 @@
 #ifndef DURE_CLI_PROGRAMS_H_
 #define DURE_CLI_PROGRAMS_H_
 
+#include <sys/types.h>
+
 #include <string>
 #include <vector>
 
@@ -21,6 +23,9 @@ absl::StatusOr<std::string> FindExample(const std::string& example);
 // Runs a program and waits. `arguments` without the program's name. Returns its exit code, or
 // Unavailable if it cannot be started or was ended by a signal.
 absl::StatusOr<int> RunProgram(const std::string& path, const std::vector<std::string>& arguments);
+
+// Ends the program that another thread runs, if one does; its process id, or 0.
+pid_t EndRunningProgram();
 
 // Becomes the program; returns only if that fails.
 absl::Status BecomeProgram(const std::string& path, const std::vector<std::string>& arguments);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <numbers>
 #include <numeric>
 #include <utility>
@@ -16,6 +17,8 @@
 
 namespace dure {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr double kMinAlpha = 1e-3;
 constexpr double kMaxAlpha = 1e6;
@@ -200,6 +203,57 @@ std::string ToJson(const PartitionReport& report, const PartitionRequest& reques
   return absl::StrCat(json, "\n}\n");
 }
 
+std::string Unfinished(const std::string& out) { return absl::StrCat(out, "/.unfinished"); }
+
+absl::StatusOr<PartitionReport> WritePartition(const PartitionRequest& request) {
+  DURE_ASSIGN_OR_RETURN(Dataset data, BlameFile(ReadDataFolder(request.source)));
+  DURE_ASSIGN_OR_RETURN(Groups groups,
+                        PartitionRecords(data.labels, request.clients, request.spec, request.seed));
+  const size_t digits = std::max<size_t>(2, absl::StrCat(request.clients).size());
+  const uint64_t classes = data.LabelCounts().size();
+  auto name = [&](const std::string& number) {
+    return absl::StrCat("member-", std::string(digits - number.size(), '0'), number);
+  };
+  if (const std::string first = absl::StrCat(request.out, "/", name("1")); FileExists(first)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(first, " is there already: choose another folder or remove this one"));
+  }
+  // Whole folders come to their place at once, and what an earlier process left is taken away.
+  const std::string unfinished = Unfinished(request.out);
+  std::error_code error;
+  fs::remove_all(unfinished, error);
+  PartitionReport report;
+  auto write = [&](const Dataset& part,
+                   const std::string& folder) -> absl::StatusOr<PartitionReport::Folder> {
+    DURE_RETURN_IF_ERROR(WriteFolder(part, absl::StrCat(unfinished, "/", folder)));
+    return PartitionReport::Folder{absl::StrCat(request.out, "/", folder), part.records(),
+                                   part.LabelCounts(classes)};
+  };
+  for (uint32_t c = 0; c < request.clients; ++c) {
+    DURE_ASSIGN_OR_RETURN(auto folder, write(data.Select(groups[c]), name(absl::StrCat(c + 1))));
+    report.members.push_back(std::move(folder));
+  }
+  absl::StatusOr<Dataset> held_out = BlameFile(ReadDataFolder(request.source, DataPart::kHeldOut));
+  if (held_out.ok()) {
+    DURE_ASSIGN_OR_RETURN(auto folder, write(*held_out, "heldout"));
+    report.held_out.push_back(std::move(folder));
+  } else if (!absl::IsNotFound(held_out.status())) {
+    return held_out.status();
+  }
+  for (const auto* folders : {&report.members, &report.held_out}) {
+    for (const PartitionReport::Folder& folder : *folders) {
+      fs::rename(fs::path(unfinished) / fs::path(folder.path).filename(), folder.path, error);
+      if (error) {
+        return ErrnoStatus(error.value(), absl::StrCat("cannot make the folder ", folder.path));
+      }
+    }
+  }
+  fs::remove(unfinished, error);
+  DURE_RETURN_IF_ERROR(
+      WriteFileAtomic(absl::StrCat(request.out, "/partition.json"), ToJson(report, request)));
+  return report;
+}
+
 }  // namespace
 
 absl::StatusOr<PartitionSpec> ParsePartition(std::string_view text) {
@@ -246,8 +300,8 @@ absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(std::span<co
                                                                     const PartitionSpec& spec,
                                                                     uint64_t seed) {
   if (clients < 1 || clients > kMaxPartitionClients) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a split among ", clients, " clients: it must be 1 to ", kMaxPartitionClients));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a split among ", clients, " clients: it must be 1 to ", kMaxPartitionClients));
   }
   if (labels.size() < clients) {
     return absl::InvalidArgumentError(absl::StrCat(labels.size(), " records are too few for ",
@@ -266,39 +320,15 @@ absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(std::span<co
   return groups;
 }
 
+void DiscardUnfinishedPartition(const std::string& out) {
+  std::error_code ignored;
+  const std::uintmax_t removed = fs::remove_all(Unfinished(out), ignored);
+  if (removed > 0) fs::remove(out, ignored);  // only if it is empty
+}
+
 absl::StatusOr<PartitionReport> PartitionIntoFolders(const PartitionRequest& request) {
-  DURE_ASSIGN_OR_RETURN(Dataset data, BlameFile(ReadDataFolder(request.source)));
-  DURE_ASSIGN_OR_RETURN(Groups groups,
-                        PartitionRecords(data.labels, request.clients, request.spec, request.seed));
-  const size_t digits = std::max<size_t>(2, absl::StrCat(request.clients).size());
-  const uint64_t classes = data.LabelCounts().size();
-  auto name = [&](const std::string& number) {
-    return absl::StrCat(request.out, "/member-", std::string(digits - number.size(), '0'), number);
-  };
-  if (FileExists(name("1"))) {
-    return absl::AlreadyExistsError(
-        absl::StrCat(name("1"), " is there already: choose another folder or remove this one"));
-  }
-  PartitionReport report;
-  auto write = [&](const Dataset& part,
-                   const std::string& path) -> absl::StatusOr<PartitionReport::Folder> {
-    DURE_RETURN_IF_ERROR(WriteFolder(part, path));
-    return PartitionReport::Folder{path, part.records(), part.LabelCounts(classes)};
-  };
-  for (uint32_t c = 0; c < request.clients; ++c) {
-    DURE_ASSIGN_OR_RETURN(auto folder, write(data.Select(groups[c]), name(absl::StrCat(c + 1))));
-    report.members.push_back(std::move(folder));
-  }
-  absl::StatusOr<Dataset> held_out =
-      BlameFile(ReadDataFolder(request.source, DataPart::kHeldOut));
-  if (held_out.ok()) {
-    DURE_ASSIGN_OR_RETURN(auto folder, write(*held_out, absl::StrCat(request.out, "/heldout")));
-    report.held_out.push_back(std::move(folder));
-  } else if (!absl::IsNotFound(held_out.status())) {
-    return held_out.status();
-  }
-  DURE_RETURN_IF_ERROR(
-      WriteFileAtomic(absl::StrCat(request.out, "/partition.json"), ToJson(report, request)));
+  absl::StatusOr<PartitionReport> report = WritePartition(request);
+  if (!report.ok()) DiscardUnfinishedPartition(request.out);
   return report;
 }
 

@@ -64,7 +64,11 @@ struct PartitionReport {
 // Writes out/member-01, member-02, … (as many digits as the last needs, at least two), each a data
 // folder of its own, out/heldout if the source has a held-out part, and out/partition.json with
 // what the report says. AlreadyExists if out/member-01 or its like is there.
+// Everything is written to out/.unfinished first, and a failure leaves nothing behind.
 absl::StatusOr<PartitionReport> PartitionIntoFolders(const PartitionRequest& request);
+
+// Takes away what a partition that is cut off has written, and `out` if nothing else is in it.
+void DiscardUnfinishedPartition(const std::string& out);
 
 }  // namespace dure
 
