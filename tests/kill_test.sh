@@ -178,10 +178,14 @@ kill_one() {
   kill -KILL "${pid_of[$1]}"
   end_of "$1"
 }
+# trainer_of NAME: prints the process id of the trainer of a running client.
 trainer_of() {
-  awk -v parent="${pid_of[$1]}" '/^Name:/ {name = $2} /^Pid:/ {pid = $2} /^PPid:/ {ppid = $2}
-    ENDFILE {if (name == "dure-trainer" && ppid == parent) print pid; name = ""}' \
-    /proc/[0-9]*/status 2>/dev/null || true
+  local status
+  for status in /proc/[0-9]*/status; do
+    awk -v parent="${pid_of[$1]}" \
+      '/^Name:/ {name = $2} /^Pid:/ {pid = $2} /^PPid:/ {ppid = $2}
+       END {if (name == "dure-trainer" && ppid == parent) print pid}' "$status" 2>/dev/null || true
+  done
 }
 # at_random NAME ROUNDS KILLS: of the coordinator; one member in three times.
 at_random() {

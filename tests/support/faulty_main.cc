@@ -276,7 +276,7 @@ class FaultyMember {
     if (what == "hang") hang_ = true;
     Print(absl::StrCat("fault ", step, " ", what, " ", attempt_));
     if (what == "kill") kill(getpid(), SIGKILL);
-    if (what == "stop") kill(getpid(), SIGSTOP);
+    if (what == "stop") raise(SIGSTOP);  // this thread at once, and the others with it
   }
 
   const std::string folder_;
