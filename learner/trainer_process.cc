@@ -23,6 +23,9 @@ namespace {
 
 constexpr int kSocketInChild = 3;  // trainer_main.cc
 constexpr absl::Duration kSendTimeout = absl::Seconds(30);
+// A process whose socket is closed is gone a moment later: looked for this often, with a pause.
+constexpr int kEndLooks = 100;
+constexpr unsigned kEndPauseUs = 1000;
 
 // What the libraries of the trainer need of the environment, if it is set: where libraries are,
 // and what OpenBLAS is to take the processor for.
@@ -119,6 +122,24 @@ class TrainerProcess::Child {
   Child& operator=(const Child&) = delete;
 
   pid_t pid() const { return pid_; }
+
+  // How a process that has closed its socket ended, in words.
+  std::string EndInWords() {
+    int how = 0;
+    pid_t ended = 0;
+    for (int i = 0; i < kEndLooks && ended == 0; ++i) {
+      if (i > 0) usleep(kEndPauseUs);
+      ended = waitpid(pid_, &how, WNOHANG);
+    }
+    if (ended != pid_) return "it stopped answering";
+    pid_ = -1;
+    if (WIFSIGNALED(how)) {
+      return absl::StrCat("it was ended by signal ", WTERMSIG(how), " (", strsignal(WTERMSIG(how)),
+                          "), as by a machine that has no memory left");
+    }
+    return absl::StrCat("it ended by itself, with exit code ", WEXITSTATUS(how));
+  }
+
   SharedMemory& params() { return params_.front(); }
   SharedMemory& update() { return update_.front(); }
 
@@ -193,12 +214,16 @@ absl::Status TrainerProcess::AfterFailure(const absl::Status& status, const char
     case absl::StatusCode::kResourceExhausted:
       return status;
     default:
-      child_.reset();
+      break;
   }
+  const bool late = absl::IsDeadlineExceeded(status);
+  // Only Unavailable says that the process is gone.
+  const std::string why =
+      absl::IsUnavailable(status) && child_ ? child_->EndInWords() : std::string(status.message());
+  child_.reset();
   const std::string message =
-      absl::StrCat("the trainer was ended while ", doing, ": ", status.message());
-  return absl::IsDeadlineExceeded(status) ? absl::DeadlineExceededError(message)
-                                          : absl::UnavailableError(message);
+      absl::StrCat("the trainer failed while ", doing, " ", options_.data_folder, ": ", why);
+  return late ? absl::DeadlineExceededError(message) : absl::UnavailableError(message);
 }
 
 absl::Status TrainerProcess::EnsureRunning() {
@@ -245,7 +270,7 @@ absl::StatusOr<std::vector<int64_t>> TrainerProcess::Train(std::span<const float
   DURE_RETURN_IF_ERROR(CheckPlan(plan, data_));
   DURE_RETURN_IF_ERROR(SetParams(params));
   absl::StatusOr<std::vector<int64_t>> update = RunTrain(plan);
-  if (!update.ok()) return AfterFailure(update.status(), "training");
+  if (!update.ok()) return AfterFailure(update.status(), "training on");
   return update;
 }
 
@@ -273,7 +298,7 @@ absl::StatusOr<std::vector<int64_t>> TrainerProcess::RunTrain(const GradientPlan
 absl::StatusOr<EvalResult> TrainerProcess::Evaluate(std::span<const float> params) {
   DURE_RETURN_IF_ERROR(SetParams(params));
   absl::StatusOr<EvalResult> result = RunEvaluate();
-  if (!result.ok()) return AfterFailure(result.status(), "evaluating");
+  if (!result.ok()) return AfterFailure(result.status(), "evaluating on");
   return result;
 }
 

@@ -217,7 +217,7 @@ TEST_F(TrainerProcessTest, AProgramThatIsNoTrainerIsUnavailable) {
   options_.program = folder_ + "/none";
   ExpectNoStart(absl::StatusCode::kUnavailable, "cannot run the trainer");
   options_.program = "/bin/true";
-  ExpectNoStart(absl::StatusCode::kUnavailable, "has ended");
+  ExpectNoStart(absl::StatusCode::kUnavailable, "ended by itself, with exit code 0");
 }
 
 }  // namespace

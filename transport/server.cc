@@ -20,6 +20,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "proto/wire.grpc.pb.h"
 #include "transport/address.h"
@@ -396,8 +397,14 @@ absl::StatusOr<Peer> Server::Impl::Authenticate(const grpc::CallbackServerContex
       VerifyMemberCertificate(*der, ca_der_, options_.clock->Now());
   if (!certificate.ok()) {
     // The member reads this on another machine, whose clock may be the right one.
-    return absl::UnauthenticatedError(absl::StrReplaceAll(
-        certificate.status().message(), {{"this machine's time", "the coordinator's time"}}));
+    std::string why = absl::StrReplaceAll(certificate.status().message(),
+                                          {{"this machine's time", "the coordinator's time"}});
+    // Of this federation, at the wrong time: the fault may be on this side.
+    if (absl::IsFailedPrecondition(certificate.status())) {
+      LogWarning(absl::StrCat("somebody at ", AddressForPeople(context.peer()),
+                              " was turned away: ", why));
+    }
+    return absl::UnauthenticatedError(why);
   }
   return Peer{PeerId(), *std::move(certificate), *std::move(der), AddressForPeople(context.peer())};
 }
