@@ -1,6 +1,7 @@
 #include "coordinator/service/state_files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -39,17 +40,20 @@ absl::Status ExpectDatabase(const std::string& folder) {
     return absl::DataLossError(
         absl::StrCat(path, " is missing, and a coordinator has run here", kRestoreState));
   }
-  if (!missing && used && !HasDatabase(folder)) {
+  DURE_ASSIGN_OR_RETURN(bool has_contents, HasDatabase(folder));
+  if (!missing && used && !has_contents) {
     return absl::DataLossError(
         absl::StrCat(path, " is empty, and a coordinator has run here", kRestoreState));
   }
   return absl::OkStatus();
 }
 
-bool HasDatabase(const std::string& folder) {
-  std::error_code missing;
-  const uintmax_t bytes = std::filesystem::file_size(DatabasePath(folder), missing);
-  return !missing && bytes > 0;
+absl::StatusOr<bool> HasDatabase(const std::string& folder) {
+  const std::string path = DatabasePath(folder);
+  struct stat info;
+  if (stat(path.c_str(), &info) == 0) return info.st_size > 0;
+  if (errno == ENOENT || errno == ENOTDIR) return false;
+  return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
 }
 
 absl::Status MakeStateFiles(const std::string& folder) {

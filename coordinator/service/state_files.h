@@ -32,8 +32,8 @@ std::string FederationOf(const std::string& folder);
 // A database that is gone, or has no contents, must not be taken for a new one: members, attempts
 // and rounds would be forgotten. DataLoss if a coordinator has run here and there is none.
 absl::Status ExpectDatabase(const std::string& folder);
-// Whether a database with contents is there.
-bool HasDatabase(const std::string& folder);
+// Whether a database with contents is there. PermissionDenied if that may not be looked at.
+absl::StatusOr<bool> HasDatabase(const std::string& folder);
 // Makes the folder with models/ and, before the lock is there, a database without contents.
 absl::Status MakeStateFiles(const std::string& folder);
 

@@ -111,7 +111,8 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& folder,
 
 absl::StatusOr<std::unique_ptr<Store>> Store::OpenForReading(const std::string& folder) {
   DURE_RETURN_IF_ERROR(ExpectDatabase(folder));
-  if (!HasDatabase(folder)) {
+  DURE_ASSIGN_OR_RETURN(bool has_database, HasDatabase(folder));
+  if (!has_database) {
     const std::string federation = FederationOf(folder);
     return absl::NotFoundError(absl::StrCat("no coordinator has run with ", federation,
                                             " yet: start it with `dure coordinator ", federation,
