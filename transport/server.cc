@@ -8,6 +8,8 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/proto_buffer_reader.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -20,17 +22,20 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/check.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "proto/wire.grpc.pb.h"
 #include "transport/address.h"
 #include "transport/quiet.h"
-#include "transport/read_mark.h"
 #include "transport/stream_pump.h"
 
 namespace dure {
 namespace {
 
+// gRPC reads this much from a socket at a time; by itself it would take up to 4 MiB for each
+// member.
+constexpr int kReadChunkBytes = 64 << 10;
 // Longest text of a status on the wire: it travels as a header, and headers have limits.
 constexpr size_t kMaxStatusText = 1024;
 
@@ -153,7 +158,12 @@ grpc::ServerUnaryReactor* Take(grpc::CallbackServerContext* context, const Messa
 }  // namespace
 
 // The service, the streams that are there, and which of them is whose.
-class Server::Impl final : public Federation::CallbackService {
+//
+// A session's messages pass gRPC as bytes: one that goes to a whole cohort is serialised once, and
+// all streams point at the same bytes.
+class Server::Impl final
+    : public Federation::WithCallbackMethod_Describe<Federation::WithCallbackMethod_Enrol<
+          Federation::WithRawCallbackMethod_Session<Federation::Service>>> {
  public:
   class Stream;
 
@@ -177,10 +187,12 @@ class Server::Impl final : public Federation::CallbackService {
       events_->OnEnrol(std::move(message), std::move(callback));
     });
   }
-  grpc::ServerBidiReactor<ClientMessage, ServerMessage>* Session(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Session(
       grpc::CallbackServerContext* context) override;
 
   int port() const { return port_; }
+  std::shared_ptr<const grpc::ByteBuffer> Serialise(
+      const std::shared_ptr<const ServerMessage>& message);
   std::shared_ptr<Stream> Find(PeerId id);
   void Shutdown(absl::Duration grace);
   void StreamDone(const std::shared_ptr<Stream>& stream, absl::Status status);
@@ -208,13 +220,19 @@ class Server::Impl final : public Federation::CallbackService {
   // The stream of each member that is open or about to be, by Stream::member().
   std::map<std::string, Stream*> by_member_;
 
+  // The last message that was serialised, as long as it is under way, and its bytes.
+  std::mutex serialised_mutex_;
+  std::weak_ptr<const ServerMessage> serialised_;
+  std::weak_ptr<const grpc::ByteBuffer> serialised_bytes_;
+
   std::unique_ptr<grpc::Server> server_;
 };
 
 // One call of Session by a member whose certificate is in order.
-class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage, ServerMessage>,
-                                   public StreamOperations<ServerMessage>,
-                                   public std::enable_shared_from_this<Stream> {
+class Server::Impl::Stream final
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+      public StreamOperations<grpc::ByteBuffer>,
+      public std::enable_shared_from_this<Stream> {
  public:
   Stream(Impl* server, grpc::CallbackServerContext* context, Peer peer)
       : server_(server),
@@ -241,14 +259,14 @@ class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage,
     pump_.Begin();
   }
 
-  void Send(std::shared_ptr<const ServerMessage> message) {
-    size_t bytes = message->ByteSizeLong();
+  void Send(std::shared_ptr<const grpc::ByteBuffer> message) {
+    size_t bytes = message->Length();
     if (bytes > server_->options().max_message_bytes) {
       return Cut(absl::ResourceExhaustedError(absl::StrCat("a message to ", member(), " has ",
                                                            bytes, " bytes, limit ",
                                                            server_->options().max_message_bytes)));
     }
-    if (pump_.Send(std::move(message), bytes) == StreamPump<ServerMessage>::Sent::kFull) {
+    if (pump_.Send(std::move(message), bytes) == StreamPump<grpc::ByteBuffer>::Sent::kFull) {
       Cut(absl::ResourceExhaustedError(
           absl::StrCat(member(), " does not take what is sent to it: the limits are ",
                        server_->options().max_queued_messages, " messages and ",
@@ -285,14 +303,15 @@ class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage,
   // Reactions.
   void OnReadDone(bool ok) override {
     auto self = shared_from_this();
-    if (ok) {
+    ClientMessage message;
+    if (ok && Parse(&message)) {
       // The credit keeps the stream, so that it may outlive the server; a pump that has ended
       // starts nothing.
       ReadCredit credit(nullptr, [self](std::nullptr_t) { self->pump_.AllowRead(); });
       pump_.OnReadDone(true);
-      server_->events()->OnMessage(id(), std::move(in_), std::move(credit));
+      server_->events()->OnMessage(id(), std::move(message), std::move(credit));
     } else {
-      if (WasGarbage(in_)) {
+      if (ok) {
         SetStatus(absl::InvalidArgumentError(absl::StrCat(
             member(), " sent bytes that are no message of this protocol: update dure there")));
       }
@@ -318,10 +337,10 @@ class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage,
 
   // Operations of the pump.
   void StartRead() override {
-    MarkForRead(&in_);
+    in_.Clear();
     ServerBidiReactor::StartRead(&in_);
   }
-  void StartWrite(const ServerMessage& message) override {
+  void StartWrite(const grpc::ByteBuffer& message) override {
     ServerBidiReactor::StartWrite(&message);
   }
   void Cancel() override;
@@ -341,6 +360,16 @@ class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage,
     grpc_call_ref(call);
     return CallReference(call);
   }
+  // The message in in_, whose bytes are given back at once.
+  bool Parse(ClientMessage* message) {
+    bool good = false;
+    {
+      grpc::ProtoBufferReader reader(&in_);
+      good = reader.status().ok() && message->ParseFromZeroCopyStream(&reader);
+    }
+    in_.Clear();
+    return good;
+  }
   void SetStatus(absl::Status status);
   absl::Status Status();
 
@@ -351,8 +380,8 @@ class Server::Impl::Stream final : public grpc::ServerBidiReactor<ClientMessage,
   CallReference call_;
   Peer peer_;
   const std::string member_;
-  ClientMessage in_;
-  StreamPump<ServerMessage> pump_;
+  grpc::ByteBuffer in_;
+  StreamPump<grpc::ByteBuffer> pump_;
   std::atomic<bool> closing_ = false;
   grpc::Alarm alarm_;  // cuts what Close() does not end
   std::mutex mutex_;
@@ -409,10 +438,10 @@ absl::StatusOr<Peer> Server::Impl::Authenticate(const grpc::CallbackServerContex
   return Peer{PeerId(), *std::move(certificate), *std::move(der), AddressForPeople(context.peer())};
 }
 
-grpc::ServerBidiReactor<ClientMessage, ServerMessage>* Server::Impl::Session(
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Server::Impl::Session(
     grpc::CallbackServerContext* context) {
   // A call that is refused outright: it ends, and then itself.
-  class Refusal final : public grpc::ServerBidiReactor<ClientMessage, ServerMessage> {
+  class Refusal final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
    public:
     explicit Refusal(const absl::Status& status) { Finish(ToGrpc(status)); }
     void OnDone() override { delete this; }
@@ -489,6 +518,25 @@ std::shared_ptr<Server::Impl::Stream> Server::Impl::Find(PeerId id) {
   return place == streams_.end() ? nullptr : place->second;
 }
 
+std::shared_ptr<const grpc::ByteBuffer> Server::Impl::Serialise(
+    const std::shared_ptr<const ServerMessage>& message) {
+  std::lock_guard lock(serialised_mutex_);
+  if (serialised_.lock() == message) {
+    if (auto bytes = serialised_bytes_.lock(); bytes != nullptr) return bytes;
+  }
+  auto serialised = std::make_unique<std::string>();
+  DURE_CHECK(message->SerializeToString(serialised.get()));
+  // The bytes stay where they are: the slice owns the string.
+  const std::string& text = *serialised;
+  grpc::Slice slice(
+      const_cast<char*>(text.data()), text.size(),
+      [](void* owned) { delete static_cast<std::string*>(owned); }, serialised.release());
+  auto bytes = std::make_shared<const grpc::ByteBuffer>(&slice, 1);
+  serialised_ = message;
+  serialised_bytes_ = bytes;
+  return bytes;
+}
+
 void Server::Impl::Shutdown(absl::Duration grace) {
   std::vector<std::shared_ptr<Stream>> open;
   std::vector<std::shared_ptr<Stream>> waiting;
@@ -531,6 +579,7 @@ absl::Status Server::Impl::Listen(const ServerOptions& options, const Address& a
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
   builder.SetResourceQuota(grpc::ResourceQuota("dure").Resize(options.max_buffered_bytes));
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kReadChunkBytes);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsPerConnection);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(kKeepaliveInterval));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(kKeepaliveTimeout));
@@ -575,7 +624,7 @@ void Server::Send(PeerId peer, ServerMessage message) {
 }
 
 void Server::Send(PeerId peer, std::shared_ptr<const ServerMessage> message) {
-  if (auto stream = impl_->Find(peer); stream != nullptr) stream->Send(std::move(message));
+  if (auto stream = impl_->Find(peer); stream != nullptr) stream->Send(impl_->Serialise(message));
 }
 
 void Server::Close(PeerId peer, absl::Status status) {
