@@ -16,6 +16,7 @@
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/memory.h"
 #include "cli/programs.h"
 #include "cli/progress.h"
 #include "cli/run_report.h"
@@ -131,6 +132,7 @@ int RunCheck(const std::string& path, bool as_json) {
 int RunCoordinator(const CoordinatorOptions& options) {
   // Block the signals before any thread is there.
   StopSignal stop;
+  GiveMemoryBack();
   absl::Status checked = ExpectFederation(options.folder);
   if (checked.ok()) checked = CheckFile(FederationFilePath(options.folder)).status();
   if (!checked.ok()) return Fail(checked);
