@@ -20,6 +20,8 @@ void AddDataCommands(CLI::App& app, int* exit_code);
 void AddPrivacyCommands(CLI::App& app, int* exit_code);
 // model …, which is a program of its own.
 void AddModelCommand(CLI::App& app, int* exit_code);
+// bench, which is a program of its own.
+void AddBenchCommand(CLI::App& app, int* exit_code);
 // version.
 void AddVersionCommand(CLI::App& app, int* exit_code);
 

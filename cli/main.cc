@@ -115,6 +115,7 @@ int main(int argc, char** argv) {
   AddDataCommands(app, &exit_code);
   AddModelCommand(app, &exit_code);
   AddPrivacyCommands(app, &exit_code);
+  AddBenchCommand(app, &exit_code);
   AddVersionCommand(app, &exit_code);
   if (HasEmptyArgument(argc, argv)) {
     return Fail(absl::InvalidArgumentError("an argument is empty: write it, or leave it out"));

@@ -1,0 +1,162 @@
+// dure-bench: what `dure bench` becomes. Measures the project's work, each figure beside the
+// machine's own limit taken in the same run (docs/benchmarks.md).
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/file.h"
+#include "cli/bench/figure.h"
+#include "cli/bench/roles.h"
+#include "cli/exit_code.h"
+#include "cli/stop_signal.h"
+#include "nlohmann/json.hpp"
+
+namespace dure::bench {
+namespace {
+
+struct Flags {
+  std::vector<std::string> filters;
+  bool json = false;
+  bool quick = false;
+};
+
+std::vector<Benchmark> AllBenchmarks() {
+  std::vector<Benchmark> all;
+  for (auto part : {ComputeBenchmarks, SecaggBenchmarks, RoundBenchmarks, StartBenchmarks}) {
+    for (Benchmark& benchmark : part()) all.push_back(std::move(benchmark));
+  }
+  return all;
+}
+
+absl::StatusOr<std::vector<Benchmark>> Chosen(const std::vector<std::string>& filters) {
+  std::vector<Benchmark> chosen;
+  std::vector<std::string> names;
+  for (Benchmark& benchmark : AllBenchmarks()) {
+    names.push_back(benchmark.name);
+    bool wanted = filters.empty();
+    for (const std::string& filter : filters) {
+      wanted = wanted || benchmark.name.find(filter) != std::string::npos;
+    }
+    if (wanted) chosen.push_back(std::move(benchmark));
+  }
+  if (!chosen.empty()) return chosen;
+  return absl::InvalidArgumentError(absl::StrCat("no benchmark's name contains \"",
+                                                 absl::StrJoin(filters, "\" or \""),
+                                                 "\"; there are ", absl::StrJoin(names, ", ")));
+}
+
+// Where the files of a run are, removed with it.
+class TemporaryFolder {
+ public:
+  static absl::StatusOr<TemporaryFolder> Make() {
+    const char* parent = std::getenv("TMPDIR");
+    std::string path =
+        absl::StrCat(parent != nullptr && *parent != '\0' ? parent : "/tmp", "/dure-bench-XXXXXX");
+    if (mkdtemp(path.data()) == nullptr) {
+      return ErrnoStatus(errno, absl::StrCat("cannot make a folder ", path));
+    }
+    return TemporaryFolder(std::move(path));
+  }
+  TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::exchange(other.path_, "")) {}
+  TemporaryFolder& operator=(TemporaryFolder&&) = delete;
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit TemporaryFolder(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+// "12.3 ms", "40.1 MB".
+std::string ForPeople(double value, const std::string& unit) {
+  char text[32];
+  if (unit == "B") {
+    std::snprintf(text, sizeof(text), "%.1f MB", value / 1e6);
+  } else if (value < 1) {
+    std::snprintf(text, sizeof(text), "%.3g ms", value * 1e3);
+  } else {
+    std::snprintf(text, sizeof(text), "%.3g s", value);
+  }
+  return text;
+}
+
+void Print(const Benchmark& benchmark, const Figure& figure, bool json) {
+  if (json) {
+    nlohmann::ordered_json line = {{"name", benchmark.name},
+                                   {"value", figure.value},
+                                   {"unit", benchmark.unit},
+                                   {"limit", figure.limit},
+                                   {"ratio", figure.ratio()}};
+    for (const auto& [key, number] : figure.more) line[key] = number;
+    std::printf("%s\n", line.dump().c_str());
+  } else {
+    std::printf("%-36s %12s %12s %8.2f\n", benchmark.name.c_str(),
+                ForPeople(figure.value, benchmark.unit).c_str(),
+                ForPeople(figure.limit, benchmark.unit).c_str(), figure.ratio());
+    for (const auto& [key, number] : figure.more)
+      std::printf("    %-32s %12.4g\n", key.c_str(), number);
+  }
+  std::fflush(stdout);
+}
+
+int Run(const Flags& flags) {
+  absl::StatusOr<std::vector<Benchmark>> chosen = Chosen(flags.filters);
+  if (!chosen.ok()) return cli::Fail(chosen.status());
+  const cli::StopSignal stop;
+  absl::StatusOr<TemporaryFolder> folder = TemporaryFolder::Make();
+  if (!folder.ok()) return cli::Fail(folder.status());
+  if (!flags.json) std::printf("%-36s %12s %12s %8s\n", "name", "value", "limit", "ratio");
+  int number = 0;
+  for (const Benchmark& benchmark : *chosen) {
+    Settings settings{
+        .quick = flags.quick, .folder = absl::StrCat(folder->path(), "/", ++number), .stop = &stop};
+    absl::Status made = MakeFolder(settings.folder, 0700);
+    absl::StatusOr<Figure> figure = made.ok() ? benchmark.run(settings) : made;
+    if (stop.Requested()) return cli::Fail(absl::CancelledError("stopped"));
+    if (!figure.ok()) {
+      return cli::Fail(absl::Status(figure.status().code(),
+                                    absl::StrCat(benchmark.name, ": ", figure.status().message())));
+    }
+    Print(benchmark, *figure, flags.json);
+    std::error_code ignored;
+    std::filesystem::remove_all(settings.folder, ignored);
+  }
+  return cli::kSuccess;
+}
+
+}  // namespace
+}  // namespace dure::bench
+
+int main(int argc, char** argv) {
+  using namespace dure;
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (!arguments.empty() && arguments[0] == bench::kRoleWord) {
+    return bench::RunRole({arguments.begin() + 1, arguments.end()});
+  }
+  CLI::App app("Measures dure's work beside this machine's limits", "dure bench");
+  app.footer(
+      "Ratios hold on a shared machine, times do not; see docs/benchmarks.md.\n"
+      "Example:\n  dure bench --filter round --json");
+  bench::Flags flags;
+  app.add_option("--filter", flags.filters, "only those whose name contains TEXT; repeatable")
+      ->type_name("TEXT")
+      ->delimiter(',');
+  app.add_flag("--json", flags.json, "one JSON object a line");
+  app.add_flag("--quick", flags.quick, "one run of each, for trying out: no figures to quote");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    std::fprintf(stderr, "dure: %s; see dure bench --help\n", cli::OneLine(error.what()).c_str());
+    return cli::kUsage;
+  }
+  return bench::Run(flags);
+}

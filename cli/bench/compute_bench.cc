@@ -1,0 +1,169 @@
+// Work of one process: sums, masks, what a member does to its update, per-example gradients.
+#include <algorithm>
+#include <cstdint>
+#include <thread>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "aggregation/ring_sum.h"
+#include "base/ring.h"
+#include "base/status_macros.h"
+#include "cli/bench/figure.h"
+#include "cli/bench/limits.h"
+#include "cli/bench/timing.h"
+#include "crypto/random.h"
+#include "crypto/secret_bytes.h"
+#include "learner/architecture.h"
+#include "learner/gradient_sum.h"
+#include "learner/initial_weights.h"
+#include "privacy/dp/discrete_gaussian.h"
+#include "privacy/dp/record_gradient.h"
+#include "privacy/secagg/mask.h"
+#include "privacy/secagg/session_keys.h"
+
+namespace dure::bench {
+namespace {
+
+constexpr int kBits = 20;  // of the ring, as in BENCHMARKS of the papers: 2^20 levels
+constexpr uint64_t kMaskDim = 1'000'000;
+constexpr uint64_t kEncodeDim = 10'000'000;
+constexpr uint64_t kSigma2 = 45'624'361;  // of the demo's members
+constexpr size_t kPictures = 600;
+
+std::string RandomBytes(size_t count) {
+  SystemRandom system;
+  AesCtrRandom random(system);
+  std::string bytes(count, '\0');
+  random.Fill({reinterpret_cast<uint8_t*>(bytes.data()), bytes.size()});
+  return bytes;
+}
+
+// The coordinator's sum: packed uploads, from memory, added to a vector of the ring.
+absl::StatusOr<Figure> Aggregate(const Settings& settings, int uploads, uint64_t dim) {
+  std::vector<std::string> packed;
+  for (int i = 0; i < uploads; ++i) packed.push_back(RandomBytes(PackedBytes(dim, kBits)));
+  absl::Status status;
+  const double seconds = MedianSeconds(settings.runs(), [&] {
+    RingSum sum(kBits, dim);
+    for (const std::string& upload : packed) status.Update(sum.AddPacked(AsBytes(upload)));
+  });
+  DURE_RETURN_IF_ERROR(status);
+  const double bytes = static_cast<double>(packed[0].size()) * uploads;
+  const double rate = MemoryReadRate(settings);
+  return Figure{.value = seconds,
+                .limit = bytes / rate,
+                .more = {{"bytes", bytes},
+                         {"ns_per_element", seconds * 1e9 / uploads / static_cast<double>(dim)},
+                         {"memory_bytes_per_s", rate}}};
+}
+
+// One mask of 32-bit words, expanded from its key and added.
+absl::StatusOr<Figure> Mask(const Settings& settings) {
+  SystemRandom random;
+  SecretBytes key(secagg::kMaskKeyBytes);
+  random.Fill(key.mutable_view());
+  RingVector vector = RingZeros(kMaskDim, kBits);
+  const double seconds = MedianSeconds(std::max(settings.runs(), 1), [&] {
+    secagg::ApplyMask(key.view(), secagg::MaskSign::kAdd, &vector);
+  });
+  const double rate = AesRate(settings);
+  return Figure{.value = seconds,
+                .limit = kMaskDim * sizeof(uint32_t) / rate,
+                .more = {{"aes_bytes_per_s", rate}}};
+}
+
+// What a member does with each element of the trainer's sum before it is masked: round with secret
+// coins, add noise, take it mod 2^b; and the packing of the masked vector. One core.
+absl::StatusOr<Figure> Encode(const Settings& settings) {
+  SystemRandom system;
+  AesCtrRandom random(system);
+  DURE_ASSIGN_OR_RETURN(dp::DiscreteGaussian gaussian, dp::DiscreteGaussian::Create(kSigma2));
+  const std::vector<int64_t> sums(kEncodeDim, int64_t{12345} << 16);
+  std::vector<int64_t> input(kEncodeDim), noise(kEncodeDim);
+  double drawing = 0;
+  const double seconds = MedianSeconds(settings.runs(), [&] {
+    const double start = Now();
+    gaussian.Fill(random, noise);
+    drawing = Now() - start;
+    dp::RoundSum(sums, random, input);
+    for (size_t i = 0; i < input.size(); ++i) input[i] += noise[i];
+    Pack(RingFromSigned(input, kBits), kBits);
+  });
+  // The least randomness: two bytes to round and one word of eight for the noise.
+  const double rate = AesRate(settings);
+  return Figure{.value = seconds,
+                .limit = kEncodeDim * (2.0 + 8.0) / rate,
+                .more = {{"ns_per_element", seconds * 1e9 / kEncodeDim},
+                         {"noise_ns_per_element", drawing * 1e9 / kEncodeDim},
+                         {"aes_bytes_per_s", rate}}};
+}
+
+// Multiplications with addition of one forward pass.
+double MultiplyAddsOf(const Architecture& architecture) {
+  double count = 0;
+  for (size_t i = 0; i < architecture.layers.size(); ++i) {
+    const Extent& in = architecture.extents[i];
+    const Extent& out = architecture.extents[i + 1];
+    const Layer& layer = architecture.layers[i];
+    if (const auto* conv = std::get_if<Conv2dLayer>(&layer)) {
+      count += static_cast<double>(out.size()) * in.channels * conv->kernel * conv->kernel;
+    } else if (std::holds_alternative<LinearLayer>(layer)) {
+      count += static_cast<double>(in.size()) * static_cast<double>(out.size());
+    }
+  }
+  return count;
+}
+
+Dataset Noise(size_t records) {
+  const std::string bytes = RandomBytes(records * 28 * 28);
+  Dataset data{.shape = {1, 28, 28}};
+  data.features.assign(bytes.begin(), bytes.end());
+  for (size_t i = 0; i < records; ++i) data.labels.push_back(static_cast<uint8_t>(i % 10));
+  return data;
+}
+
+// Gradients of single records with clipping and fixed-point sums, on all cores.
+absl::StatusOr<Figure> PerExample(const Settings& settings) {
+  DURE_ASSIGN_OR_RETURN(Architecture architecture, MakeArchitecture("cnn", {1, 28, 28}, 10));
+  Network network(architecture);
+  network.SetParams(InitialWeights(network.manifest(), 1));
+  const Dataset data = Noise(kPictures);
+  GradientPlan plan{.clip_norm = 1.0, .scale_log2 = 14};
+  for (size_t i = 0; i < kPictures; ++i) plan.records.push_back(static_cast<uint32_t>(i));
+  std::vector<int64_t> sum(network.dim());
+  absl::Status status;
+  auto seconds_on = [&](unsigned threads) {
+    GradientSum gradient_sum(network, data, static_cast<int>(threads));
+    return MedianSeconds(settings.runs(), [&] { status.Update(gradient_sum.Run(plan, sum)); });
+  };
+  const double seconds = seconds_on(std::max(1u, std::thread::hardware_concurrency()));
+  const double alone = seconds_on(1);
+  DURE_RETURN_IF_ERROR(status);
+  const double rate = MultiplyAddRate(settings);
+  // Forwards once, and backwards to the weights and to the inputs.
+  const double work = 3 * MultiplyAddsOf(architecture) * kPictures;
+  return Figure{.value = seconds,
+                .limit = work / rate,
+                .more = {{"one_thread_s", alone},
+                         {"us_per_record_one_thread", alone * 1e6 / kPictures},
+                         {"multiply_adds", work},
+                         {"multiply_adds_per_s", rate}}};
+}
+
+Benchmark AggregateOf(int uploads, uint64_t dim) {
+  return {.name = absl::StrCat("aggregate/", uploads, "x", dim),
+          .unit = "s",
+          .run = [=](const Settings& settings) { return Aggregate(settings, uploads, dim); }};
+}
+
+}  // namespace
+
+std::vector<Benchmark> ComputeBenchmarks() {
+  return {AggregateOf(10, 10'000'000),
+          AggregateOf(100, 1'000'000),
+          {.name = absl::StrCat("mask/", kMaskDim), .unit = "s", .run = Mask},
+          {.name = absl::StrCat("encode/", kEncodeDim), .unit = "s", .run = Encode},
+          {.name = absl::StrCat("per-example/", kPictures), .unit = "s", .run = PerExample}};
+}
+
+}  // namespace dure::bench

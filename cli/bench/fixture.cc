@@ -1,0 +1,145 @@
+#include "cli/bench/fixture.h"
+
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "coordinator/service/store.h"
+#include "crypto/x509.h"
+#include "federation/manifest.h"
+#include "federation/model_file.h"
+#include "federation/spec.h"
+#include "learner/initial_weights.h"
+#include "privacy/secagg/identity.h"
+
+namespace dure::bench {
+namespace {
+
+std::string NodeFolder(const std::string& folder, uint32_t member) {
+  return absl::StrCat(folder, "/member-", member);
+}
+std::string MarkerPath(const std::string& folder) { return folder + "/noiseless"; }
+
+std::string Toml(const FixtureOptions& options) {
+  return absl::StrFormat(
+      R"([federation]
+name = "bench"
+purpose = "Measure rounds"
+address = "127.0.0.1:0"
+[model]
+architecture = "logistic_regression"
+[model.input]
+shape = [%u]
+classes = %u
+[rounds]
+count = %u
+cohort = %u
+minimum = %u
+deadline = "60s"
+[local]
+sampling_rate = 0.01
+[server]
+optimizer = "fedadam"
+[privacy]
+noise_multiplier = 1.0
+max_epsilon = 1000.0
+total_records = 60000
+max_records_per_member = 15000
+)",
+      options.features, options.classes, options.rounds, options.cohort,
+      std::max(3u, (options.cohort * 4 + 4) / 5));
+}
+
+// The same federation without noise; epsilon is then infinite.
+void TakeNoiseAway(FederationSpec* spec) {
+  spec->mutable_privacy()->set_noise_multiplier(0);
+  spec->mutable_privacy()->set_max_epsilon(std::numeric_limits<double>::infinity());
+}
+
+absl::Status EnrolMember(uint32_t member, const std::string& folder,
+                         const FederationFolder& federation, const CertificateIssuer& issuer,
+                         Store& store, Random& random) {
+  const absl::Time now = absl::Now();
+  Node node{.folder = NodeFolder(folder, member), .key = SigningKey::Generate(random)};
+  node.membership = {.address = "127.0.0.1:0", .name = absl::StrCat("m", member)};
+  node.spec = federation.spec;
+  node.ca_certificate = federation.ca_certificate;
+  node.coordinator_certificate = federation.certificate;
+  node.policy = PolicyOf(federation.spec);
+  DURE_ASSIGN_OR_RETURN(
+      node.certificate,
+      issuer.IssueMember({.role = CertificateRole::kMember, .name = node.membership.name},
+                         node.key.public_key(), {now - kClockTolerance, now + kMemberValidity},
+                         random));
+  DURE_RETURN_IF_ERROR(PrepareNode(node));
+  DURE_RETURN_IF_ERROR(FinishNode(node));
+  DURE_RETURN_IF_ERROR(WriteDataFolder(node.folder, node.folder));
+  Digest secret_hash;
+  random.Fill(secret_hash);
+  DURE_RETURN_IF_ERROR(store.AddInvitation(
+      {.secret_hash = secret_hash, .name = node.membership.name, .expires = now + absl::Hours(1)},
+      now));
+  return store.Enrol(secret_hash,
+                     {.client_id = secagg::MemberIdOf(node.key.public_key()),
+                      .name = node.membership.name,
+                      .role = MEMBER,
+                      .certificate = node.certificate},
+                     now);
+}
+
+}  // namespace
+
+std::string FixtureFederationFolder(const std::string& folder) { return folder + "/federation"; }
+
+absl::Status MakeFixture(const FixtureOptions& options) {
+  SystemRandom random;
+  DURE_ASSIGN_OR_RETURN(FederationSpec spec, ParseFederation(Toml(options), "bench.toml"));
+  DURE_RETURN_IF_ERROR(MakeFolder(options.folder, 0700));
+  DURE_RETURN_IF_ERROR(
+      MakeFederationFolder(FixtureFederationFolder(options.folder), spec, absl::Now(), random)
+          .status());
+  if (options.noiseless) DURE_RETURN_IF_ERROR(WriteFileAtomic(MarkerPath(options.folder), ""));
+  DURE_ASSIGN_OR_RETURN(FederationFolder federation, ReadFixtureFederation(options.folder));
+
+  ModelFile model;
+  DURE_ASSIGN_OR_RETURN(model.manifest, BuiltInManifest(spec.model()));
+  model.params = InitialWeights(model.manifest, spec.model().seed());
+  DURE_RETURN_IF_ERROR(
+      WriteFileAtomic(InitialModelPath(federation.folder), EncodeSafetensors(model)));
+
+  DURE_ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
+                        Store::Open(federation.folder + "/state", federation.spec_digest));
+  DURE_ASSIGN_OR_RETURN(CertificateIssuer issuer,
+                        CertificateIssuer::Create(federation.ca_certificate, &federation.ca_key));
+  federation.spec = spec;  // nodes are files, too
+  for (uint32_t i = 0; i < options.members; ++i) {
+    DURE_RETURN_IF_ERROR(EnrolMember(i, options.folder, federation, issuer, *store, random));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<FederationFolder> ReadFixtureFederation(const std::string& folder) {
+  DURE_ASSIGN_OR_RETURN(FederationFolder federation,
+                        ReadFederationFolder(FixtureFederationFolder(folder)));
+  if (FileExists(MarkerPath(folder))) {
+    TakeNoiseAway(&federation.spec);
+    federation.spec_digest = SpecDigest(federation.spec);
+  }
+  return federation;
+}
+
+absl::StatusOr<Node> ReadFixtureNode(const std::string& folder, uint32_t member) {
+  DURE_ASSIGN_OR_RETURN(Node node, ReadNode(NodeFolder(folder, member)));
+  if (FileExists(MarkerPath(folder))) {
+    TakeNoiseAway(&node.spec);
+    node.spec_digest = SpecDigest(node.spec);
+    node.policy = PolicyOf(node.spec);
+  }
+  return node;
+}
+
+}  // namespace dure::bench

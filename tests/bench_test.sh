@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# `dure bench`: what it prints, what it refuses, and that it leaves nothing behind. No figure is
+# judged.
+#
+#   tests/bench_test.sh BUILD_FOLDER
+set -euo pipefail
+
+build=$(cd "$1" && pwd)
+patience_s=60
+PATH=$build/bin:$PATH
+
+dir=$(mktemp -d)
+pids=()
+finish() {
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  wait
+  rm -rf "$dir"
+}
+trap finish EXIT
+cd "$dir"
+mkdir tmp
+export TMPDIR=$dir/tmp
+
+fail() {
+  echo "bench_test: $*" >&2
+  exit 1
+}
+
+# One object a line with the five keys, numbers above 0 and the ratio that follows from them.
+well_formed='
+  (.name | type) == "string" and (.unit == "s" or .unit == "B")
+  and .value > 0 and .limit > 0 and (.ratio - .limit / .value | fabs) < 1e-9'
+json() {
+  timeout "$patience_s" dure bench --quick --json "$@" >out 2>err ||
+    fail "dure bench $* ended with $?: $(cat err)"
+  [ ! -s err ] || fail "dure bench $* wrote to standard error: $(cat err)"
+  jq -e "$well_formed" <out >/dev/null || fail "dure bench $* printed $(cat out)"
+}
+
+json --filter mask
+[ "$(jq -r .name <out)" = mask/1000000 ] || fail "--filter mask chose $(cat out)"
+json --filter start/version,mask
+[ "$(jq -r .name <out | sort | tr '\n' ' ')" = "mask/1000000 start/version " ] ||
+  fail "two filters chose $(cat out)"
+# Ten members, a coordinator and the bare streams, as processes.
+json --filter round/10x26000
+jq -e '.coordinator_peak_bytes > 0 and .bytes_up > 0' <out >/dev/null || fail "a round: $(cat out)"
+[ -z "$(ls tmp)" ] || fail "files were left: $(ls tmp)"
+
+dure bench --quick --filter mask >out
+grep -q '^name .*ratio$' out || fail "the table has no heading: $(cat out)"
+
+# refused FRAGMENT ARGUMENT...
+refused() {
+  local fragment=$1 code=0
+  shift
+  dure bench "$@" >out 2>err || code=$?
+  [ "$code" -eq 2 ] || fail "dure bench $* ended with $code instead of 2"
+  [ "$(wc -l <err)" -eq 1 ] || fail "dure bench $* wrote $(wc -l <err) lines: $(cat err)"
+  grep -qF -- "$fragment" err || fail "dure bench $* does not say \"$fragment\": $(cat err)"
+  [ ! -s out ] || fail "dure bench $* printed $(cat out)"
+}
+refused 'no benchmark'\''s name contains "maks"; there are aggregate/10x10000000, ' --filter maks
+refused '--frobnicate' --frobnicate
+refused 'mask' mask
+refused '--filter' --filter
+# The processes of a benchmark are none of the user's commands.
+refused 'role' role coordinator
+
+# Ctrl-C: the processes and the files go.
+dure bench --filter round/10x1000000 >out 2>err &
+pid=$!
+pids+=("$pid")
+deadline=$((SECONDS + patience_s))
+until compgen -G 'tmp/*/1/round/member-9/membership.json' >/dev/null; do
+  [ "$SECONDS" -lt "$deadline" ] || fail "no round began: $(cat err)"
+  read -r -t 0.1 <> <(:) || true
+done
+kill -TERM "$pid"
+code=0
+wait "$pid" || code=$?
+[ "$code" -eq 1 ] || fail "a benchmark that was stopped ended with $code"
+[ -z "$(ls tmp)" ] || fail "files were left: $(ls tmp)"
+echo "bench_test: ok"
