@@ -86,11 +86,10 @@ int RunPartition(const PartitionRequest& request, const std::string& how, bool a
   if (!spec.ok()) return Fail(spec.status());
   PartitionRequest complete = request;
   complete.spec = *spec;
-  absl::StatusOr<PartitionReport> report;
-  {
-    UndoOnSignal undo([&] { DiscardUnfinishedPartition(request.out); });
-    report = PartitionIntoFolders(complete);
-  }
+  StopSignal stop;
+  complete.stopped = [&] { return stop.Requested(); };
+  absl::StatusOr<PartitionReport> report = PartitionIntoFolders(complete);
+  if (stop.Requested() && !report.ok()) return stop.ExitCode();
   if (!report.ok()) return Fail(report.status());
   auto print = [&](const PartitionReport::Folder& folder) {
     if (as_json) {

@@ -38,6 +38,7 @@ namespace {
 using nlohmann::json;
 
 constexpr absl::Duration kRefresh = absl::Milliseconds(250);
+constexpr int kMostRemovals = 100;
 constexpr char kDefaultExample[] = "fashion";
 
 // ---- dure init ----
@@ -67,7 +68,10 @@ absl::StatusOr<FederationFolder> MakeFederation(const InitFlags& flags, const st
   UndoOnSignal undo([&] {
     EndRunningProgram();
     std::error_code ignored;
-    if (fresh) fs::remove_all(flags.folder, ignored);
+    // More than once: the command may be writing.
+    for (int i = 0; fresh && i < kMostRemovals && FileExists(flags.folder); ++i) {
+      fs::remove_all(flags.folder, ignored);
+    }
   });
   DURE_RETURN_IF_ERROR(MakeFolder(FederationPrivateFolder(flags.folder), 0700));
   std::error_code ignored;

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <mutex>
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
@@ -26,6 +27,9 @@ constexpr unsigned kPauseUs = 1000;
 
 // What RunProgram waits for; 0: nothing.
 std::atomic<pid_t> running = 0;
+// Held while a program starts; `ended`: none does any more.
+std::mutex starting;
+bool ended = false;
 
 // The folder above the one that holds this program.
 fs::path Prefix() {
@@ -79,16 +83,22 @@ absl::StatusOr<int> RunProgram(const std::string& path, const std::vector<std::s
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t pid = 0;
-  int error = posix_spawn(&pid, path.c_str(), nullptr, &attributes, pointers.data(), environ);
+  int error = ECANCELED;
+  {
+    std::lock_guard lock(starting);
+    if (!ended) {
+      error = posix_spawn(&pid, path.c_str(), nullptr, &attributes, pointers.data(), environ);
+    }
+    if (error == 0) running = pid;
+  }
   posix_spawnattr_destroy(&attributes);
   if (error != 0) return ErrnoStatus(error, absl::StrCat("cannot start ", path));
-  running = pid;
   int status = 0;
-  pid_t ended;
-  while ((ended = waitpid(pid, &status, 0)) < 0 && errno == EINTR) {
+  pid_t waited;
+  while ((waited = waitpid(pid, &status, 0)) < 0 && errno == EINTR) {
   }
   running = 0;
-  if (ended < 0) return ErrnoStatus(errno, absl::StrCat("lost ", path));
+  if (waited < 0) return ErrnoStatus(errno, absl::StrCat("lost ", path));
   if (!WIFEXITED(status)) {
     return absl::UnavailableError(absl::StrCat(path, " was ended by signal ", WTERMSIG(status)));
   }
@@ -96,6 +106,8 @@ absl::StatusOr<int> RunProgram(const std::string& path, const std::vector<std::s
 }
 
 pid_t EndRunningProgram() {
+  std::lock_guard lock(starting);
+  ended = true;
   const pid_t pid = running;
   if (pid == 0) return 0;
   kill(pid, SIGKILL);

@@ -24,7 +24,7 @@ absl::StatusOr<std::string> FindExample(const std::string& example);
 // Unavailable if it cannot be started or was ended by a signal.
 absl::StatusOr<int> RunProgram(const std::string& path, const std::vector<std::string>& arguments);
 
-// Ends the program that another thread runs, if one does; its process id, or 0.
+// Ends the program that another thread runs, and lets none start any more; its process id, or 0.
 pid_t EndRunningProgram();
 
 // Becomes the program; returns only if that fails.

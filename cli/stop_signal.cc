@@ -19,7 +19,7 @@ constexpr int kDone = SIGUSR1;
 volatile std::sig_atomic_t requested = 0;
 
 void OnSignal(int number) {
-  requested = 1;
+  requested = number;
   std::signal(number, SIG_DFL);
 }
 
@@ -38,6 +38,7 @@ StopSignal::StopSignal() {
 }
 
 bool StopSignal::Requested() const { return requested != 0; }
+int StopSignal::ExitCode() const { return 128 + requested; }
 
 void EndSoon(int exit_code) {
   std::fflush(nullptr);

@@ -12,6 +12,8 @@ class StopSignal {
  public:
   StopSignal();
   bool Requested() const;
+  // Of a command that was stopped before it was done, as a shell says it: 128 and the signal.
+  int ExitCode() const;
 };
 
 // Ends the process with `exit_code` a moment from now, if it has not ended by then: what it still

@@ -225,6 +225,7 @@ absl::StatusOr<PartitionReport> WritePartition(const PartitionRequest& request) 
   PartitionReport report;
   auto write = [&](const Dataset& part,
                    const std::string& folder) -> absl::StatusOr<PartitionReport::Folder> {
+    if (request.stopped()) return absl::CancelledError("stopped");
     DURE_RETURN_IF_ERROR(WriteFolder(part, absl::StrCat(unfinished, "/", folder)));
     return PartitionReport::Folder{absl::StrCat(request.out, "/", folder), part.records(),
                                    part.LabelCounts(classes)};
@@ -320,15 +321,13 @@ absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(std::span<co
   return groups;
 }
 
-void DiscardUnfinishedPartition(const std::string& out) {
-  std::error_code ignored;
-  const std::uintmax_t removed = fs::remove_all(Unfinished(out), ignored);
-  if (removed > 0) fs::remove(out, ignored);  // only if it is empty
-}
-
 absl::StatusOr<PartitionReport> PartitionIntoFolders(const PartitionRequest& request) {
   absl::StatusOr<PartitionReport> report = WritePartition(request);
-  if (!report.ok()) DiscardUnfinishedPartition(request.out);
+  if (!report.ok()) {
+    std::error_code ignored;
+    const std::uintmax_t removed = fs::remove_all(Unfinished(request.out), ignored);
+    if (removed > 0) fs::remove(request.out, ignored);  // only if it is empty
+  }
   return report;
 }
 

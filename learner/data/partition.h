@@ -5,6 +5,7 @@
 #define DURE_LEARNER_DATA_PARTITION_H_
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,6 +50,7 @@ struct PartitionRequest {
   PartitionSpec spec;
   uint64_t seed = 0;
   std::string out;  // made if it is not there; must hold no earlier partition
+  std::function<bool()> stopped = [] { return false; };  // asked before each folder
 };
 
 struct PartitionReport {
@@ -65,10 +67,8 @@ struct PartitionReport {
 // folder of its own, out/heldout if the source has a held-out part, and out/partition.json with
 // what the report says. AlreadyExists if out/member-01 or its like is there.
 // Everything is written to out/.unfinished first, and a failure leaves nothing behind.
+// Cancelled if it was stopped.
 absl::StatusOr<PartitionReport> PartitionIntoFolders(const PartitionRequest& request);
-
-// Takes away what a partition that is cut off has written, and `out` if nothing else is in it.
-void DiscardUnfinishedPartition(const std::string& out);
 
 }  // namespace dure
 
