@@ -51,7 +51,7 @@ classes = 3
 [rounds]
 count = $2
 cohort = $cohort
-minimum = 4
+minimum = ${minimum:-4}
 max_attempts = $(($2 * 2))
 deadline = "$3"
 
@@ -92,7 +92,7 @@ start() {
   local name=$1
   shift
   : >>"$logs/$name.log"
-  "$@" >>"$logs/$name.log" 2>&1 &
+  "$@" <&0 >>"$logs/$name.log" 2>&1 &
   pid_of[$name]=$!
 }
 runs() { kill -0 "${pid_of[$1]}" 2>/dev/null; }
