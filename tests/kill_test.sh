@@ -187,6 +187,18 @@ trainer_of() {
        END {if (name == "dure-trainer" && ppid == parent) print pid}' "$status" 2>/dev/null || true
   done
 }
+# revive: a client whose trainer died before it was there has said so and ended.
+revive() {
+  local name
+  [ -n "$real" ] || return 0
+  for name in "${people[@]}"; do
+    runs "$name" && continue
+    end_of "$name"
+    tail -n 1 "$logs/$name.log" | grep -q 'the trainer failed while loading' ||
+      fail "$name ended by itself with exit code $code: $(tail -n 1 "$logs/$name.log")"
+    start_person "$name"
+  done
+}
 # at_random NAME ROUNDS KILLS: of the coordinator; one member in three times.
 at_random() {
   local kills=0 others=0 until=$(($2 * 4 / 5)) name trainer longest=600
@@ -194,10 +206,11 @@ at_random() {
   RANDOM=$seed
   in_federation "$1" "$2"
   for name in "${people[@]}"; do start_person "$name"; done
-  [ -z "$real" ] || longest=6000
+  [ -z "$real" ] || longest=3000
   while [ "$kills" -lt "$3" ]; do
     sleep_ms "$(between 10 $longest)"
     look
+    revive
     [ "$(jq .round "$federation.status")" -lt "$until" ] || break
     if [ $((RANDOM % 3)) -eq 0 ]; then
       name=${people[RANDOM % ${#people[@]}]}
@@ -215,6 +228,8 @@ at_random() {
     [ $((RANDOM % 2)) -eq 0 ] || look
     start coordinator dure coordinator "$federation"
   done
+  [ -z "$real" ] || sleep 2
+  revive
   if [ "$minutes" -eq 0 ]; then [ "$kills" -eq "$3" ] || fail "only $kills kills before the end"; fi
   ends_well "$kills random kills of the coordinator, $others of members and trainers"
 }
@@ -222,7 +237,7 @@ at_random() {
 if [ "$minutes" -gt 0 ]; then
   for ((run = 1; SECONDS < minutes * 60; ++run)); do
     rounds=1000
-    [ -z "$real" ] || rounds=150
+    [ -z "$real" ] || rounds=300
     at_random "run-$run" "$rounds" 1000000
     seed=$((seed + 1))
   done
@@ -231,7 +246,7 @@ else
     (
       trap end_processes EXIT
       trap 'exit 1' TERM INT
-      # shellcheck disable=SC2086 -- a command and its arguments
+      # shellcheck disable=SC2086
       $group
     ) &
     groups+=($!)
