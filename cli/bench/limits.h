@@ -10,6 +10,7 @@ namespace dure::bench {
 double MemoryReadRate(const Settings& settings);
 // Bytes a second of AES-256-CTR over blocks of 16 KiB, on one core.
 double AesRate(const Settings& settings);
+double AesRateOnce();
 // Multiplications with addition, of binary32, that all cores do a second in registers.
 double MultiplyAddRate(const Settings& settings);
 
