@@ -226,7 +226,6 @@ class Narrator {
 };
 
 int RunClient(const ClientFlags& flags) {
-  StopSignal stop;
   absl::StatusOr<std::string> program = FindProgram("dure-trainer");
   if (!program.ok()) return Fail(program.status());
   auto narrator = std::make_shared<Narrator>();
@@ -238,6 +237,7 @@ int RunClient(const ClientFlags& flags) {
                       : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())),
        .tell = [narrator](const member::Tell& tell) { (*narrator)(tell); }});
   if (!started.ok()) return Fail(started.status(), kFailure);
+  StopSignal stop;  // from here on there is something to bring to an end
   ClientService& service = **started;
   absl::PrintF("%s \"%s\" of \"%s\", %s in %s\n",
                service.node().membership.role == EVALUATOR ? "evaluator" : "member",
