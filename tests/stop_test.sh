@@ -58,6 +58,15 @@ trainer_of() {
   done
 }
 
+# start_client NAME: and waits until it takes part.
+start_client() {
+  local before
+  before=$(grep -c '^connected to' "$logs/$1.log" 2>/dev/null) || before=0
+  start "$1" dure client --node "$1" --threads 1
+  wait_for "$1 connects" log_has "$1" '^connected to' $((before + 1))
+  wait_for "$1 is back" is '.members_connected == 3 and .state == "running"'
+}
+
 # ---- a federation and its data ----
 
 cohort=3 minimum=3
@@ -128,8 +137,7 @@ for signal in INT TERM; do
 done
 for signal in INT TERM; do
   stopped_by "$signal" m-1 0
-  start m-1 dure client --node m-1 --threads 1
-  wait_for "m-1 is back" is '.members_connected == 3 and .state == "running"'
+  start_client m-1
 done
 # A trainer that hangs is not waited for.
 trainer=$(trainer_of m-1)
@@ -138,8 +146,7 @@ wait_for "m-1 is awaited alone" is '.awaited == ["m-1"]'
 stopped_by TERM m-1 0
 kill -CONT "$trainer"
 # Nor is a member that hangs.
-start m-1 dure client --node m-1 --threads 1
-wait_for "m-1 is back" is '.members_connected == 3 and .state == "running"'
+start_client m-1
 kill -STOP "${pid_of[m-1]}"
 wait_for "m-1 is awaited alone" is '.awaited == ["m-1"]'
 attempts=$(jq .attempts "$federation.status")
