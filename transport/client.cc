@@ -115,7 +115,13 @@ class Stream final : public grpc::ClientBidiReactor<ClientMessage, ServerMessage
       return absl::ResourceExhaustedError(absl::StrCat("a message to the coordinator has ", bytes,
                                                        " bytes, limit ", max_message_bytes_));
     }
-    switch (pump_.Send(std::move(shared), bytes)) {
+    std::shared_ptr<const ClientMessage> question;
+    if (bytes > kLongMessageBytes) {
+      auto ahead = std::make_shared<ClientMessage>();
+      ahead->mutable_long_message_ahead();
+      question = std::move(ahead);
+    }
+    switch (pump_.Send(std::move(shared), bytes, std::move(question))) {
       case StreamPump<ClientMessage>::Sent::kQueued:
         return absl::OkStatus();
       case StreamPump<ClientMessage>::Sent::kFull:
@@ -162,6 +168,11 @@ class Stream final : public grpc::ClientBidiReactor<ClientMessage, ServerMessage
     }
     pump_.OnReadDone(ok);
     if (!ok) return;
+    if (in_.has_send_long_message()) {
+      pump_.Answered();
+      pump_.AllowRead();
+      return;
+    }
     std::shared_ptr<void> credit(nullptr, [self](std::nullptr_t) { self->pump_.AllowRead(); });
     events_->OnMessage(std::move(in_), std::move(credit));
   }

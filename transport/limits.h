@@ -20,6 +20,13 @@ inline constexpr size_t kMaxTokenBytes = size_t{4} << 10;
 inline constexpr size_t kMaxQueuedBytes = size_t{128} << 20;
 inline constexpr size_t kMaxQueuedMessages = 1024;
 
+// A member asks before it sends a message longer than this, and so many may send one at a time.
+// Whoever has not sent it after kLongMessagePatience may go on, but is no longer counted: a slow
+// line holds nobody up for longer.
+inline constexpr size_t kLongMessageBytes = size_t{256} << 10;
+inline constexpr size_t kLongMessagesAtATime = 2;
+inline constexpr absl::Duration kLongMessagePatience = absl::Seconds(2);
+
 // Open sessions and unanswered Describe and Enrol requests of one server.
 inline constexpr size_t kMaxSessions = 4096;
 inline constexpr size_t kMaxPendingRequests = 64;

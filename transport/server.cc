@@ -29,6 +29,7 @@
 #include "transport/address.h"
 #include "transport/quiet.h"
 #include "transport/stream_pump.h"
+#include "transport/turnstile.h"
 
 namespace dure {
 namespace {
@@ -56,6 +57,17 @@ std::string AddressForPeople(const std::string& peer) {
   const size_t scheme = peer.find(':');
   const size_t begin = peer.starts_with("ip") && scheme != std::string::npos ? scheme + 1 : 0;
   return absl::StrReplaceAll(peer.substr(begin), {{"%5B", "["}, {"%5D", "]"}, {"%25", "%"}});
+}
+
+std::shared_ptr<const grpc::ByteBuffer> ToBytes(const ServerMessage& message) {
+  auto serialised = std::make_unique<std::string>();
+  DURE_CHECK(message.SerializeToString(serialised.get()));
+  // The bytes stay where they are: the slice owns the string.
+  const std::string& text = *serialised;
+  grpc::Slice slice(
+      const_cast<char*>(text.data()), text.size(),
+      [](void* owned) { delete static_cast<std::string*>(owned); }, serialised.release());
+  return std::make_shared<const grpc::ByteBuffer>(&slice, 1);
 }
 
 int Milliseconds(absl::Duration duration) {
@@ -198,6 +210,7 @@ class Server::Impl final
   void StreamDone(const std::shared_ptr<Stream>& stream, absl::Status status);
   const ServerOptions& options() const { return options_; }
   ServerEvents* events() const { return events_; }
+  const std::shared_ptr<Turnstile>& long_messages() const { return long_messages_; }
 
  private:
   absl::StatusOr<Peer> Authenticate(const grpc::CallbackServerContext& context) const;
@@ -208,6 +221,8 @@ class Server::Impl final
   ServerEvents* const events_;
   SystemClock system_clock_;
   const std::shared_ptr<Requests> requests_ = std::make_shared<Requests>();
+  const std::shared_ptr<Turnstile> long_messages_ =
+      std::make_shared<Turnstile>(kLongMessagesAtATime);
   int port_ = 0;
 
   std::mutex mutex_;
@@ -240,6 +255,7 @@ class Server::Impl::Stream final
         call_(Reference(context->c_call())),
         peer_(std::move(peer)),
         member_(MemberName(peer_.certificate)),
+        long_messages_(server->long_messages()),
         pump_(this, {StreamEnd::kServer, server->options().max_queued_bytes,
                      server->options().max_queued_messages}) {}
 
@@ -304,11 +320,21 @@ class Server::Impl::Stream final
   void OnReadDone(bool ok) override {
     auto self = shared_from_this();
     ClientMessage message;
+    const bool is_long = ok && in_.Length() > kLongMessageBytes;
     if (ok && Parse(&message)) {
+      pump_.OnReadDone(true);
+      if (message.has_long_message_ahead()) {
+        QueueLongMessage();
+        pump_.AllowRead();
+        return;
+      }
       // The credit keeps the stream, so that it may outlive the server; a pump that has ended
       // starts nothing.
-      ReadCredit credit(nullptr, [self](std::nullptr_t) { self->pump_.AllowRead(); });
-      pump_.OnReadDone(true);
+      const uint64_t ticket = is_long ? TakeTicket(0) : 0;
+      ReadCredit credit(nullptr, [self, ticket](std::nullptr_t) {
+        if (ticket != 0) self->long_messages_->Leave(ticket);
+        self->pump_.AllowRead();
+      });
       server_->events()->OnMessage(id(), std::move(message), std::move(credit));
     } else {
       if (ok) {
@@ -332,6 +358,7 @@ class Server::Impl::Stream final
       std::lock_guard lock(mutex_);
       call_.reset();
     }
+    long_messages_->Leave(TakeTicket(0));
     server_->StreamDone(shared_from_this(), Status());
   }
 
@@ -360,6 +387,9 @@ class Server::Impl::Stream final
     grpc_call_ref(call);
     return CallReference(call);
   }
+  void QueueLongMessage();
+  // Puts another ticket for the turnstile in the place of the one it returns. 0: none.
+  uint64_t TakeTicket(uint64_t next);
   // The message in in_, whose bytes are given back at once.
   bool Parse(ClientMessage* message) {
     bool good = false;
@@ -380,13 +410,42 @@ class Server::Impl::Stream final
   CallReference call_;
   Peer peer_;
   const std::string member_;
+  const std::shared_ptr<Turnstile> long_messages_;  // credits may outlive the server
   grpc::ByteBuffer in_;
   StreamPump<grpc::ByteBuffer> pump_;
   std::atomic<bool> closing_ = false;
   grpc::Alarm alarm_;  // cuts what Close() does not end
   std::mutex mutex_;
-  std::optional<absl::Status> status_;  // the first reason to end
+  std::optional<absl::Status> status_;     // the first reason to end
+  uint64_t ticket_ = 0;                    // of the long message that is to come
+  std::unique_ptr<grpc::Alarm> patience_;  // with it, once it was let through
 };
+
+uint64_t Server::Impl::Stream::TakeTicket(uint64_t next) {
+  std::lock_guard lock(mutex_);
+  patience_.reset();
+  return std::exchange(ticket_, next);
+}
+
+// The peer has a long message, and sends it when it is told to.
+void Server::Impl::Stream::QueueLongMessage() {
+  const uint64_t ticket = long_messages_->NewTicket();
+  long_messages_->Leave(TakeTicket(ticket));  // who asks twice has one place
+  long_messages_->Queue(ticket, [weak = weak_from_this(), ticket] {
+    std::shared_ptr<Stream> self = weak.lock();
+    if (self == nullptr) return;
+    ServerMessage go;
+    go.mutable_send_long_message();
+    self->Send(ToBytes(go));
+    auto patience = std::make_unique<grpc::Alarm>();
+    patience->Set(absl::ToChronoTime(absl::Now() + self->server_->options().long_message_patience),
+                  [gate = self->long_messages_, ticket](bool passed) {
+                    if (passed) gate->Leave(ticket);
+                  });
+    std::lock_guard lock(self->mutex_);
+    if (self->ticket_ == ticket) self->patience_ = std::move(patience);
+  });
+}
 
 void Server::Impl::Stream::Cancel() {
   CallReference call;
@@ -524,14 +583,7 @@ std::shared_ptr<const grpc::ByteBuffer> Server::Impl::Serialise(
   if (serialised_.lock() == message) {
     if (auto bytes = serialised_bytes_.lock(); bytes != nullptr) return bytes;
   }
-  auto serialised = std::make_unique<std::string>();
-  DURE_CHECK(message->SerializeToString(serialised.get()));
-  // The bytes stay where they are: the slice owns the string.
-  const std::string& text = *serialised;
-  grpc::Slice slice(
-      const_cast<char*>(text.data()), text.size(),
-      [](void* owned) { delete static_cast<std::string*>(owned); }, serialised.release());
-  auto bytes = std::make_shared<const grpc::ByteBuffer>(&slice, 1);
+  std::shared_ptr<const grpc::ByteBuffer> bytes = ToBytes(*message);
   serialised_ = message;
   serialised_bytes_ = bytes;
   return bytes;
