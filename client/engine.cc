@@ -105,8 +105,9 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
       attempt_.reset();
       out->push_back(member::Done{Printable(message.finished().text())});
       return;
-    case ServerMessage::KIND_NOT_SET:
-      return;  // a newer coordinator may say more
+    case ServerMessage::kSendLongMessage:  // for the transport
+    case ServerMessage::KIND_NOT_SET:      // a newer coordinator may say more
+      return;
   }
 }
 

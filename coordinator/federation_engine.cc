@@ -227,13 +227,15 @@ void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
       return StepRound(now, round::MemberLost{said.member}, out);
     }
     case ClientMessage::kSecagg:
-      if (!round_) return;  // an answer that came too late
+      // An answer that came too late.
+      if (!round_ || said.message.secagg().session_id() == ToString(former_session_id_)) return;
       return StepRound(
           now, round::MessageReceived{said.member, std::move(*said.message.mutable_secagg())}, out);
     case ClientMessage::kEvaluation:
       return OnEvaluation(now, said.member, said.message.evaluation(), out);
-    case ClientMessage::KIND_NOT_SET:
-      return;  // a newer member may say more
+    case ClientMessage::kLongMessageAhead:  // for the transport
+    case ClientMessage::KIND_NOT_SET:       // a newer member may say more
+      return;
   }
 }
 
@@ -292,7 +294,7 @@ void FederationEngine::HandleRound(absl::Time now, std::vector<round::Output> ou
                                   absl::ResourceExhaustedError("too many messages were rejected")});
       }
     } else if (const auto* late = std::get_if<round::Late>(&output)) {
-      LeaveOutTheLate(late->members, out);
+      LeaveOutTheLate(*late, out);
     } else if (auto* closed = std::get_if<round::Closed>(&output)) {
       Release(now, std::move(*closed), out);
     } else {
@@ -327,9 +329,9 @@ std::vector<std::string> FederationEngine::SilentMembers() const {
   return names;
 }
 
-void FederationEngine::LeaveOutTheLate(const std::vector<secagg::MemberId>& members, Outputs* out) {
+void FederationEngine::LeaveOutTheLate(const round::Late& late, Outputs* out) {
   constexpr uint32_t kMostDoublings = 7;
-  for (const secagg::MemberId& member : members) {
+  for (const secagg::MemberId& member : late.members) {
     Tardiness& tardy = tardy_[member];
     tardy.silent = true;
     ++tardy.times;
@@ -338,7 +340,7 @@ void FederationEngine::LeaveOutTheLate(const std::vector<secagg::MemberId>& memb
     tardy.until = AttemptNumber(state_.attempts.value() + sits_out);
     out->push_back(run::Note{
         true,
-        absl::StrCat(NameOf(member), " did not send ", std::string(round_->phase()), " within ",
+        absl::StrCat(NameOf(member), " did not send ", std::string(late.phase), " within ",
                      absl::FormatDuration(DeadlineOf(options_.spec)),
                      ": it is left out until it is heard from",
                      sits_out == 0 ? "" : absl::StrCat(", and for ", sits_out, " attempts"))});
@@ -454,7 +456,7 @@ absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::
   if (failures_in_a_row_ == 0) round_began_ = now;
   if (terms.invited != terms_.invited) account_.emplace(terms);
   terms_ = terms;
-  session_id_ = session_id;
+  former_session_id_ = std::exchange(session_id_, session_id);
   rejections_.clear();
   cohort_ = std::move(cohort);
   // Those who did not come in time are not waited for again.
@@ -591,14 +593,20 @@ absl::Time FederationEngine::FarewellUntil() const {
   return until;
 }
 
-// The cohort is here, and the last model has been measured.
+// The cohort is here with every evaluator that ever answered, and the last model has been measured.
 bool FederationEngine::EverybodyCanBeTold() const {
   const RoundsSection& rounds = options_.spec.rounds();
   const size_t wanted = rounds.has_cohort() ? rounds.cohort() : rounds.minimum();
-  const auto members = std::count_if(people_.begin(), people_.end(), [](const auto& person) {
-    return person.second.role == MEMBER;
-  });
-  return static_cast<size_t>(members) >= wanted && !state_.evaluations.empty() &&
+  size_t members = 0;
+  std::set<std::string> evaluators;
+  for (const EvaluationReceived& evaluation : state_.evaluations) {
+    evaluators.insert(evaluation.evaluator);
+  }
+  for (const auto& [id, person] : people_) {
+    if (person.role == MEMBER) ++members;
+    evaluators.erase(person.name);
+  }
+  return members >= wanted && evaluators.empty() && !state_.evaluations.empty() &&
          state_.evaluations.back().round == state_.round;
 }
 

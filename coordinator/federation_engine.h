@@ -135,7 +135,7 @@ class FederationEngine {
   void StartAttemptIfReady(absl::Time now, Outputs* out);
   absl::Status StartAttempt(absl::Time now, std::vector<secagg::MemberId> cohort, Outputs* out);
   void LeaveOutTheFaulty(Outputs* out);
-  void LeaveOutTheLate(const std::vector<secagg::MemberId>& members, Outputs* out);
+  void LeaveOutTheLate(const round::Late& late, Outputs* out);
   void ForgiveThePunctual();
   void FailAttempt(absl::Time now, const std::string& reason, Outputs* out);
   void Release(absl::Time now, round::Closed closed, Outputs* out);
@@ -183,6 +183,7 @@ class FederationEngine {
 
   std::unique_ptr<Round> round_;
   Digest session_id_{};
+  Digest former_session_id_{};
   RoundTerms terms_;                       // of the newest attempt, or of the expected cohort
   std::optional<PrivacyAccount> account_;  // of terms_
   std::vector<secagg::MemberId> cohort_;

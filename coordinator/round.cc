@@ -45,7 +45,7 @@ void Round::AdvanceWhilePossible(absl::Time now, std::vector<round::Output>* out
   while (!ended_) {
     if (std::vector<secagg::MemberId> late = server_.Awaited(); !late.empty()) {
       if (now < deadline_) return;
-      out->push_back(round::Late{std::move(late)});
+      out->push_back(round::Late{std::move(late), phase()});
     }
     secagg::Outbox outbox;
     // When too few have answered, Advance says so in numbers.

@@ -48,6 +48,7 @@ struct Rejected {  // a peer's fault; the round goes on
 };
 struct Late {  // the deadline of a phase has passed without their answers
   std::vector<secagg::MemberId> members;
+  std::string_view phase;
 };
 struct Closed {  // the sum of the survivors' noised inputs
   RingVector sum;
