@@ -9,50 +9,10 @@ set -euo pipefail
 umask 022
 
 build=$(cd "$1" && pwd)
-patience_s=60
-PATH=$build/bin:$PATH
+. "$(dirname "$0")/support/commands.sh"
 # A library that fails like a disk (support/disk_fault.cc); not built with sanitizers.
 fault=$build/lib/libdisk_fault.so
 
-dir=$(cd "$(mktemp -d)" && pwd -P)
-export HOME=$dir/home
-unset DURE_NODE
-pids=()
-finish() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait
-  rm -rf "$dir"
-}
-trap finish EXIT
-cd "$dir"
-
-fail() {
-  echo "bad_input_test: $*" >&2
-  exit 1
-}
-checks=0
-# expect CODE FRAGMENT COMMAND...: it ends with that code and one line that has the fragment.
-expect() {
-  local want=$1 fragment=$2 code=0 lines
-  shift 2
-  timeout "$patience_s" "$@" >out 2>err </dev/null || code=$?
-  lines=$(wc -l <err)
-  [ "$code" -eq "$want" ] || fail "\"$*\" ended with $code instead of $want: $(cat err)"
-  [ "$lines" -eq 1 ] || fail "\"$*\" wrote $lines lines instead of one: $(cat err)"
-  grep -qF -- "$fragment" err || fail "\"$*\" does not say \"$fragment\": $(cat err)"
-  checks=$((checks + 1))
-}
-must() { "$@" >out 2>err </dev/null || fail "\"$*\" failed: $(cat err)"; }
-absent() { [ ! -e "$1" ] || fail "$1 was left behind"; }
-# wait_for WHAT COMMAND...: until it succeeds.
-wait_for() {
-  local what=$1 until=$((SECONDS + patience_s))
-  shift
-  while ! "$@"; do
-    [ "$SECONDS" -lt "$until" ] || fail "$what: not within $patience_s s"
-    sleep 0.05
-  done
-}
 # ends PID LOG FRAGMENT: the process ends with code 1 and one line of `dure` that has the fragment.
 ends() {
   local code=0
@@ -67,11 +27,7 @@ dead() { ! kill -0 "$1" 2>/dev/null; }
 has_line() { grep -q -- "$1" "$2" 2>/dev/null; }
 
 # ---- a federation of four ----
-bytes() { head -c "$1" /dev/zero | tr '\0' "\\$(printf %03o "$2")"; }
-u32() { printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 >> 24)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) $(($1 & 255)))"; }
-mkdir data
-{ printf '\0\0\x08\x03'; u32 20; u32 2; u32 2; bytes 80 9; } >data/images-idx3-ubyte
-{ printf '\0\0\x08\x01'; u32 20; bytes 20 1; } >data/labels-idx1-ubyte
+records data 20 1 2 2 9
 cat >small.toml <<TOML
 [federation]
 name    = "faults"

@@ -6,25 +6,9 @@
 set -euo pipefail
 
 build=$(cd "$1" && pwd)
-patience_s=60
-PATH=$build/bin:$PATH
-
-dir=$(mktemp -d)
-pids=()
-finish() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait
-  rm -rf "$dir"
-}
-trap finish EXIT
-cd "$dir"
+. "$(dirname "$0")/support/commands.sh"
 mkdir tmp
 export TMPDIR=$dir/tmp
-
-fail() {
-  echo "bench_test: $*" >&2
-  exit 1
-}
 
 # One object a line with the five keys, numbers above 0 and the ratio that follows from them.
 well_formed='
@@ -50,35 +34,22 @@ jq -e '.coordinator_peak_bytes > 0 and .bytes_up > 0' <out >/dev/null || fail "a
 dure bench --quick --filter mask >out
 grep -q '^name .*ratio$' out || fail "the table has no heading: $(cat out)"
 
-# refused FRAGMENT ARGUMENT...
-refused() {
-  local fragment=$1 code=0
-  shift
-  dure bench "$@" >out 2>err || code=$?
-  [ "$code" -eq 2 ] || fail "dure bench $* ended with $code instead of 2"
-  [ "$(wc -l <err)" -eq 1 ] || fail "dure bench $* wrote $(wc -l <err) lines: $(cat err)"
-  grep -qF -- "$fragment" err || fail "dure bench $* does not say \"$fragment\": $(cat err)"
-  [ ! -s out ] || fail "dure bench $* printed $(cat out)"
-}
-refused 'no benchmark'\''s name contains "maks"; there are aggregate/10x10000000, ' --filter maks
-refused '--frobnicate' --frobnicate
-refused 'mask' mask
-refused '--filter' --filter
+expect 2 'no benchmark'\''s name contains "maks"; there are aggregate/10x10000000, ' dure bench --filter maks
+expect 2 '--frobnicate' dure bench --frobnicate
+expect 2 'mask' dure bench mask
+expect 2 '--filter' dure bench --filter
 # The processes of a benchmark are none of the user's commands.
-refused 'role' role coordinator
+expect 2 'role' dure bench role coordinator
 
 # Ctrl-C: the processes and the files go.
 dure bench --filter round/10x1000000 >out 2>err &
 pid=$!
 pids+=("$pid")
-deadline=$((SECONDS + patience_s))
-until compgen -G 'tmp/*/1/round/member-9/membership.json' >/dev/null; do
-  [ "$SECONDS" -lt "$deadline" ] || fail "no round began: $(cat err)"
-  read -r -t 0.1 <> <(:) || true
-done
+has_members() { compgen -G 'tmp/*/1/round/member-9/membership.json' >/dev/null; }
+wait_for "the members of a round" has_members
 kill -TERM "$pid"
 code=0
 wait "$pid" || code=$?
-[ "$code" -eq 1 ] || fail "a benchmark that was stopped ended with $code"
+[ "$code" -eq 143 ] || fail "a benchmark that was stopped ended with $code"
 [ -z "$(ls tmp)" ] || fail "files were left: $(ls tmp)"
 echo "bench_test: ok"

@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/steps.h"
 #include "tests/support/world.h"
 
 namespace dure {
@@ -13,46 +14,10 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using testing::Model;
 using testing::SmallFederation;
+using testing::StepOf;
 using testing::World;
 
 constexpr int kSteps = 10;
-
-// The step of a message that goes down, or -1.
-int StepOf(const ServerMessage& message) {
-  if (message.has_offer()) return 0;
-  if (!message.has_secagg()) return -1;
-  switch (message.secagg().kind_case()) {
-    case secagg::DownMessage::kRoster:
-      return 2;
-    case secagg::DownMessage::kDealt:
-      return 4;
-    case secagg::DownMessage::kSurvivors:
-      return 6;
-    case secagg::DownMessage::kQuorum:
-      return 8;
-    default:
-      return -1;
-  }
-}
-
-// The step of a message that goes up, or -1.
-int StepOf(const ClientMessage& message) {
-  if (!message.has_secagg()) return -1;
-  switch (message.secagg().kind_case()) {
-    case secagg::UpMessage::kAdvertise:
-      return 1;
-    case secagg::UpMessage::kShares:
-      return 3;
-    case secagg::UpMessage::kMaskedInput:
-      return 5;
-    case secagg::UpMessage::kConsent:
-      return 7;
-    case secagg::UpMessage::kUnmask:
-      return 9;
-    default:
-      return -1;
-  }
-}
 
 enum class Fault { kLost, kSilent };
 

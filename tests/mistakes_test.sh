@@ -8,61 +8,9 @@ umask 022
 
 build=$(cd "$1" && pwd)
 patience_s=20
-PATH=$build/bin:$PATH
+. "$(dirname "$0")/support/commands.sh"
 examples=$build/share/dure/examples
 
-dir=$(mktemp -d)
-export HOME=$dir/home
-unset DURE_NODE
-pids=()
-finish() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait
-  rm -rf "$dir"
-}
-trap finish EXIT
-cd "$dir"
-
-fail() {
-  echo "mistakes_test: $*" >&2
-  exit 1
-}
-
-# expect CODE FRAGMENT COMMAND...: it ends with that code and one line that has the fragment.
-checks=0
-expect() {
-  local want=$1 fragment=$2 code=0 lines
-  shift 2
-  timeout "$patience_s" "$@" >out 2>err </dev/null || code=$?
-  lines=$(wc -l <err)
-  [ "$code" -eq "$want" ] || fail "\"$*\" ended with $code instead of $want: $(cat err)"
-  [ "$lines" -eq 1 ] || fail "\"$*\" wrote $lines lines instead of one: $(cat err)"
-  grep -qF -- "$fragment" err || fail "\"$*\" does not say \"$fragment\": $(cat err)"
-  checks=$((checks + 1))
-}
-# must COMMAND...: it succeeds.
-must() { "$@" >out 2>err </dev/null || fail "\"$*\" failed: $(cat err)"; }
-absent() { [ ! -e "$1" ] || fail "$1 was left behind"; }
-# wait_for WHAT COMMAND...: until it succeeds.
-wait_for() {
-  local what=$1 until=$((SECONDS + patience_s))
-  shift
-  while ! "$@"; do
-    [ "$SECONDS" -lt "$until" ] || fail "$what: not within $patience_s s"
-    sleep 0.05
-  done
-}
-
-# bytes N VALUE: N bytes of one value.
-bytes() { head -c "$1" /dev/zero | tr '\0' "\\$(printf %03o "$2")"; }
-# u32 N: big-endian.
-u32() { printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 >> 24)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) $(($1 & 255)))"; }
-# records FOLDER COUNT LABEL HEIGHT WIDTH: IDX files of dark pictures.
-records() {
-  mkdir "$1"
-  { printf '\0\0\x08\x03'; u32 "$2"; u32 "$4"; u32 "$5"; bytes $(($2 * $4 * $5)) 0; } >"$1/images-idx3-ubyte"
-  { printf '\0\0\x08\x01'; u32 "$2"; bytes "$2" "$3"; } >"$1/labels-idx1-ubyte"
-}
 # edited SED-SCRIPT: the federation file small.toml with a mistake in it, as wrong.toml.
 edited() { sed -e "$1" small.toml >wrong.toml; }
 # start_coordinator FOLDER [ARGUMENT...]: its process is in $coordinator, its port in $port.

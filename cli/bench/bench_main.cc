@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/file.h"
@@ -75,10 +76,21 @@ class TemporaryFolder {
   std::string path_;
 };
 
+// The unit of a further number, by the end of its name; "": none.
+std::string UnitOf(const std::string& key) {
+  if (absl::EndsWith(key, "bytes_per_s")) return "B/s";
+  if (absl::StrContains(key, "bytes")) return "B";
+  return absl::EndsWith(key, "_s") && !absl::EndsWith(key, "per_s") ? "s" : "";
+}
+
 // "12.3 ms", "40.1 MB".
 std::string ForPeople(double value, const std::string& unit) {
   char text[32];
-  if (unit == "B") {
+  if (unit.empty()) {
+    std::snprintf(text, sizeof(text), "%.4g", value);
+  } else if (unit == "B/s") {
+    std::snprintf(text, sizeof(text), "%.2f GB/s", value / 1e9);
+  } else if (unit == "B") {
     std::snprintf(text, sizeof(text), "%.1f MB", value / 1e6);
   } else if (value < 1) {
     std::snprintf(text, sizeof(text), "%.3g ms", value * 1e3);
@@ -101,8 +113,9 @@ void Print(const Benchmark& benchmark, const Figure& figure, bool json) {
     std::printf("%-36s %12s %12s %8.2f\n", benchmark.name.c_str(),
                 ForPeople(figure.value, benchmark.unit).c_str(),
                 ForPeople(figure.limit, benchmark.unit).c_str(), figure.ratio());
-    for (const auto& [key, number] : figure.more)
-      std::printf("    %-32s %12.4g\n", key.c_str(), number);
+    for (const auto& [key, number] : figure.more) {
+      std::printf("    %-32s %12s\n", key.c_str(), ForPeople(number, UnitOf(key)).c_str());
+    }
   }
   std::fflush(stdout);
 }
@@ -120,7 +133,10 @@ int Run(const Flags& flags) {
         .quick = flags.quick, .folder = absl::StrCat(folder->path(), "/", ++number), .stop = &stop};
     absl::Status made = MakeFolder(settings.folder, 0700);
     absl::StatusOr<Figure> figure = made.ok() ? benchmark.run(settings) : made;
-    if (stop.Requested()) return cli::Fail(absl::CancelledError("stopped"));
+    if (stop.Requested()) {
+      std::fprintf(stderr, "dure: stopped\n");
+      return stop.ExitCode();
+    }
     if (!figure.ok()) {
       return cli::Fail(absl::Status(figure.status().code(),
                                     absl::StrCat(benchmark.name, ": ", figure.status().message())));

@@ -55,9 +55,12 @@
 #include "federation/manifest.h"
 #include "federation/model_file.h"
 #include "learner/trainer.h"
+#include "tests/support/steps.h"
 
 namespace dure {
 namespace {
+
+using testing::StepOf;
 
 constexpr absl::Duration kPoll = absl::Milliseconds(20);
 
@@ -120,39 +123,6 @@ std::string Moved(std::span<const float> params, std::span<const float> initial)
 }
 
 // ---- the member ----
-
-int StepOf(const ServerMessage& message) {
-  if (message.has_offer()) return 0;
-  switch (message.secagg().kind_case()) {
-    case secagg::DownMessage::kRoster:
-      return 2;
-    case secagg::DownMessage::kDealt:
-      return 4;
-    case secagg::DownMessage::kSurvivors:
-      return 6;
-    case secagg::DownMessage::kQuorum:
-      return 8;
-    default:
-      return -1;
-  }
-}
-
-int StepOf(const ClientMessage& message) {
-  switch (message.secagg().kind_case()) {
-    case secagg::UpMessage::kAdvertise:
-      return 1;
-    case secagg::UpMessage::kShares:
-      return 3;
-    case secagg::UpMessage::kMaskedInput:
-      return 5;
-    case secagg::UpMessage::kConsent:
-      return 7;
-    case secagg::UpMessage::kUnmask:
-      return 9;
-    default:
-      return -1;
-  }
-}
 
 class StubTrainer final : public Trainer {
  public:
