@@ -104,7 +104,7 @@ bool AskForYes() {
   std::printf("Join on these terms? [yes/no] ");
   std::fflush(stdout);
   std::string answer;
-  std::getline(std::cin, answer);
+  if (!std::getline(std::cin, answer)) std::printf("\n");
   answer = absl::AsciiStrToLower(std::string(absl::StripAsciiWhitespace(answer)));
   return answer == "yes" || answer == "y";
 }
@@ -323,7 +323,11 @@ void AddMemberCommands(CLI::App& app, int* exit_code) {
                                 "dure client status");
   AddNodeOption(status, &status_flags->node);
   status->add_flag("--json", status_flags->as_json, "one JSON object");
-  status->callback([status_flags, exit_code] { *exit_code = RunClientStatus(*status_flags); });
+  status->callback([status, status_flags, client, exit_code] {
+    // `dure client --node DIR status` means the same.
+    if (status->count("--node") == 0) status_flags->node = client->node;
+    *exit_code = RunClientStatus(*status_flags);
+  });
   command->callback([client, command, exit_code] {
     if (command->get_subcommands().empty()) *exit_code = RunClient(*client);
   });

@@ -156,6 +156,9 @@ int RunCoordinator(const CoordinatorOptions& options) {
     std::printf("going on after round %u of %u; what was before: dure status %s\n", before.round(),
                 before.rounds(), options.folder.c_str());
   }
+  if (before.state() == "paused") {
+    std::printf("paused: dure resume %s goes on\n", options.folder.c_str());
+  }
   const uint32_t shown = before.evaluations().empty() ? 0 : before.evaluations().rbegin()->round();
   std::fflush(stdout);
   const bool terminal = IsTerminal(STDOUT_FILENO);
@@ -374,6 +377,13 @@ int RunStatusCommand(const std::string& folder, bool as_json, bool watch) {
 
 int RunControl(const std::string& folder, const ControlRequest& request, const char* done) {
   absl::StatusOr<ControlReply> reply = Ask(folder, request);
+  if (absl::IsUnavailable(reply.status())) {
+    absl::StatusOr<RunStatus> stopped = StatusOfStopped(folder, 0);
+    if (stopped.ok() && stopped->state() == "finished") {
+      return Fail(absl::FailedPreconditionError(
+          absl::StrCat("the run in ", folder, " is finished, and nothing is running")));
+    }
+  }
   if (!reply.ok()) return Fail(reply.status());
   std::printf("%s\n", done);
   return kSuccess;

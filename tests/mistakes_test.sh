@@ -118,7 +118,7 @@ expect 2 'does not pay for a single round' dure coordinator damaged
 cp fed/federation.toml damaged
 cp -r fed/private damaged
 head -c 100 fed/model/initial.safetensors >damaged/model/initial.safetensors
-expect 1 'damaged/model/initial.safetensors' dure coordinator damaged
+expect 1 'remove that file, then make them with `dure model init' dure coordinator damaged
 
 start_coordinator fed
 expect 1 'a coordinator is running with fed already: `dure stop fed` ends it' dure coordinator fed

@@ -12,7 +12,7 @@ namespace dure {
 class Backoff {
  public:
   static constexpr absl::Duration kFirst = absl::Milliseconds(200);
-  static constexpr absl::Duration kLongest = absl::Seconds(30);
+  static constexpr absl::Duration kLongest = absl::Seconds(10);
 
   // `random` is borrowed.
   explicit Backoff(Random* random) : random_(random) {}

@@ -20,7 +20,7 @@ class ConstantRandom final : public Random {
 TEST(BackoffTest, DoublesUpToTheLongestWait) {
   ConstantRandom random(0);
   Backoff backoff(&random);
-  for (int ms : {100, 200, 400, 800, 1600, 3200, 6400, 12800, 15000, 15000}) {
+  for (int ms : {100, 200, 400, 800, 1600, 3200, 5000, 5000}) {
     EXPECT_EQ(backoff.Next(), absl::Milliseconds(ms));
   }
 }
@@ -32,7 +32,7 @@ TEST(BackoffTest, IsDrawnFromTheUpperHalf) {
   EXPECT_GT(wait, absl::Milliseconds(199));
   EXPECT_LT(wait, Backoff::kFirst);
   for (int i = 0; i < 20; ++i) wait = backoff.Next();
-  EXPECT_GT(wait, absl::Seconds(29));
+  EXPECT_GT(wait, absl::Milliseconds(9900));
   EXPECT_LT(wait, Backoff::kLongest);
 }
 

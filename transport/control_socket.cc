@@ -227,7 +227,7 @@ absl::StatusOr<ControlReply> CallControl(const std::string& folder, const Contro
   if (status.ok()) status = ReceiveFrame(peer.get(), &reply, patience);
   if (absl::IsDeadlineExceeded(status)) {
     return absl::DeadlineExceededError(
-        absl::StrCat("the process of ", folder, " does not answer: not within ",
+        absl::StrCat("the program that runs with ", folder, " does not answer: not within ",
                      kAnswerTimeout.count(), " s; try again, or end it"));
   }
   DURE_RETURN_IF_ERROR(status);

@@ -59,7 +59,7 @@ std::string AddressForPeople(const std::string& peer) {
   return absl::StrReplaceAll(peer.substr(begin), {{"%5B", "["}, {"%5D", "]"}, {"%25", "%"}});
 }
 
-std::shared_ptr<const grpc::ByteBuffer> ToBytes(const ServerMessage& message) {
+std::shared_ptr<const grpc::ByteBuffer> ToBytes(const google::protobuf::MessageLite& message) {
   auto serialised = std::make_unique<std::string>();
   DURE_CHECK(message.SerializeToString(serialised.get()));
   // The bytes stay where they are: the slice owns the string.
@@ -116,7 +116,8 @@ template <typename Reply>
 class TypedRequest final : public Request,
                            public std::enable_shared_from_this<TypedRequest<Reply>> {
  public:
-  TypedRequest(grpc::ServerUnaryReactor* reactor, Reply* reply, std::shared_ptr<Requests> requests)
+  TypedRequest(grpc::ServerUnaryReactor* reactor, grpc::ByteBuffer* reply,
+               std::shared_ptr<Requests> requests)
       : reactor_(reactor), reply_(reply), requests_(std::move(requests)) {}
 
   void Answer(absl::StatusOr<Reply> answer) {
@@ -127,7 +128,7 @@ class TypedRequest final : public Request,
     }
     if (reactor == nullptr) return;
     requests_->Remove(this->shared_from_this());
-    if (answer.ok()) *reply_ = *std::move(answer);
+    if (answer.ok()) *reply_ = *ToBytes(*answer);
     // From here on gRPC may free what belongs to the call.
     reactor->Finish(ToGrpc(answer.status()));
   }
@@ -136,19 +137,33 @@ class TypedRequest final : public Request,
  private:
   std::mutex mutex_;
   grpc::ServerUnaryReactor* reactor_;  // null once answered
-  Reply* const reply_;
+  grpc::ByteBuffer* const reply_;
   const std::shared_ptr<Requests> requests_;  // callbacks may outlive the server
 };
 
+// The message in `bytes`.
+template <typename Message>
+bool ParseBytes(grpc::ByteBuffer* bytes, Message* message) {
+  grpc::ProtoBufferReader reader(bytes);
+  return reader.status().ok() && message->ParseFromZeroCopyStream(&reader);
+}
+
 // Hands a request to `deliver` with a callback that answers it, whatever becomes of its copies.
 template <typename Message, typename Reply, typename Deliver>
-grpc::ServerUnaryReactor* Take(grpc::CallbackServerContext* context, const Message& message,
-                               Reply* reply, const std::shared_ptr<Requests>& requests,
+grpc::ServerUnaryReactor* Take(grpc::CallbackServerContext* context, const grpc::ByteBuffer& bytes,
+                               grpc::ByteBuffer* reply, const std::shared_ptr<Requests>& requests,
                                Deliver deliver) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (size_t size = message.ByteSizeLong(); size > kMaxEnrolmentBytes) {
+  if (size_t size = bytes.Length(); size > kMaxEnrolmentBytes) {
     reactor->Finish(ToGrpc(absl::ResourceExhaustedError(
         absl::StrCat("a request of ", size, " bytes, limit ", kMaxEnrolmentBytes))));
+    return reactor;
+  }
+  Message message;
+  grpc::ByteBuffer copy(bytes);  // of references
+  if (!ParseBytes(&copy, &message)) {
+    reactor->Finish(ToGrpc(absl::InvalidArgumentError(
+        "the request is no message of this protocol: use the same version of dure")));
     return reactor;
   }
   auto request = std::make_shared<TypedRequest<Reply>>(reactor, reply, requests);
@@ -174,7 +189,7 @@ grpc::ServerUnaryReactor* Take(grpc::CallbackServerContext* context, const Messa
 // A session's messages pass gRPC as bytes: one that goes to a whole cohort is serialised once, and
 // all streams point at the same bytes.
 class Server::Impl final
-    : public Federation::WithCallbackMethod_Describe<Federation::WithCallbackMethod_Enrol<
+    : public Federation::WithRawCallbackMethod_Describe<Federation::WithRawCallbackMethod_Enrol<
           Federation::WithRawCallbackMethod_Session<Federation::Service>>> {
  public:
   class Stream;
@@ -187,17 +202,20 @@ class Server::Impl final
   absl::Status Listen(const ServerOptions& options, const Address& address);
 
   grpc::ServerUnaryReactor* Describe(grpc::CallbackServerContext* context,
-                                     const DescribeRequest* request,
-                                     DescribeReply* reply) override {
-    return Take(context, *request, reply, requests_, [this](auto message, auto callback) {
-      events_->OnDescribe(std::move(message), std::move(callback));
-    });
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* reply) override {
+    return Take<DescribeRequest, DescribeReply>(
+        context, *request, reply, requests_, [this](auto message, auto callback) {
+          events_->OnDescribe(std::move(message), std::move(callback));
+        });
   }
-  grpc::ServerUnaryReactor* Enrol(grpc::CallbackServerContext* context, const EnrolRequest* request,
-                                  EnrolReply* reply) override {
-    return Take(context, *request, reply, requests_, [this](auto message, auto callback) {
-      events_->OnEnrol(std::move(message), std::move(callback));
-    });
+  grpc::ServerUnaryReactor* Enrol(grpc::CallbackServerContext* context,
+                                  const grpc::ByteBuffer* request,
+                                  grpc::ByteBuffer* reply) override {
+    return Take<EnrolRequest, EnrolReply>(
+        context, *request, reply, requests_, [this](auto message, auto callback) {
+          events_->OnEnrol(std::move(message), std::move(callback));
+        });
   }
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Session(
       grpc::CallbackServerContext* context) override;
@@ -392,11 +410,7 @@ class Server::Impl::Stream final
   uint64_t TakeTicket(uint64_t next);
   // The message in in_, whose bytes are given back at once.
   bool Parse(ClientMessage* message) {
-    bool good = false;
-    {
-      grpc::ProtoBufferReader reader(&in_);
-      good = reader.status().ok() && message->ParseFromZeroCopyStream(&reader);
-    }
+    const bool good = ParseBytes(&in_, message);
     in_.Clear();
     return good;
   }

@@ -4,12 +4,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "base/file.h"
 #include "cli/bench/figure.h"
 #include "cli/bench/roles.h"
@@ -76,6 +78,27 @@ class TemporaryFolder {
   std::string path_;
 };
 
+// Ends the program when it has been asked to end and is in the middle of a long computation.
+// Benchmarks with processes notice for themselves, and sooner.
+class StopWatch {
+ public:
+  StopWatch(const cli::StopSignal& stop, const std::string& folder)
+      : thread_([&stop, folder](const std::stop_token& done) {
+          while (!done.stop_requested() && !stop.Requested()) absl::SleepFor(kPoll);
+          for (int i = 0; i < kPollsOfGrace && !done.stop_requested(); ++i) absl::SleepFor(kPoll);
+          if (done.stop_requested()) return;
+          std::error_code ignored;
+          std::filesystem::remove_all(folder, ignored);
+          std::fprintf(stderr, "dure: stopped\n");
+          std::_Exit(stop.ExitCode());
+        }) {}
+
+ private:
+  static constexpr absl::Duration kPoll = absl::Milliseconds(50);
+  static constexpr int kPollsOfGrace = 20;
+  std::jthread thread_;
+};
+
 // The unit of a further number, by the end of its name; "": none.
 std::string UnitOf(const std::string& key) {
   if (absl::EndsWith(key, "bytes_per_s")) return "B/s";
@@ -126,6 +149,7 @@ int Run(const Flags& flags) {
   const cli::StopSignal stop;
   absl::StatusOr<TemporaryFolder> folder = TemporaryFolder::Make();
   if (!folder.ok()) return cli::Fail(folder.status());
+  const StopWatch watch(stop, folder->path());
   if (!flags.json) std::printf("%-36s %12s %12s %8s\n", "name", "value", "limit", "ratio");
   int number = 0;
   for (const Benchmark& benchmark : *chosen) {

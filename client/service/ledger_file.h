@@ -15,13 +15,16 @@ namespace dure {
 // Largest ledger read, in bytes: about a million attempts.
 inline constexpr uint64_t kMaxLedgerBytes = uint64_t{1} << 28;
 
+// Beside the ledger stands a file with the number of its entries (PATH.count), written after each
+// entry and not synced: it may be behind, never ahead, and so tells a ledger that was cut off.
 class LedgerFile {
  public:
   // An empty ledger, for a new member.
   static absl::Status Create(const std::string& path);
-  // Reads `path`. DataLoss if it is missing: a ledger that is gone is not one that is empty. A last line without its newline was being written when the machine
-  // stopped: nothing had left, and it is cut off. DataLoss, with the line's number, if any other
-  // line is damaged.
+  // Reads `path`. DataLoss if it is missing: a ledger that is gone is not one that is empty. A last
+  // line without its newline was being written when the machine stopped: nothing had left, and it
+  // is cut off. DataLoss, with the line's number, if any other line is damaged; DataLoss, with the
+  // numbers, if entries are missing at the end.
   static absl::StatusOr<LedgerFile> Open(const std::string& path);
 
   const Ledger& ledger() const { return ledger_; }
@@ -31,9 +34,13 @@ class LedgerFile {
 
  private:
   LedgerFile(std::string path, FileDescriptor fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  absl::Status OpenCount();
+  absl::Status WriteCount();
 
   std::string path_;
   FileDescriptor fd_;
+  FileDescriptor count_fd_;
+  uint64_t entries_ = 0;
   Ledger ledger_;
   absl::Status broken_;
 };

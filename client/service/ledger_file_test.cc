@@ -69,6 +69,35 @@ TEST_F(LedgerFileTest, ALineThatWasBeingWrittenIsCutOff) {
   EXPECT_EQ(LedgerFile::Open(path)->ledger().charges(), 2u);
 }
 
+TEST_F(LedgerFileTest, ALedgerThatLostEntriesAtItsEndIsNoticed) {
+  std::string path = Scratch();
+  {
+    auto file = LedgerFile::Open(path);
+    for (uint32_t attempt = 1; attempt <= 3; ++attempt) {
+      ASSERT_TRUE(file->Append(Charge(attempt)).ok());
+    }
+  }
+  const uint64_t bytes = std::filesystem::file_size(path);
+  for (uint64_t kept : {bytes - 1, bytes / 2, uint64_t{0}}) {
+    std::filesystem::resize_file(path, kept);
+    absl::Status status = LedgerFile::Open(path).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("entries of at least 3"));
+  }
+}
+
+TEST_F(LedgerFileTest, ACountThatIsBehindIsBroughtUpToDate) {
+  std::string path = Scratch();
+  { ASSERT_TRUE(LedgerFile::Open(path)->Append(Charge(1)).ok()); }
+  std::filesystem::remove(path + ".count");
+  { ASSERT_TRUE(LedgerFile::Open(path)->Append(Charge(2)).ok()); }
+  std::filesystem::resize_file(path, 0);
+  EXPECT_THAT(std::string(LedgerFile::Open(path).status().message()),
+              HasSubstr("0 entries of at least 2"));
+  std::ofstream(path + ".count") << "many";
+  EXPECT_EQ(LedgerFile::Open(path).status().code(), absl::StatusCode::kDataLoss);
+}
+
 TEST_F(LedgerFileTest, ADamagedLineStopsParticipationAndIsNamed) {
   std::string path = Scratch();
   { ASSERT_TRUE(LedgerFile::Open(path)->Append(Charge(1)).ok()); }

@@ -93,7 +93,11 @@ absl::Status CoordinatorService::Open() {
                                        strand_->PostAndWait([&] { reply = Control(request); });
                                        return reply;
                                      }));
-  strand_->Post([this] { Step(run::Tick{}); });
+  DURE_ASSIGN_OR_RETURN(const bool paused, store_->SavedPaused());
+  strand_->Post([this, paused] {
+    if (paused) Step(run::SetPaused{true});
+    Step(run::Tick{});
+  });
   return absl::OkStatus();
 }
 
@@ -350,6 +354,9 @@ ControlReply CoordinatorService::Control(const ControlRequest& request) {
     case ControlRequest::kRevoke:
       return ErrorReply(Revoke(request.revoke().name()));
     case ControlRequest::kPause:
+      if (absl::Status saved = store_->SavePaused(request.pause().paused()); !saved.ok()) {
+        return ErrorReply(saved);
+      }
       Step(run::SetPaused{request.pause().paused()});
       return reply;
     case ControlRequest::kStop:

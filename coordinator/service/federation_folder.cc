@@ -90,11 +90,15 @@ absl::StatusOr<ModelFile> ReadInitialModel(const std::string& folder, const Fede
         absl::StrCat("the initial weights ", path, " are missing: ", remedy));
   }
   DURE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, kMaxInitialModelBytes));
-  DURE_ASSIGN_OR_RETURN(ModelFile model, BlameFile(DecodeSafetensors(bytes, path)));
+  absl::StatusOr<ModelFile> model = DecodeSafetensors(bytes, path);
+  if (!model.ok()) {
+    return absl::DataLossError(
+        absl::StrCat(model.status().message(), ": remove that file, then ", remedy));
+  }
   DURE_ASSIGN_OR_RETURN(ParamManifest manifest, BuiltInManifest(spec.model()));
-  if (!(model.manifest == manifest)) {
+  if (!(model->manifest == manifest)) {
     return absl::FailedPreconditionError(
-        absl::StrCat("the initial weights ", path, " (", model.manifest.dim(),
+        absl::StrCat("the initial weights ", path, " (", model->manifest.dim(),
                      " parameters) are not of the model in federation.toml (", manifest.dim(),
                      " parameters): remove that file, then ", remedy));
   }

@@ -348,6 +348,18 @@ absl::StatusOr<int> Store::SavedPort() {
   return port;
 }
 
+absl::Status Store::SavePaused(bool paused) {
+  std::lock_guard lock(mutex_);
+  return Statement(database_, paused ? "INSERT OR IGNORE INTO meta VALUES ('paused', x'01')"
+                                     : "DELETE FROM meta WHERE key = 'paused'")
+      .Run();
+}
+
+absl::StatusOr<bool> Store::SavedPaused() {
+  std::lock_guard lock(mutex_);
+  return Statement(database_, "SELECT value FROM meta WHERE key = 'paused'").Step();
+}
+
 absl::Status Store::Record(const Fact& fact) {
   std::lock_guard lock(mutex_);
   if (const auto* begun = std::get_if<AttemptBegun>(&fact)) {

@@ -81,6 +81,10 @@ class Store {
   absl::Status SavePort(int port);
   absl::StatusOr<int> SavedPort();
 
+  // Whether the organiser has paused the run: a restart does not end a pause.
+  absl::Status SavePaused(bool paused);
+  absl::StatusOr<bool> SavedPaused();
+
   // Writes one fact of the run.
   absl::Status Record(const Fact& fact);
   absl::StatusOr<RunState> LoadRun();

@@ -112,6 +112,15 @@ TEST_F(StoreTest, ThePortIsRemembered) {
   EXPECT_EQ(*store_->SavedPort(), 40123);
 }
 
+TEST_F(StoreTest, APauseOutlastsARestart) {
+  EXPECT_FALSE(*store_->SavedPaused());
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(store_->SavePaused(true).ok());
+  Reopen();
+  EXPECT_TRUE(*store_->SavedPaused());
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(store_->SavePaused(false).ok());
+  EXPECT_FALSE(*store_->SavedPaused());
+}
+
 TEST_F(StoreTest, ANameIsGivenOnce) {
   ASSERT_TRUE(InviteNamed("a", 2).ok());
   EXPECT_EQ(InviteNamed("a", 3).code(), absl::StatusCode::kAlreadyExists);

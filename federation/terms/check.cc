@@ -105,7 +105,7 @@ void WarnOfLimits(CheckReport* report) {
   const RoundTerms& terms = report->terms;
   auto warn = [&](std::string text) { report->warnings.push_back(std::move(text)); };
   warn(
-      absl::StrFormat("The noise suffices if only %u members remain and %u of them are corrupt. "
+      absl::StrFormat("The noise suffices if only %u members remain, %u of them corrupt. "
                       "If all %u stay, there is %.2f times as much, and learning is slower.",
                       terms.sum_minimum, terms.max_corrupt, terms.invited, report->noise_excess));
   warn(
