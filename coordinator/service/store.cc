@@ -2,11 +2,14 @@
 
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "coordinator/service/log_check.h"
@@ -119,9 +122,23 @@ absl::StatusOr<std::unique_ptr<Store>> Store::OpenForReading(const std::string& 
                                             "`"));
   }
   DURE_RETURN_IF_ERROR(CheckLogFile(DatabaseLogPath(folder)));
+  // SQLite wants to write beside a database with a log, even to read it. Where nobody can write,
+  // nothing changes: then it reads the file alone, if that is all there is.
+  const bool fixed = access(folder.c_str(), W_OK) != 0;
+  std::error_code missing;
+  if (fixed && std::filesystem::file_size(DatabaseLogPath(folder), missing) > 0 && !missing) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(folder,
+                     " cannot be written, and the log of its database is not merged yet: "
+                     "copy the federation's folder to where it can, and look there"));
+  }
+  const std::string name = absl::StrCat(
+      "file:",
+      absl::StrReplaceAll(DatabasePath(folder), {{"%", "%25"}, {"?", "%3f"}, {"#", "%23"}}),
+      fixed ? "?immutable=1" : "");
   sqlite3* database = nullptr;
   int code =
-      sqlite3_open_v2(DatabasePath(folder).c_str(), &database, SQLITE_OPEN_READONLY, nullptr);
+      sqlite3_open_v2(name.c_str(), &database, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nullptr);
   auto store = std::unique_ptr<Store>(new Store(folder, std::nullopt, database));
   if (code != SQLITE_OK) return SqlStatus(database, "the database cannot be opened");
   sqlite3_busy_timeout(database, kBusyTimeoutMs);
