@@ -95,6 +95,11 @@ class FederationEngine {
   static absl::StatusOr<std::unique_ptr<FederationEngine>> Create(Options options, RunState state);
 
   void Step(absl::Time now, run::Input input, std::vector<run::Output>* out);
+  // This process stood still for so long (a machine that slept, a debugger), and nobody is late for
+  // it: the phase under way ends so much later. Before the next Step.
+  void Postpone(absl::Duration by) {
+    if (round_) round_->Postpone(by);
+  }
   // When Step(Tick) is due at the latest.
   absl::Time next_deadline() const;
 

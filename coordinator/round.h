@@ -76,6 +76,9 @@ class Round {
   // After Closed or Failed nothing more happens.
   void Step(absl::Time now, round::Input input, std::vector<round::Output>* out);
 
+  // The phase under way ends so much later: this process stood still meanwhile.
+  void Postpone(absl::Duration by) { deadline_ += by; }
+
   // When Step(Tick) is due at the latest.
   absl::Time next_deadline() const { return deadline_; }
   std::string_view phase() const { return secagg::PhaseName(server_.phase()); }

@@ -157,6 +157,20 @@ TEST(TardyTest, WhoIsLateAgainAndAgainIsAskedLessAndLess) {
   EXPECT_LE(world.clock_.Now() - begin, absl::Seconds(3 * 10));
 }
 
+TEST(TardyTest, NobodyIsLateForACoordinatorThatStoodStill) {
+  World world(SmallFederation(1), 5);
+  world.ConnectAll();
+  for (int i = 0; i < 12; ++i) ASSERT_TRUE(world.DeliverOne());
+  ASSERT_EQ(world.state_.attempts, AttemptNumber(1));
+  world.clock_.Advance(absl::Minutes(5));
+  world.coordinator_->Postpone(absl::Minutes(5));
+  world.StepCoordinator(run::Tick{});
+  world.RunUntilReleased(1);
+  EXPECT_EQ(world.state_.attempts, AttemptNumber(1));
+  EXPECT_EQ(world.state_.history[0].survivors, 5u);
+  EXPECT_TRUE(world.notes_.empty());
+}
+
 TEST(TardyTest, WhoSitsOutIsAskedAllTheSameWhenTheOthersAreTooFew) {
   World world(SmallFederation(4), 5);
   uint32_t asked = 0;

@@ -18,6 +18,9 @@ constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
 constexpr size_t kMaxOverheadBytes = size_t{1} << 20;
 // In one answer over the control socket.
 constexpr size_t kMaxReportedRounds = 1000;
+// How often the strand looks whether it still runs, and how late that is when it did not.
+constexpr absl::Duration kBeat = absl::Seconds(1);
+constexpr absl::Duration kStandstill = absl::Seconds(5);
 // A timer that is due is looked at again this much later at the earliest.
 constexpr absl::Duration kTimerResolution = absl::Milliseconds(5);
 
@@ -95,6 +98,7 @@ absl::Status CoordinatorService::Open() {
                                      }));
   DURE_ASSIGN_OR_RETURN(const bool paused, store_->SavedPaused());
   strand_->Post([this, paused] {
+    Beat();
     if (paused) Step(run::SetPaused{true});
     Step(run::Tick{});
   });
@@ -236,9 +240,11 @@ void CoordinatorService::Open(const Peer& peer) {
 
 void CoordinatorService::Step(run::Input input) {
   if (over_) return;
+  const absl::Time now = engine_clock_.Now();
+  NoticeStandstill(now);
   std::vector<run::Output> outputs;
   engine_->set_traffic(traffic_.received, traffic_.sent);
-  engine_->Step(engine_clock_.Now(), std::move(input), &outputs);
+  engine_->Step(now, std::move(input), &outputs);
   Handle(std::move(outputs));
   ArmTimer();
 }
@@ -277,6 +283,25 @@ bool CoordinatorService::Record(const Fact& fact) {
                                       "from there: the state could not be written: ",
                                       status.message())));
   return false;
+}
+
+// The strand's own sign of life.
+void CoordinatorService::Beat() {
+  const absl::Time now = engine_clock_.Now();
+  NoticeStandstill(now);
+  beat_due_ = now + kBeat;
+  strand_->PostAfter(kBeat, [this] { Beat(); });
+}
+
+// What members sent while this process stood still is still to be read: they are not late.
+void CoordinatorService::NoticeStandstill(absl::Time now) {
+  const absl::Duration still = now - beat_due_;
+  if (still < kStandstill) return;
+  beat_due_ = now + kBeat;
+  engine_->Postpone(still);
+  LogWarning(absl::StrCat("this coordinator stood still for ",
+                          absl::FormatDuration(absl::Trunc(still, absl::Seconds(1))),
+                          "; deadlines wait as long"));
 }
 
 // One timer at a time: an earlier one replaces it, and when it rings the next is armed.

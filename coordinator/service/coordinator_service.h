@@ -84,6 +84,8 @@ class CoordinatorService final : private ServerEvents {
   // False, and the run is over, if the fact could not be written down.
   bool Record(const Fact& fact);
   void ArmTimer();
+  void Beat();
+  void NoticeStandstill(absl::Time now);
   void End(absl::Status status);
   ControlReply Control(const ControlRequest& request);
   absl::Status Revoke(const std::string& name);
@@ -113,6 +115,7 @@ class CoordinatorService final : private ServerEvents {
   std::map<PeerId, Presence> present_;
   std::map<secagg::MemberId, PeerId> peer_of_;
   Traffic traffic_;
+  absl::Time beat_due_ = absl::InfiniteFuture();  // of engine_clock_
   absl::Time armed_for_ = absl::InfiniteFuture();
   bool over_ = false;  // the run has ended, or its state could not be written
 
