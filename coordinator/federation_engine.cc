@@ -8,28 +8,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/printable.h"
 #include "base/status_macros.h"
 #include "federation/model_file.h"
 #include "federation/terms/round_config.h"
-#include "google/protobuf/util/time_util.h"
 #include "privacy/dp/record_gradient.h"
 
 namespace dure {
 namespace {
 
-// How long an attempt waits for members that are missing: before the first attempt of a run, when
-// some have not come yet, the federation's deadline; before the first of a coordinator that goes on
-// with a run, while they dial again, kResumePatience; later, when some have just been lost,
-// kReturnPatience.
-constexpr absl::Duration kResumePatience = absl::Seconds(10);
-constexpr absl::Duration kReturnPatience = absl::Seconds(3);
 // Before terms that cannot be derived for those who are here are tried again.
 constexpr absl::Duration kTermsPatience = absl::Seconds(10);
-// Without a set cohort, how long after the last arrival a run begins.
-constexpr absl::Duration kGatherPatience = absl::Seconds(10);
 // Between a failed attempt and the next: doubling, because each costs privacy.
 constexpr absl::Duration kFirstRetryWait = absl::Milliseconds(500);
 constexpr absl::Duration kLongestRetryWait = absl::Seconds(60);
@@ -66,11 +56,6 @@ ServerOptimizerConfig OptimizerConfig(const ServerSection& server) {
   config.beta2 = server.beta2();
   config.tau = server.tau();
   return config;
-}
-
-absl::Duration DeadlineOf(const FederationSpec& spec) {
-  return absl::Milliseconds(
-      google::protobuf::util::TimeUtil::DurationToMilliseconds(spec.rounds().deadline()));
 }
 
 // The mean update from the opened sum.
@@ -303,84 +288,6 @@ void FederationEngine::HandleRound(absl::Time now, std::vector<round::Output> ou
   }
 }
 
-// Those who sit an attempt out are asked all the same if the others are too few.
-std::vector<secagg::MemberId> FederationEngine::AvailableMembers() const {
-  std::vector<secagg::MemberId> members, sitting_out;
-  for (const auto& [id, person] : people_) {
-    if (person.role != MEMBER || left_out_.contains(id) || broke_protocol_.contains(id)) continue;
-    auto tardy = tardy_.find(id);
-    if (tardy == tardy_.end()) {
-      members.push_back(id);
-    } else if (!tardy->second.silent) {
-      (tardy->second.until > state_.attempts ? sitting_out : members).push_back(id);
-    }
-  }
-  if (members.size() < options_.spec.rounds().minimum()) {
-    members.insert(members.end(), sitting_out.begin(), sitting_out.end());
-  }
-  return members;
-}
-
-std::vector<std::string> FederationEngine::SilentMembers() const {
-  std::vector<std::string> names;
-  for (const auto& [id, tardy] : tardy_) {
-    if (tardy.silent && people_.contains(id)) names.push_back(NameOf(id));
-  }
-  return names;
-}
-
-void FederationEngine::LeaveOutTheLate(const round::Late& late, Outputs* out) {
-  constexpr uint32_t kMostDoublings = 7;
-  for (const secagg::MemberId& member : late.members) {
-    Tardiness& tardy = tardy_[member];
-    tardy.silent = true;
-    ++tardy.times;
-    // 0, 2, 6, 14, ... attempts.
-    const uint32_t sits_out = (1u << std::min(tardy.times, kMostDoublings)) - 2;
-    tardy.until = AttemptNumber(state_.attempts.value() + sits_out);
-    out->push_back(run::Note{
-        true,
-        absl::StrCat(NameOf(member), " did not send ", std::string(late.phase), " within ",
-                     absl::FormatDuration(DeadlineOf(options_.spec)),
-                     ": it is left out until it is heard from",
-                     sits_out == 0 ? "" : absl::StrCat(", and for ", sits_out, " attempts"))});
-  }
-}
-
-// Those who were late before and answered everything this time.
-void FederationEngine::ForgiveThePunctual() {
-  for (const secagg::MemberId& member : cohort_) {
-    auto tardy = tardy_.find(member);
-    if (tardy != tardy_.end() && !tardy->second.silent && tardy->second.until < state_.attempts) {
-      tardy_.erase(tardy);
-    }
-  }
-}
-
-bool FederationEngine::EnoughAreHere(absl::Time now, size_t connected) {
-  const RoundsSection& rounds = options_.spec.rounds();
-  const size_t wanted = rounds.has_cohort() ? rounds.cohort() : rounds.minimum();
-  const std::vector<std::string> silent = SilentMembers();
-  waiting_for_ =
-      absl::StrCat("waiting for members, ", connected, " of ", wanted, " are here",
-                   silent.empty() ? "" : "; no answer from ", absl::StrJoin(silent, ", "));
-  if (connected < rounds.minimum()) {
-    patience_until_.reset();
-    return false;
-  }
-  if (connected + silent.size() >= settled_for_) return true;
-  if (!patience_until_) {
-    absl::Duration patience = kGatherPatience;
-    if (rounds.has_cohort()) {
-      patience = state_.attempts.value() == 0 ? DeadlineOf(options_.spec)
-                 : session_id_ == Digest{}    ? kResumePatience
-                                              : kReturnPatience;
-    }
-    patience_until_ = now + patience;
-  }
-  return now >= *patience_until_;
-}
-
 void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
   if (phase_ != State::kWaiting && phase_ != State::kRunning) return;
   if (round_) return;
@@ -418,21 +325,6 @@ void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
   }
 }
 
-// Without replacement, each subset as likely as any other.
-std::vector<secagg::MemberId> FederationEngine::DrawCohort(
-    std::vector<secagg::MemberId> connected) {
-  const RoundsSection& rounds = options_.spec.rounds();
-  size_t size = std::min<size_t>(connected.size(),
-                                 rounds.has_cohort() ? rounds.cohort() : secagg::kMaxMembers);
-  AesCtrRandom random(*options_.random);
-  for (size_t i = 0; i < size; ++i) {
-    // 64 bits modulo at most some thousands: the bias is below 2^-50.
-    std::swap(connected[i], connected[i + random.NextU64() % (connected.size() - i)]);
-  }
-  connected.resize(size);
-  return connected;
-}
-
 absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::MemberId> cohort,
                                             Outputs* out) {
   DURE_ASSIGN_OR_RETURN(RoundTerms terms, DeriveTerms(options_.spec, model_.size(),
@@ -449,7 +341,7 @@ absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::
   options.session.verifier = options_.verifier;
   options.session.expected = cohort;
   options.model = model_bytes_;
-  options.deadline = DeadlineOf(options_.spec);
+  options.deadline = deadline();
   std::vector<round::Output> outputs;
   DURE_ASSIGN_OR_RETURN(round_, Round::Start(now, std::move(options), &outputs));
 

@@ -151,6 +151,10 @@ class FederationEngine {
   bool EverybodyCanBeTold() const;
   void EndRun(absl::Status status, std::string text, Outputs* out);
 
+  // Without a set cohort, how long after the last arrival a run begins.
+  static constexpr absl::Duration kGatherPatience = absl::Seconds(10);
+
+  absl::Duration deadline() const;  // of a phase
   std::vector<secagg::MemberId> AvailableMembers() const;
   std::vector<std::string> SilentMembers() const;
   std::vector<secagg::MemberId> DrawCohort(std::vector<secagg::MemberId> connected);

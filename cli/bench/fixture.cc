@@ -65,7 +65,8 @@ absl::Status EnrolMember(uint32_t member, const std::string& folder,
                          Store& store, Random& random) {
   const absl::Time now = absl::Now();
   Node node{.folder = NodeFolder(folder, member), .key = SigningKey::Generate(random)};
-  node.membership = {.address = "127.0.0.1:0", .name = absl::StrCat("m", member)};
+  node.membership.address = "127.0.0.1:0";
+  node.membership.name = absl::StrCat("m", member);
   node.spec = federation.spec;
   node.ca_certificate = federation.ca_certificate;
   node.coordinator_certificate = federation.certificate;

@@ -270,7 +270,7 @@ void CoordinatorService::Handle(std::vector<run::Output> outputs) {
       End(ended->status);
     }
     if (options_.after) options_.after(output);
-    output = run::Note{};  // a model's memory is wanted for what follows
+    output.emplace<run::Note>();  // a model's memory is wanted for what follows
   }
 }
 
