@@ -64,13 +64,16 @@ absl::Status EnrolMember(uint32_t member, const std::string& folder,
                          const FederationFolder& federation, const CertificateIssuer& issuer,
                          Store& store, Random& random) {
   const absl::Time now = absl::Now();
-  Node node{.folder = NodeFolder(folder, member), .key = SigningKey::Generate(random)};
-  node.membership.address = "127.0.0.1:0";
-  node.membership.name = absl::StrCat("m", member);
-  node.spec = federation.spec;
-  node.ca_certificate = federation.ca_certificate;
-  node.coordinator_certificate = federation.certificate;
-  node.policy = PolicyOf(federation.spec);
+  Membership membership;
+  membership.address = "127.0.0.1:0";
+  membership.name = absl::StrCat("m", member);
+  Node node{.folder = NodeFolder(folder, member),
+            .membership = std::move(membership),
+            .spec = federation.spec,
+            .ca_certificate = federation.ca_certificate,
+            .coordinator_certificate = federation.certificate,
+            .key = SigningKey::Generate(random),
+            .policy = PolicyOf(federation.spec)};
   DURE_ASSIGN_OR_RETURN(
       node.certificate,
       issuer.IssueMember({.role = CertificateRole::kMember, .name = node.membership.name},
