@@ -46,7 +46,7 @@ stopped_by() {
 catches_signals() {
   local caught
   caught=$(awk '$1 == "SigCgt:" {print $2}' "/proc/${pid_of[$1]}/status") &&
-    [ $((16#$caught & 2)) -ne 0 ] # SIGINT
+    [ $((16#$caught & 0x4000)) -ne 0 ] # SIGTERM, which comes after SIGINT
 }
 code_of() { if [ "$1" = INT ]; then echo 130; else echo 143; fi; }
 trainer_of() {
