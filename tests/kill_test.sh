@@ -175,15 +175,6 @@ kill_one() {
   kill -KILL "${pid_of[$1]}"
   end_of "$1"
 }
-# trainer_of NAME: prints the process id of the trainer of a running client.
-trainer_of() {
-  local status
-  for status in /proc/[0-9]*/status; do
-    awk -v parent="${pid_of[$1]}" \
-      '/^Name:/ {name = $2} /^Pid:/ {pid = $2} /^PPid:/ {ppid = $2}
-       END {if (name == "dure-trainer" && ppid == parent) print pid}' "$status" 2>/dev/null || true
-  done
-}
 # revive: a client whose trainer died before it was there has said so and ended.
 revive() {
   local name

@@ -49,14 +49,6 @@ catches_signals() {
     [ $((16#$caught & 0x4000)) -ne 0 ] # SIGTERM, which comes after SIGINT
 }
 code_of() { if [ "$1" = INT ]; then echo 130; else echo 143; fi; }
-trainer_of() {
-  local status
-  for status in /proc/[0-9]*/status; do
-    awk -v parent="${pid_of[$1]}" \
-      '/^Name:/ {name = $2} /^Pid:/ {pid = $2} /^PPid:/ {ppid = $2}
-       END {if (name == "dure-trainer" && ppid == parent) print pid}' "$status" 2>/dev/null || true
-  done
-}
 
 # start_client NAME: and waits until it takes part.
 start_client() {

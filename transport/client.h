@@ -7,7 +7,8 @@
 //   Unauthenticated  one end could not prove who it is, and the message says which: the address is
 //                    answered by something else than this federation's coordinator, or the
 //                    coordinator refuses this member's certificate
-//   InvalidArgument  an address, certificate or key given here that cannot be used
+//   InvalidArgument  an address, certificate or key given here that cannot be used; or the
+//                    coordinator could not read what this program sent
 //   Internal         the coordinator sent bytes that are no message; Unimplemented where gRPC says
 //                    so itself
 //   any other        the coordinator's own words

@@ -67,7 +67,7 @@ absl::Status ExplainCallFault(const absl::Status& status, const std::string& add
       return absl::UnavailableError(
           absl::StrCat("the session with the coordinator at ", address, " was cut off"));
     case absl::StatusCode::kUnimplemented:
-      // What gRPC makes of a request, or an answer, that is no message of the other's protocol.
+      // What gRPC makes of an answer that is no message, and of a method that is not there.
       return absl::UnimplementedError(absl::StrCat(
           "the coordinator at ", address,
           " and this program do not understand each other: dure there and here is of different "

@@ -33,6 +33,16 @@ wait_for() {
   done
 }
 
+# trainer_of NAME: prints the process id of the trainer of a running client.
+trainer_of() {
+  local status
+  for status in /proc/[0-9]*/status; do
+    awk -v parent="${pid_of[$1]}" \
+      '/^Name:/ {name = $2} /^Pid:/ {pid = $2} /^PPid:/ {ppid = $2}
+       END {if (name == "dure-trainer" && ppid == parent) print pid}' "$status" 2>/dev/null || true
+  done
+}
+
 # make_terms FILE ROUNDS DEADLINE [KEY VALUE]...: a federation file of 15 parameters.
 make_terms() {
   cat >"$1" <<TOML
