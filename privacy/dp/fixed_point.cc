@@ -12,9 +12,7 @@
 namespace dure::dp {
 namespace {
 
-using Uint128 = unsigned __int128;
 
-constexpr int kMaxScaleLog2 = 48;
 constexpr double kMaxUnitsOfClip = 0x1p50;  // F s C: so |w| stays below 2^51, see Truncate
 constexpr double kSumLimit = 0x1p62;
 

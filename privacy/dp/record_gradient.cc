@@ -19,10 +19,6 @@
 namespace dure::dp {
 namespace {
 
-using Uint128 = unsigned __int128;
-
-constexpr int kMaxScaleLog2 = 48;
-constexpr int kMaxRingBits = 62;
 constexpr int kMaxMemberSumBits = 62;
 // Keeps a decoded mean within binary32.
 constexpr double kMinExpectedBatch = 1e-6;
@@ -31,76 +27,18 @@ constexpr uint64_t kMaxRecords = uint64_t{1} << 31;
 // s C and sqrt(d) are rounded up to multiples of 2^-40: below 2^24, their sum fits 64 bits.
 constexpr int kGridLog2 = 40;
 
-bool IsPositiveFinite(double x) { return std::isfinite(x) && x > 0; }
-
-// ceil(x / 2^shift).
-Uint128 ShiftRightUp(Uint128 x, int shift) {
-  if (shift >= 128) return x != 0;
-  Uint128 down = x >> shift;
-  return down + ((down << shift) != x);
-}
-
-// ceil(sqrt(x)) for x < 2^126.
-uint64_t CeilSqrt(Uint128 x) {
-  uint64_t root = 0;
-  for (uint64_t bit = uint64_t{1} << 62; bit != 0; bit >>= 1) {
-    uint64_t next = root | bit;
-    if (static_cast<Uint128>(next) * next <= x) root = next;
-  }
-  return root + (static_cast<Uint128>(root) * root < x);
-}
-
 // ceil(s C 2^40). s C < 2^24 (DeriveScaleLog2 sees to it), so that this is below 2^64.
 uint64_t ScaledClipOnGrid(double clip_norm, int scale_log2) {
   return static_cast<uint64_t>(std::ceil(std::ldexp(clip_norm, scale_log2 + kGridLog2)));
 }
 
-absl::StatusOr<int> DeriveScaleLog2(uint64_t dim, double clip_norm) {
-  const double least = 4096.0 * static_cast<double>(dim);  // (64 sqrt d)^2, exact
-  auto reaches = [&](int log2) {
-    double scaled = std::ldexp(clip_norm, log2);
-    return scaled * scaled >= least;
-  };
-  if (reaches(-1)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("clip_norm = ", clip_norm, " needs a scale below 1 for ", dim,
-                     " coordinates; choose one below 128 sqrt(dim) = ",
-                     128 * std::sqrt(static_cast<double>(dim))));
-  }
-  for (int log2 = 0; log2 <= kMaxScaleLog2; ++log2) {
-    if (reaches(log2)) return log2;
-  }
-  return absl::InvalidArgumentError(absl::StrCat("clip_norm = ", clip_norm,
-                                                 " needs a scale above 2^", kMaxScaleLog2, " for ",
-                                                 dim, " coordinates; choose a larger one"));
-}
-
 // ceil((s C + sqrt d)^2).
 uint64_t DeriveNormBoundSq(const RecordGradientParams& params, int scale_log2) {
-  uint64_t root = CeilSqrt(static_cast<Uint128>(params.dim) << (2 * kGridLog2));
+  const Uint128 dim_on_grid = static_cast<Uint128>(params.dim) << (2 * kGridLog2);
+  uint64_t root = FloorSqrt(dim_on_grid);
+  if (static_cast<Uint128>(root) * root < dim_on_grid) ++root;
   uint64_t bound = ScaledClipOnGrid(params.clip_norm, scale_log2) + root;
   return static_cast<uint64_t>(ShiftRightUp(static_cast<Uint128>(bound) * bound, 2 * kGridLog2));
-}
-
-// ceil(z^2 B^2 / h), exact for the binary64 number z. Precondition: z^2 B^2 / h <= 2^41.
-uint64_t DeriveSigma2(double noise_multiplier, uint64_t norm_bound_sq, uint32_t survivors) {
-  int exponent;
-  double fraction = std::frexp(noise_multiplier, &exponent);
-  // z = mantissa 2^(exponent - 53), so z^2 B^2 = (high 2^64 + low) 2^-shift.
-  auto mantissa = static_cast<uint64_t>(std::ldexp(fraction, 53));
-  int shift = 2 * (53 - exponent);
-  Uint128 square = static_cast<Uint128>(mantissa) * mantissa;
-  Uint128 low_product = static_cast<Uint128>(static_cast<uint64_t>(square)) * norm_bound_sq;
-  Uint128 high = (square >> 64) * norm_bound_sq + (low_product >> 64);
-  auto low = static_cast<uint64_t>(low_product);
-  Uint128 product;
-  if (shift >= 64) {
-    // A nonzero low part only matters as "more than the high part".
-    product = ShiftRightUp((high << 1) | (low != 0), shift - 64 + 1);
-  } else {
-    product = (high << (64 - shift)) + ShiftRightUp(low, shift);
-  }
-  return static_cast<uint64_t>((product + survivors - 1) / survivors);
 }
 
 // ln Gamma(x) for x >= 1.
@@ -129,44 +67,17 @@ long double BinomialUpperTail(uint64_t n, long double q, uint64_t m) {
 }  // namespace
 
 absl::StatusOr<RecordGradient> DeriveRecordGradient(const RecordGradientParams& params) {
-  if (params.dim < 1 || params.dim > kMaxDim) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("dim = ", params.dim, " is outside 1 to ", kMaxDim));
-  }
-  if (!IsPositiveFinite(params.clip_norm)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("clip_norm = ", params.clip_norm, " is not a positive finite number"));
-  }
-  if (params.noiseless && params.noise_multiplier != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("noise_multiplier = ", params.noise_multiplier,
-                                                   " contradicts a sum without noise"));
-  }
-  if (!params.noiseless && !IsPositiveFinite(params.noise_multiplier)) {
-    return absl::InvalidArgumentError(absl::StrCat("noise_multiplier = ", params.noise_multiplier,
-                                                   " is not a positive finite number"));
-  }
-  if (params.honest_survivors < 1) {
-    return absl::InvalidArgumentError("honest_survivors = 0: without one there is no noise");
-  }
+  const EncodingLimits limits = {.dim = params.dim,
+                                 .clip_norm = params.clip_norm,
+                                 .noise_multiplier = params.noise_multiplier,
+                                 .survivors = params.honest_survivors,
+                                 .noiseless = params.noiseless};
+  DURE_RETURN_IF_ERROR(ValidateEncoding(limits));
   RecordGradient result;
-  DURE_ASSIGN_OR_RETURN(result.scale_log2, DeriveScaleLog2(params.dim, params.clip_norm));
+  DURE_ASSIGN_OR_RETURN(result.scale_log2, DeriveScaleLog2(params.dim, params.clip_norm, 64));
   result.scale = uint64_t{1} << result.scale_log2;
   result.norm_bound_sq = DeriveNormBoundSq(params, result.scale_log2);
-  if (params.noiseless) return result;
-  const double rough = params.noise_multiplier * params.noise_multiplier *
-                       static_cast<double>(result.norm_bound_sq) / params.honest_survivors;
-  const auto limit = static_cast<double>(DiscreteGaussian::kMaxSigma2);
-  if (rough <= 2 * limit) {
-    result.sigma2_local = std::max(
-        kMinSigma2Local,
-        DeriveSigma2(params.noise_multiplier, result.norm_bound_sq, params.honest_survivors));
-  }
-  if (!(rough <= 2 * limit) || result.sigma2_local > DiscreteGaussian::kMaxSigma2) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "noise_multiplier = ", params.noise_multiplier, " with ", params.dim, " coordinates and ",
-        params.honest_survivors, " honest survivors needs noise of variance ", rough,
-        " per member, limit 2^40; choose a smaller multiplier or a larger minimum"));
-  }
+  DURE_ASSIGN_OR_RETURN(result.sigma2_local, DeriveSigma2Local(limits, result.norm_bound_sq));
   return result;
 }
 
@@ -209,12 +120,8 @@ absl::StatusOr<RingRange> DeriveRingRange(const RingRangeParams& params) {
         absl::StrCat("a sum of ", params.batch_cap, " gradients of ", params.gradient.dim,
                      " coordinates does not stay below 2^62; choose a smaller sampling_rate"));
   }
-  const double n = params.invited;
-  const double log_term =
-      std::log(2 * static_cast<double>(params.gradient.dim)) + kBatchCapBits * std::log(2.0);
-  const double noise =
-      std::ceil(std::sqrt(2 * n * static_cast<double>(gradient.sigma2_local) * log_term));
-  Uint128 bound = params.invited * (member + 1) + static_cast<uint64_t>(noise);
+  const uint64_t noise = NoiseBound(params.invited, gradient.sigma2_local, params.gradient.dim);
+  Uint128 bound = params.invited * (member + 1) + noise;
   if (bound >= Uint128{1} << (kMaxRingBits - 1)) {
     return absl::OutOfRangeError(
         absl::StrCat("the sum of ", params.invited, " members, ", params.batch_cap,

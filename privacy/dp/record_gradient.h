@@ -18,15 +18,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "crypto/random.h"
+#include "privacy/dp/encoding_integers.h"
 
 namespace dure::dp {
 
 // F = 2^16: a clipped gradient is summed in units of 1 / (F s) and rounded once, at the end.
 inline constexpr int kFixedPointLog2 = 16;
-// Most coordinates of a model.
-inline constexpr uint64_t kMaxDim = uint64_t{1} << 32;
-// Least variance parameter of one member's noise.
-inline constexpr uint64_t kMinSigma2Local = 16;
 // P[a member's sample reaches the batch cap] is at most 2^-kBatchCapBits.
 inline constexpr int kBatchCapBits = 40;
 
