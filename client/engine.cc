@@ -168,13 +168,13 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
   member::StartTraining train;
   train.training = attempt_->training = ++trainings_;
   train.params = std::move(params);
-  train.plan.clip_norm = terms.clip_norm;
-  train.plan.scale_log2 = Log2(terms.scale);
-  train.plan.records = dp::PoissonSample(options_.records, terms.sampling_rate, bulk_random_);
-  if (train.plan.records.size() >= terms.batch_cap) {
+  GradientPlan plan{.clip_norm = terms.clip_norm, .scale_log2 = Log2(terms.scale)};
+  plan.records = dp::PoissonSample(options_.records, terms.sampling_rate, bulk_random_);
+  if (plan.records.size() >= terms.batch_cap) {
     // Beyond the public bound the member sends noise alone (section 2.4).
-    train.plan.records.clear();
+    plan.records.clear();
   }
+  train.plan = std::move(plan);
   out->push_back(std::move(train));
   return absl::OkStatus();
 }
@@ -184,16 +184,17 @@ void MemberEngine::OnTrainingDone(const member::TrainingDone& done, Outputs* out
   if (!attempt_) return SayHello(out);
   if (done.training != attempt_->training) return;
   std::vector<int64_t> input(options_.dim);
-  if (!done.sums.ok()) {
+  if (!done.update.ok()) {
     // Leaving would tell that something is wrong with the data: zeros with noise do not.
     out->push_back(
         Tell{Tell::Level::kWarning,
              absl::StrCat("training failed, and this round gets noise alone from this "
                           "member: ",
-                          done.sums.status().message(), "; the next round has a new trainer")});
+                          done.update.status().message(), "; the next round has a new trainer")});
   } else {
-    DURE_CHECK(done.sums->size() == options_.dim);
-    dp::RoundSum(*done.sums, bulk_random_, input);
+    const auto& sums = std::get<std::vector<int64_t>>(*done.update);
+    DURE_CHECK(sums.size() == options_.dim);
+    dp::RoundSum(sums, bulk_random_, input);
   }
   if (attempt_->terms.sigma2_local != 0) {
     DURE_CHECK(noise_.size() == input.size());

@@ -39,8 +39,8 @@ struct FromCoordinator {
   ServerMessage message;
 };
 struct TrainingDone {
-  uint64_t training = 0;                      // StartTraining's
-  absl::StatusOr<std::vector<int64_t>> sums;  // Trainer::Train
+  uint64_t training = 0;               // StartTraining's
+  absl::StatusOr<LocalUpdate> update;  // Trainer::Train
 };
 struct EvaluationDone {
   RoundNumber round;
@@ -61,7 +61,7 @@ struct Send {
 struct StartTraining {
   uint64_t training = 0;  // never repeats in one engine
   std::vector<float> params;
-  GradientPlan plan;
+  LocalPlan plan;
 };
 struct StartEvaluation {
   RoundNumber round;

@@ -3,8 +3,10 @@
 #ifndef DURE_LEARNER_TRAINER_H_
 #define DURE_LEARNER_TRAINER_H_
 
+#include <array>
 #include <cstdint>
 #include <span>
+#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -19,6 +21,36 @@ struct GradientPlan {
   double clip_norm = 0;           // C
   int scale_log2 = 0;             // log2 s
 };
+
+// The local part of FedAvg (McMahan et al. 2017): `epochs` passes of SGD over all records, each in
+// an order of its own drawn from `seed`. The update is the change of the parameters.
+struct EpochsPlan {
+  uint32_t epochs = 0;             // 1 to 1,000
+  uint32_t batch_size = 0;         // 1 to 1,000,000; the last batch of a pass has what is left
+  double learning_rate = 0;        // above 0, at most 1,000
+  std::array<uint8_t, 32> seed{};  // fresh, used for nothing else
+};
+
+// Private local training (Abadi et al. 2016). Each step draws a Poisson sample by secret coins,
+// sums its clipped gradients as integers (docs/secure-aggregation.md section 2.4), adds a discrete
+// Gaussian of variance `sigma2` to every coordinate, divides by s * batch_size and takes a step of
+// `learning_rate`. The update is the change of the parameters after the last step.
+struct DpSgdPlan {
+  uint32_t steps = 0;              // 1 to 100,000
+  double sampling_rate = 0;        // above 0, at most 1
+  uint32_t batch_size = 0;         // public, 1 to 1,000,000; never a count of records
+  double learning_rate = 0;        // above 0, at most 1,000
+  double clip_norm = 0;            // C
+  int scale_log2 = 0;              // log2 s
+  uint64_t sigma2 = 0;             // in units of 1 / s^2, 1 to 2^40
+  std::array<uint8_t, 32> seed{};  // fresh, used for nothing else: it gives the noise away
+};
+
+using LocalPlan = std::variant<GradientPlan, EpochsPlan, DpSgdPlan>;
+
+// The direction to add. GradientPlan: dim() integers in units of 1 / (F s), each below 2^62 in
+// size. EpochsPlan and DpSgdPlan: dim() finite floats, the change of the parameters.
+using LocalUpdate = std::variant<std::vector<int64_t>, std::vector<float>>;
 
 struct EvalResult {
   double loss = 0;       // mean cross-entropy
@@ -37,12 +69,13 @@ class Trainer {
   virtual ~Trainer() = default;
   virtual const ParamManifest& manifest() const = 0;
   virtual const DataSummary& data() const = 0;
-  // The direction to add (minus the gradient), summed over plan.records, in units of 1 / (F s):
-  // dim() integers, each below 2^62 in size. A record whose gradient is not finite counts as zero.
-  // Unavailable if the trainer has died (it is started again by the next call);
-  // DeadlineExceeded if it hung and was ended.
-  virtual absl::StatusOr<std::vector<int64_t>> Train(std::span<const float> params,
-                                                     const GradientPlan& plan) = 0;
+  // The update that `plan` makes of the model `params`, of the kind that the plan asks for. Where
+  // gradients are clipped, one that is not finite counts as zero. InvalidArgument if a number of
+  // the plan is out of range; FailedPrecondition, with the remedy, if an EpochsPlan diverged;
+  // Unavailable if the trainer has died (it is started again by the next call); DeadlineExceeded
+  // if it hung and was ended.
+  virtual absl::StatusOr<LocalUpdate> Train(std::span<const float> params,
+                                            const LocalPlan& plan) = 0;
   virtual absl::StatusOr<EvalResult> Evaluate(std::span<const float> params) = 0;
 };
 

@@ -265,8 +265,11 @@ absl::Status TrainerProcess::SetParams(std::span<const float> params) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<int64_t>> TrainerProcess::Train(std::span<const float> params,
-                                                           const GradientPlan& plan) {
+absl::StatusOr<LocalUpdate> TrainerProcess::Train(std::span<const float> params,
+                                                  const LocalPlan& local) {
+  const auto* gradient = std::get_if<GradientPlan>(&local);
+  if (gradient == nullptr) return absl::InvalidArgumentError("only gradients are computed");
+  const GradientPlan& plan = *gradient;
   DURE_RETURN_IF_ERROR(CheckPlan(plan, data_));
   DURE_RETURN_IF_ERROR(SetParams(params));
   absl::StatusOr<std::vector<int64_t>> update = RunTrain(plan);

@@ -52,8 +52,7 @@ class TrainerProcess final : public Trainer {
   // Adds to Trainer::Train: InvalidArgument if params.size() is not manifest().dim(), if
   // plan.records are not strictly ascending below data().records, or if clip norm and scale are
   // not in range (privacy/dp/fixed_point.h); no process is needed to find that out.
-  absl::StatusOr<std::vector<int64_t>> Train(std::span<const float> params,
-                                             const GradientPlan& plan) override;
+  absl::StatusOr<LocalUpdate> Train(std::span<const float> params, const LocalPlan& plan) override;
   absl::StatusOr<EvalResult> Evaluate(std::span<const float> params) override;
 
   // The running trainer, or -1 if the last call ended it.

@@ -329,7 +329,7 @@ TEST(WorldTest, AnOfferThatIsRepeatedUsesItsOwnTraining) {
   ASSERT_EQ(node.training.size(), 1u);
   auto [training, plan] = node.training.front();
   std::vector<member::Output> outputs;
-  node.engine->Step(member::TrainingDone{training - 1, world.Gradient(plan)}, &outputs);
+  node.engine->Step(member::TrainingDone{training - 1, world.Update(plan)}, &outputs);
   EXPECT_TRUE(outputs.empty());
 }
 

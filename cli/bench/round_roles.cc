@@ -27,8 +27,9 @@ class ZeroTrainer final : public Trainer {
   explicit ZeroTrainer(ParamManifest manifest) : manifest_(std::move(manifest)) {}
   const ParamManifest& manifest() const override { return manifest_; }
   const DataSummary& data() const override { return data_; }
-  absl::StatusOr<std::vector<int64_t>> Train(std::span<const float>, const GradientPlan&) override {
-    return std::vector<int64_t>(manifest_.dim());
+  absl::StatusOr<LocalUpdate> Train(std::span<const float>, const LocalPlan& plan) override {
+    if (std::holds_alternative<GradientPlan>(plan)) return std::vector<int64_t>(manifest_.dim());
+    return std::vector<float>(manifest_.dim());
   }
   absl::StatusOr<EvalResult> Evaluate(std::span<const float>) override { return EvalResult{}; }
 

@@ -140,8 +140,7 @@ class StubTrainer final : public Trainer {
 
   const ParamManifest& manifest() const override { return manifest_; }
   const DataSummary& data() const override { return data_; }
-  absl::StatusOr<std::vector<int64_t>> Train(std::span<const float>,
-                                             const GradientPlan& plan) override {
+  absl::StatusOr<LocalUpdate> Train(std::span<const float>, const LocalPlan& plan) override {
     absl::SleepFor(options_.duration);
     if (*options_.hang) {
       while (!FileExists(options_.answer)) absl::SleepFor(kPoll);
@@ -149,8 +148,8 @@ class StubTrainer final : public Trainer {
       return absl::DeadlineExceededError("the trainer hung and was ended");
     }
     std::vector<int64_t> sums(manifest_.dim());
-    sums.at(options_.coordinate) =
-        static_cast<int64_t>(options_.sum * std::exp2(16 + plan.scale_log2));
+    sums.at(options_.coordinate) = static_cast<int64_t>(
+        options_.sum * std::exp2(16 + std::get<GradientPlan>(plan).scale_log2));
     return sums;
   }
   absl::StatusOr<EvalResult> Evaluate(std::span<const float>) override {

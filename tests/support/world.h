@@ -86,7 +86,7 @@ class World {
     bool slow = false;              // evaluations wait for Measure()
     bool done = false;
     std::vector<std::string> told;
-    std::deque<std::pair<uint64_t, GradientPlan>> training;
+    std::deque<std::pair<uint64_t, LocalPlan>> training;
     std::deque<RoundNumber> measuring;
   };
 
@@ -202,19 +202,26 @@ class World {
       if (node.training.empty()) continue;
       auto [training, plan] = node.training.front();
       node.training.pop_front();
-      absl::StatusOr<std::vector<int64_t>> sums = absl::UnavailableError("the trainer was killed");
-      if (!node.trainer_fails) sums = Gradient(plan, marked_ ? MarkOf(node) : 0);
-      StepMember(node, member::TrainingDone{training, std::move(sums)});
+      absl::StatusOr<LocalUpdate> update = absl::UnavailableError("the trainer was killed");
+      if (!node.trainer_fails) update = Update(plan, marked_ ? MarkOf(node) : 0);
+      StepMember(node, member::TrainingDone{training, std::move(update)});
       return true;
     }
     return false;
   }
 
-  // What every member's data say: C / 2 in one coordinate, for every record of the plan.
-  std::vector<int64_t> Gradient(const GradientPlan& plan, size_t coordinate = 0) const {
+  // What every member's data say: C / 2 in one coordinate, for every record of a gradient plan; one
+  // half in all, after local training.
+  LocalUpdate Update(const LocalPlan& local, size_t coordinate = 0) const {
+    const auto* plan = std::get_if<GradientPlan>(&local);
+    if (plan == nullptr) {
+      std::vector<float> change(dim_);
+      change[coordinate] = 0.5f;
+      return change;
+    }
     std::vector<int64_t> sums(dim_);
-    sums[coordinate] = static_cast<int64_t>(plan.records.size()) *
-                       static_cast<int64_t>(plan.clip_norm / 2 * std::exp2(16 + plan.scale_log2));
+    sums[coordinate] = static_cast<int64_t>(plan->records.size()) *
+                       static_cast<int64_t>(plan->clip_norm / 2 * std::exp2(16 + plan->scale_log2));
     return sums;
   }
 
