@@ -5,21 +5,67 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "privacy/secagg/config.h"
 
 namespace dure {
+
+namespace {
+
+bool IsFinished(const secagg::Server& server) { return server.phase() == secagg::Phase::kFinished; }
+bool IsFinished(const secagg::PlainServer& server) { return server.finished(); }
+
+std::string_view NameOfPhase(const secagg::Server& server) {
+  return secagg::PhaseName(server.phase());
+}
+std::string_view NameOfPhase(const secagg::PlainServer& server) { return server.phase_name(); }
+
+uint32_t Summed(const secagg::Server& server) { return server.survivors()->count(); }
+uint32_t Summed(const secagg::PlainServer& server) { return server.summed(); }
+
+}  // namespace
+
+absl::StatusOr<Round::Session> Round::Create(secagg::Server::Params params) {
+  if (params.config.graph_rule() == secagg::kGraphRuleNone) {
+    DURE_ASSIGN_OR_RETURN(secagg::PlainServer server,
+                          secagg::PlainServer::Create(std::move(params)));
+    return Session(std::move(server));
+  }
+  DURE_ASSIGN_OR_RETURN(secagg::Server server, secagg::Server::Create(std::move(params)));
+  return Session(std::move(server));
+}
+
+std::string_view Round::phase() const {
+  return std::visit([](const auto& server) { return NameOfPhase(server); }, session_);
+}
+
+std::vector<secagg::MemberId> Round::awaited() const {
+  return std::visit([](const auto& server) { return server.Awaited(); }, session_);
+}
+
+const std::map<secagg::MemberId, std::string>& Round::faults() const {
+  return std::visit(
+      [](const auto& server) -> const auto& { return server.faults(); }, session_);
+}
+
+absl::StatusOr<std::optional<secagg::AcceptedInput>> Round::Receive(const secagg::MemberId& from,
+                                                                    secagg::UpMessage message) {
+  return std::visit([&](auto& server) { return server.Receive(from, std::move(message)); },
+                    session_);
+}
 
 absl::StatusOr<std::unique_ptr<Round>> Round::Start(absl::Time now, Options options,
                                                     std::vector<round::Output>* out) {
   const int bits = static_cast<int>(options.session.config.bits());
   const uint64_t dim = options.session.config.dim();
   const std::vector<secagg::MemberId> cohort = options.session.expected;
-  DURE_ASSIGN_OR_RETURN(secagg::Server server, secagg::Server::Create(std::move(options.session)));
+  DURE_ASSIGN_OR_RETURN(Session session, Create(std::move(options.session)));
   auto offer = std::make_shared<ServerMessage>();
-  *offer->mutable_offer()->mutable_offer() = server.offer();
+  *offer->mutable_offer()->mutable_offer() =
+      std::visit([](const auto& server) { return server.offer(); }, session);
   offer->mutable_offer()->set_model(std::move(options.model));
   for (const secagg::MemberId& member : cohort) out->push_back(round::SendTo{member, offer});
   auto made =
-      std::unique_ptr<Round>(new Round(std::move(server), RingSum(bits, dim), options.deadline));
+      std::unique_ptr<Round>(new Round(std::move(session), RingSum(bits, dim), options.deadline));
   made->deadline_ = now + options.deadline;
   return made;
 }
@@ -28,7 +74,7 @@ void Round::Step(absl::Time now, round::Input input, std::vector<round::Output>*
   if (ended_) return;
   if (auto* received = std::get_if<round::MessageReceived>(&input)) {
     absl::StatusOr<std::optional<secagg::AcceptedInput>> accepted =
-        server_.Receive(received->from, std::move(received->message));
+        Receive(received->from, std::move(received->message));
     if (!accepted.ok()) {
       out->push_back(round::Rejected{received->from, accepted.status()});
     } else if (accepted->has_value()) {
@@ -36,20 +82,21 @@ void Round::Step(absl::Time now, round::Input input, std::vector<round::Output>*
       DURE_CHECK(sum_.AddPacked(AsBytes((*accepted)->packed)).ok());
     }
   } else if (const auto* lost = std::get_if<round::MemberLost>(&input)) {
-    server_.Drop(lost->member);
+    std::visit([&](auto& server) { server.Drop(lost->member); }, session_);
   }
   AdvanceWhilePossible(now, out);
 }
 
 void Round::AdvanceWhilePossible(absl::Time now, std::vector<round::Output>* out) {
   while (!ended_) {
-    if (std::vector<secagg::MemberId> late = server_.Awaited(); !late.empty()) {
+    if (std::vector<secagg::MemberId> late = awaited(); !late.empty()) {
       if (now < deadline_) return;
       out->push_back(round::Late{std::move(late), phase()});
     }
     secagg::Outbox outbox;
     // When too few have answered, Advance says so in numbers.
-    absl::Status status = server_.Advance(&outbox);
+    absl::Status status =
+        std::visit([&](auto& server) { return server.Advance(&outbox); }, session_);
     if (!status.ok()) {
       ended_ = true;
       out->push_back(round::Failed{std::string(status.message())});
@@ -61,17 +108,21 @@ void Round::AdvanceWhilePossible(absl::Time now, std::vector<round::Output>* out
       out->push_back(round::SendTo{message.to, std::move(down)});
     }
     deadline_ = now + phase_deadline_;
-    if (server_.phase() == secagg::Phase::kFinished) Finish(out);
+    if (std::visit([](const auto& server) { return IsFinished(server); }, session_)) Finish(out);
   }
 }
 
 void Round::Finish(std::vector<round::Output>* out) {
   ended_ = true;
-  if (absl::Status status = server_.RemoveMasks(sum_.mutable_sum()); !status.ok()) {
+  absl::Status status =
+      std::visit([this](auto& server) { return server.RemoveMasks(sum_.mutable_sum()); }, session_);
+  if (!status.ok()) {
     out->push_back(round::Failed{std::string(status.message())});
     return;
   }
-  out->push_back(round::Closed{std::move(*sum_.mutable_sum()), server_.survivors()->count()});
+  out->push_back(
+      round::Closed{std::move(*sum_.mutable_sum()),
+                    std::visit([](const auto& server) { return Summed(server); }, session_)});
 }
 
 }  // namespace dure

@@ -1,8 +1,10 @@
 // One attempt at a round, as a state machine without input or output: it drives the secure
-// aggregation of one cohort by messages and deadlines and ends in one sum or in one reason.
+// aggregation of one cohort, or the collection of inputs without it, by messages and deadlines and
+// ends in one sum or in one reason.
 //
-// Phases are those of secagg::Server. A phase closes as soon as everybody who is awaited has
-// answered, or at its deadline if enough have. Not thread-safe: lives on one strand.
+// Phases are those of secagg::Server, or one of secagg::PlainServer. A phase closes as soon as
+// everybody who is awaited has answered, or at its deadline if enough have. Not thread-safe: lives
+// on one strand.
 #ifndef DURE_COORDINATOR_ROUND_H_
 #define DURE_COORDINATOR_ROUND_H_
 
@@ -19,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "aggregation/ring_sum.h"
+#include "privacy/secagg/plain.h"
 #include "privacy/secagg/server.h"
 #include "proto/wire.pb.h"
 
@@ -81,18 +84,25 @@ class Round {
 
   // When Step(Tick) is due at the latest.
   absl::Time next_deadline() const { return deadline_; }
-  std::string_view phase() const { return secagg::PhaseName(server_.phase()); }
-  std::vector<secagg::MemberId> awaited() const { return server_.Awaited(); }
-  const std::map<secagg::MemberId, std::string>& faults() const { return server_.faults(); }
+  std::string_view phase() const;
+  std::vector<secagg::MemberId> awaited() const;
+  const std::map<secagg::MemberId, std::string>& faults() const;
 
  private:
-  Round(secagg::Server server, RingSum sum, absl::Duration phase_deadline)
-      : server_(std::move(server)), sum_(std::move(sum)), phase_deadline_(phase_deadline) {}
+  // With secure aggregation, and without.
+  using Session = std::variant<secagg::Server, secagg::PlainServer>;
+
+  Round(Session session, RingSum sum, absl::Duration phase_deadline)
+      : session_(std::move(session)), sum_(std::move(sum)), phase_deadline_(phase_deadline) {}
+
+  static absl::StatusOr<Session> Create(secagg::Server::Params params);
+  absl::StatusOr<std::optional<secagg::AcceptedInput>> Receive(const secagg::MemberId& from,
+                                                               secagg::UpMessage message);
 
   void AdvanceWhilePossible(absl::Time now, std::vector<round::Output>* out);
   void Finish(std::vector<round::Output>* out);
 
-  secagg::Server server_;
+  Session session_;
   RingSum sum_;
   absl::Duration phase_deadline_;
   absl::Time deadline_;

@@ -14,6 +14,8 @@ using google::protobuf::Message;
 namespace {
 
 constexpr uint32_t kFewestMembers = 3;
+// Andrew et al. 2021 count with noise of a twentieth of the members.
+constexpr double kMembersPerCountNoise = 20;
 
 // `text` is the default of a key in proto/federation.proto, so a mistake in it is a programmer's.
 void SetFromText(const std::string& text, Message* section, const Field& key) {
@@ -32,6 +34,9 @@ void SetFromText(const std::string& text, Message* section, const Field& key) {
     case KeyKind::kReal:
       DURE_CHECK(absl::SimpleAtod(text, &real));
       reflection.SetDouble(section, &key, real);
+      return;
+    case KeyKind::kSwitch:
+      reflection.SetBool(section, &key, text == "true");
       return;
     case KeyKind::kText:
       reflection.SetString(section, &key, text);
@@ -80,6 +85,9 @@ void AddToTranscript(const std::string& path, const Message& section, const Fiel
     case KeyKind::kReal:
       transcript->AddF64(reflection.GetDouble(section, &key) + 0.0);  // -0.0 becomes 0.0
       return;
+    case KeyKind::kSwitch:
+      transcript->Add(reflection.GetBool(section, &key) ? "true" : "false");
+      return;
     case KeyKind::kText:
       transcript->Add(reflection.GetString(section, &key));
       return;
@@ -106,6 +114,11 @@ void FillDefaults(FederationSpec* spec) {
   if (!rounds->has_max_attempts()) {
     uint64_t attempts = uint64_t{rounds->count()} + rounds->count() / 8 + 1;
     rounds->set_max_attempts(static_cast<uint32_t>(std::min<uint64_t>(attempts, UINT32_MAX)));
+  }
+  PrivacySection* privacy = spec->mutable_privacy();
+  if (privacy->clipping() == PrivacySection::ADAPTIVE && !privacy->has_clip_count_noise()) {
+    privacy->set_clip_count_noise(
+        std::max(rounds->minimum() / kMembersPerCountNoise, privacy->noise_multiplier()));
   }
 }
 

@@ -176,6 +176,71 @@ std::optional<SpecFault> KeyFault(const std::string& path, const Message& sectio
   return SpecFault{path, absl::StrCat(path, ": ", fault)};
 }
 
+// Which unit of privacy goes with which way to compute, and what a weight may depend on.
+std::optional<SpecFault> FaultOfUnit(const FederationSpec& spec) {
+  constexpr auto kCode = absl::StatusCode::kFailedPrecondition;
+  const LocalSection& local = spec.local();
+  const bool epochs = local.mode() == LocalSection::EPOCHS;
+  switch (spec.privacy().unit()) {
+    case PrivacySection::RECORD:
+      if (epochs) {
+        return SpecFault{"local.mode",
+                         "local.mode = \"epochs\" cannot protect single records: a record moves "
+                         "every later step; choose \"gradient\" or \"dp_sgd\", or unit = "
+                         "\"client\" in [privacy]",
+                         kCode};
+      }
+      break;
+    case PrivacySection::CLIENT:
+    case PrivacySection::NONE:
+      if (!epochs) {
+        return SpecFault{
+            "privacy.unit",
+            absl::StrCat("privacy.unit = \"",
+                         spec.privacy().unit() == PrivacySection::NONE ? "none" : "client",
+                         "\" goes with local.mode = \"epochs\" only: \"gradient\" and \"dp_sgd\" "
+                         "protect single records (unit = \"record\")"),
+            kCode};
+      }
+      break;
+    default:
+      break;
+  }
+  if (local.weighting() != LocalSection::RECORDS) return std::nullopt;
+  const bool none = spec.privacy().unit() == PrivacySection::NONE;
+  if (none && local.has_weight_mean()) {
+    return SpecFault{"local.weight_mean",
+                     "local.weight_mean is not used with unit = \"none\", where the true weights "
+                     "are added up: remove it",
+                     kCode};
+  }
+  if (!none && !local.has_weight_mean()) {
+    return SpecFault{"local.weight_mean",
+                     "local.weight_mean is missing: with unit = \"client\" a weighted sum is "
+                     "divided by a public number that does not depend on data; set it to the "
+                     "records of a typical member",
+                     kCode};
+  }
+  if (local.weight_mean() > local.weight_max()) {
+    return SpecFault{"local.weight_mean",
+                     absl::StrCat("local.weight_mean is ", local.weight_mean(),
+                                  ", above local.weight_max, ", local.weight_max()),
+                     kCode};
+  }
+  return std::nullopt;
+}
+
+std::optional<SpecFault> FaultOfAdaptiveClipping(const FederationSpec& spec) {
+  const PrivacySection& privacy = spec.privacy();
+  if (privacy.clipping() != PrivacySection::ADAPTIVE) return std::nullopt;
+  if (2 * privacy.clip_count_noise() > privacy.noise_multiplier()) return std::nullopt;
+  return SpecFault{"privacy.clip_count_noise",
+                   absl::StrCat("privacy.clip_count_noise is ", privacy.clip_count_noise(),
+                                ": counting alone would cost more privacy than noise_multiplier = ",
+                                privacy.noise_multiplier(), " allows; it must be above half of it"),
+                   absl::StatusCode::kFailedPrecondition};
+}
+
 // What several keys must hold together. Every key alone is good.
 std::optional<SpecFault> FaultBetweenKeys(const FederationSpec& spec) {
   constexpr auto kCode = absl::StatusCode::kFailedPrecondition;
@@ -193,6 +258,8 @@ std::optional<SpecFault> FaultBetweenKeys(const FederationSpec& spec) {
                      rounds.count(), " rounds: each round needs at least one attempt"),
         kCode};
   }
+  if (std::optional<SpecFault> fault = FaultOfUnit(spec)) return fault;
+  if (std::optional<SpecFault> fault = FaultOfAdaptiveClipping(spec)) return fault;
   const PrivacySection& privacy = spec.privacy();
   if (privacy.max_records_per_member() > privacy.total_records()) {
     return SpecFault{
@@ -202,7 +269,7 @@ std::optional<SpecFault> FaultBetweenKeys(const FederationSpec& spec) {
         kCode};
   }
   const double caps = rounds.max_attempts() * kDeltaPerAttempt;
-  if (caps > privacy.delta() / 2) {
+  if (spec.local().mode() == LocalSection::GRADIENT && caps > privacy.delta() / 2) {
     return SpecFault{"privacy.delta",
                      absl::StrCat("privacy.delta is ", privacy.delta(), ", but the batch caps of ",
                                   rounds.max_attempts(), " attempts use up ", caps,

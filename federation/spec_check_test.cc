@@ -15,15 +15,20 @@
 namespace dure {
 namespace {
 
+using ::dure::testing::ClientToml;
 using ::dure::testing::DemoToml;
+using ::dure::testing::DpSgdToml;
+using ::dure::testing::NoneToml;
 using ::google::protobuf::Message;
 using ::testing::HasSubstr;
 
-FederationSpec Demo() {
-  absl::StatusOr<FederationSpec> spec = ParseFederation(DemoToml(), "f.toml");
+FederationSpec Read(const std::string& toml) {
+  absl::StatusOr<FederationSpec> spec = ParseFederation(toml, "f.toml");
   EXPECT_TRUE(spec.ok()) << spec.status();
   return spec.value_or(FederationSpec());
 }
+
+FederationSpec Demo() { return Read(DemoToml()); }
 
 absl::Status With(const std::function<void(FederationSpec*)>& change) {
   FederationSpec spec = Demo();
@@ -43,14 +48,17 @@ Message* SectionOf(FederationSpec* spec, const std::string& path) {
   return section;
 }
 
-// Calls `visit` with a fresh demo's section for every key.
+// Calls `visit` for every key, with the section of a fresh spec that uses it.
 void ForEachKey(const std::function<void(const std::string& path, FederationSpec* spec,
                                          Message* section, const Field& key)>& visit) {
+  const FederationSpec specs[] = {Demo(), Read(ClientToml()), Read(DpSgdToml()), Read(NoneToml())};
   VisitKeys(FederationSpec::default_instance(),
             [&](const std::string& path, const Message&, const Field& key) {
-              FederationSpec spec = Demo();
-              Message* section = SectionOf(&spec, path);
-              visit(path, &spec, section, key);
+              for (FederationSpec spec : specs) {
+                Message* section = SectionOf(&spec, path);
+                if (IsUsed(*section, key)) return visit(path, &spec, section, key);
+              }
+              ADD_FAILURE() << "no spec uses " << path;
             });
 }
 
@@ -67,6 +75,10 @@ TEST(SpecCheckTest, EveryMissingKeyIsAnErrorButForTheCohort) {
     section->GetReflection()->ClearField(section, &key);
     if (path == "rounds.cohort") {
       EXPECT_TRUE(ValidateFederation(*spec).ok());
+    } else if (RulesOf(key).may_be_absent()) {
+      const absl::Status status = ValidateFederation(*spec);
+      EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << path;
+      EXPECT_THAT(std::string(status.message()), HasSubstr(path + " is missing"));
     } else {
       ExpectInvalid(*spec, path);
       EXPECT_THAT(std::string(ValidateFederation(*spec).message()), HasSubstr("is missing"));
@@ -164,16 +176,17 @@ TEST(SpecCheckTest, LicensesAreIdentifiers) {
 }
 
 TEST(SpecCheckTest, AddressesAreHostAndPort) {
-  for (const char* bad : {"example.org", ":7443", "example.org:",
-                          "example.org:65536", "example.org:74430000", "a b:1", "::1:7443", "[]:1",
-                          "[::1:7443", "https://example.org:7443", "example.org:7x"}) {
+  for (const char* bad :
+       {"example.org", ":7443", "example.org:", "example.org:65536", "example.org:74430000",
+        "a b:1", "::1:7443", "[]:1", "[::1:7443", "https://example.org:7443", "example.org:7x"}) {
     EXPECT_THAT(std::string(With([&](FederationSpec* s) {
                               s->mutable_federation()->set_address(bad);
                             }).message()),
                 HasSubstr("HOST:PORT"))
         << bad;
   }
-  for (const char* good : {"localhost:1", "127.0.0.1:7443", "127.0.0.1:0", "[::1]:7443", "a-b.example:65535"}) {
+  for (const char* good :
+       {"localhost:1", "127.0.0.1:7443", "127.0.0.1:0", "[::1]:7443", "a-b.example:65535"}) {
     EXPECT_TRUE(With([&](FederationSpec* s) { s->mutable_federation()->set_address(good); }).ok())
         << good;
   }
@@ -283,6 +296,51 @@ TEST(SpecCheckTest, SettingsOfANewerVersionAreRefused) {
   });
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("does not know"));
+}
+
+TEST(SpecCheckTest, EveryUnitIsGood) {
+  for (const std::string& toml : {ClientToml(), DpSgdToml(), NoneToml(),
+                                  ClientToml("enabled = false"), NoneToml("enabled = false")}) {
+    EXPECT_TRUE(ParseFederation(toml, "f.toml").ok()) << ParseFederation(toml, "f.toml").status();
+  }
+}
+
+TEST(SpecCheckTest, UnitsGoWithModes) {
+  auto refused = [](const std::string& toml, const std::string& text) {
+    const absl::Status status = ParseFederation(toml, "f.toml").status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(text));
+  };
+  const std::string record =
+      "max_epsilon = 4.0\ntotal_records = 60000\nmax_records_per_member = 15000";
+  refused(testing::DemoWithUnit("mode = \"epochs\"", record), "cannot protect single records");
+  refused(testing::DemoWithUnit("sampling_rate = 0.01", "unit = \"none\""),
+          "privacy.unit = \"none\" goes with local.mode = \"epochs\" only");
+  refused(testing::DemoWithUnit("mode = \"dp_sgd\"\nsampling_rate = 0.01",
+                                "unit = \"client\"\nmax_epsilon = 4.0"),
+          "privacy.unit = \"client\" goes with local.mode = \"epochs\" only");
+}
+
+TEST(SpecCheckTest, NoDivisorDependsOnDataThatIsProtected) {
+  FederationSpec spec = Read(ClientToml());
+  spec.mutable_local()->clear_weight_mean();
+  EXPECT_THAT(std::string(ValidateFederation(spec).message()),
+              HasSubstr("local.weight_mean is missing: with unit = \"client\""));
+  spec.mutable_local()->set_weight_mean(6001);
+  EXPECT_THAT(std::string(ValidateFederation(spec).message()),
+              HasSubstr("local.weight_mean is 6001, above local.weight_max, 6000"));
+  spec = Read(NoneToml());
+  spec.mutable_local()->set_weight_mean(3000);
+  EXPECT_THAT(std::string(ValidateFederation(spec).message()),
+              HasSubstr("local.weight_mean is not used with unit = \"none\""));
+}
+
+TEST(SpecCheckTest, CountingTheClippedMustNotCostMoreThanAll) {
+  FederationSpec spec = Read(ClientToml());
+  EXPECT_EQ(spec.privacy().clip_count_noise(), 1.0);  // a twentieth of 8 is below the multiplier
+  spec.mutable_privacy()->set_clip_count_noise(0.5);
+  EXPECT_THAT(std::string(ValidateFederation(spec).message()),
+              HasSubstr("privacy.clip_count_noise is 0.5: counting alone would cost more"));
 }
 
 }  // namespace

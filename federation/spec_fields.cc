@@ -81,6 +81,8 @@ KeyKind KindOf(const Field& field) {
       return KeyKind::kInteger;
     case Field::CPPTYPE_DOUBLE:
       return KeyKind::kReal;
+    case Field::CPPTYPE_BOOL:
+      return KeyKind::kSwitch;
     case Field::CPPTYPE_STRING:
       return KeyKind::kText;
     case Field::CPPTYPE_ENUM:
@@ -100,6 +102,8 @@ std::string KindInWords(KeyKind kind) {
       return "an integer";
     case KeyKind::kReal:
       return "a number";
+    case KeyKind::kSwitch:
+      return "true or false";
     case KeyKind::kText:
       return "a text";
     case KeyKind::kDuration:
@@ -126,6 +130,8 @@ std::string LimitsInWords(const Field& field) {
   switch (KindOf(field)) {
     case KeyKind::kChoice:
       return absl::StrJoin(ChoiceNames(*field.enum_type()), ", ");
+    case KeyKind::kSwitch:
+      return "true, false";
     case KeyKind::kText:
       return absl::StrCat("1 to ", NumberInWords(rules.at_most()), " characters");
     case KeyKind::kDuration:
@@ -142,7 +148,8 @@ std::string ExpectedInWords(const Field& field) {
   const std::string limits = LimitsInWords(field);
   switch (KindOf(field)) {
     case KeyKind::kSection:
-      return KindInWords(KeyKind::kSection);
+    case KeyKind::kSwitch:
+      return KindInWords(KindOf(field));
     case KeyKind::kChoice:
       return absl::StrCat("one of \"", absl::StrJoin(ChoiceNames(*field.enum_type()), "\", \""),
                           "\"");
@@ -183,9 +190,15 @@ bool IsUsed(const Message& section, const Field& key) {
   const KeyRules& rules = RulesOf(key);
   if (!rules.has_used_if()) return true;
   const Field* other = section.GetDescriptor()->FindFieldByName(rules.used_if());
-  DURE_CHECK(other != nullptr && KindOf(*other) == KeyKind::kChoice);
-  std::string value =
-      ChoiceName(*other->enum_type(), section.GetReflection()->GetEnumValue(section, other));
+  DURE_CHECK(other != nullptr);
+  const google::protobuf::Reflection& reflection = *section.GetReflection();
+  std::string value;
+  if (KindOf(*other) == KeyKind::kSwitch) {
+    value = reflection.GetBool(section, other) ? "true" : "false";
+  } else {
+    DURE_CHECK(KindOf(*other) == KeyKind::kChoice);
+    value = ChoiceName(*other->enum_type(), reflection.GetEnumValue(section, other));
+  }
   return std::find(rules.is().begin(), rules.is().end(), value) != rules.is().end();
 }
 
@@ -254,6 +267,8 @@ std::string ValueToToml(const Message& section, const Field& key) {
                  : absl::StrCat(reflection.GetUInt64(section, &key));
     case KeyKind::kReal:
       return RealToText(reflection.GetDouble(section, &key) + 0.0);
+    case KeyKind::kSwitch:
+      return reflection.GetBool(section, &key) ? "true" : "false";
     case KeyKind::kText:
       return TextToToml(reflection.GetString(section, &key));
     case KeyKind::kChoice: {

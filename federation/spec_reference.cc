@@ -73,7 +73,9 @@ KeyReference MakeReference(const std::string& path, const Field& key) {
   reference.section = path.substr(0, path.size() - key.name().size() - 1);
   reference.key = key.name();
   const std::string kind = KindInWords(KindOf(key));
-  reference.type = kind.substr(kind.find(' ') + 1);  // without the article
+  reference.type = KindOf(key) == KeyKind::kSwitch
+                       ? kind
+                       : kind.substr(kind.find(' ') + 1);  // without the article
   reference.default_value = DefaultInWords(key);
   reference.limits = LimitsInWords(key);
   reference.meaning = Comments::Get().Of(key);
@@ -104,8 +106,9 @@ void AppendComment(const std::string& text, std::string* out) {
 void AppendKey(const std::string& path, const google::protobuf::Message& section, const Field& key,
                std::string* out) {
   const KeyReference reference = MakeReference(path, key);
-  const std::string limits =
-      absl::StrCat(reference.choices.empty() ? "Limits: " : "One of: ", reference.limits, ".");
+  const std::string limits = absl::StrCat(
+      reference.choices.empty() && KindOf(key) != KeyKind::kSwitch ? "Limits: " : "One of: ",
+      reference.limits, ".");
   const std::string otherwise = reference.default_value == kRequired
                                     ? "Required."
                                     : absl::StrCat("Left out: ", reference.default_value, ".");
@@ -149,6 +152,7 @@ std::string FederationToToml(const FederationSpec& spec) {
   SectionTexts texts;
   VisitKeys(spec, [&](const std::string& path, const google::protobuf::Message& section,
                       const Field& key) {
+    if (!IsUsed(section, key)) return;
     if (!IsUsed(section, key)) return;
     AppendKey(path, section, key, &texts.Of(path.substr(0, path.size() - key.name().size() - 1)));
   });

@@ -190,6 +190,10 @@ absl::Status Reader::ReadKey(const toml::node& node, const std::string& path, Me
       if (!node.is_number()) return WrongType(path, key, node);
       reflection.SetDouble(section, &key, *node.value<double>());
       return absl::OkStatus();
+    case KeyKind::kSwitch:
+      if (!node.is_boolean()) return WrongType(path, key, node);
+      reflection.SetBool(section, &key, *node.value<bool>());
+      return absl::OkStatus();
     case KeyKind::kIntegerList:
       if (!node.is_array()) return WrongType(path, key, node);
       for (const toml::node& element : *node.as_array()) {

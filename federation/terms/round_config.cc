@@ -17,10 +17,22 @@ using google::protobuf::FieldDescriptor;
 
 namespace {
 
-constexpr char kMechanism[] = "record-gradient";
-constexpr char kWeighting[] = "uniform";
 constexpr uint32_t kSecurityBits = 128;
 constexpr size_t kMaxBytesShown = 32;
+
+// RoundConfig.mechanism: what is protected, and whose noise does it.
+std::string MechanismName(const RoundTerms& terms) {
+  if (terms.unit == PrivacySection::NONE) return "none";
+  if (terms.mode == LocalSection::DP_SGD) return "dp-sgd";
+  return absl::StrCat(terms.unit == PrivacySection::CLIENT ? "client-update" : "record-gradient",
+                      terms.adaptive_clipping ? "-adaptive" : "",
+                      terms.secure_aggregation ? "" : "-central");
+}
+
+// Public, and different in every attempt, so that nobody can choose it.
+Digest RotationSeed(const Digest& spec_digest, const AttemptId& id) {
+  return Transcript("rotation-seed").Add(spec_digest).AddU64(id.attempt).Hash();
+}
 
 std::string Hex(const std::string& bytes) {
   std::string hex = ToHex(AsBytes(bytes).first(std::min(bytes.size(), kMaxBytesShown)));
@@ -69,16 +81,18 @@ secagg::RoundConfig MakeRoundConfig(const FederationSpec& spec, const Digest& sp
   config.set_round(id.round);
   config.set_attempt(id.attempt);
   config.set_model_hash(ToString(id.model_hash));
-  config.set_dim(terms.dim);
+  config.set_dim(terms.coordinates);
   config.set_invited(terms.invited);
   config.set_bits(terms.bits);
   config.set_scale(terms.scale);
   config.set_clip_norm(terms.clip_norm);
-  config.set_mechanism(kMechanism);
+  config.set_mechanism(MechanismName(terms));
   config.set_sigma2_local(terms.sigma2_local);
   config.set_norm_bound_sq(terms.norm_bound_sq);
-  config.set_weighting(kWeighting);
-  config.set_graph_rule(secagg::kGraphRuleComplete);
+  if (terms.rotation) config.set_rotation_seed(ToString(RotationSeed(spec_digest, id)));
+  config.set_weighting(terms.weighted ? "records" : "uniform");
+  config.set_graph_rule(terms.secure_aggregation ? secagg::kGraphRuleComplete
+                                                 : secagg::kGraphRuleNone);
   config.set_security_bits(kSecurityBits);
   config.set_max_dropout(spec.secure_aggregation().max_dropout());
   config.set_minimum_roster(terms.sum_minimum);

@@ -1,12 +1,14 @@
 #include "federation/terms/terms.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/status_macros.h"
 #include "federation/terms/privacy_account.h"
+#include "privacy/dp/client_encoding.h"
 #include "privacy/dp/record_gradient.h"
 #include "privacy/secagg/thresholds.h"
 
@@ -23,6 +25,9 @@ constexpr uint64_t kMaxPayloadBytes = uint64_t{60} << 20;
 
 // Fewest records a round on average: the sum is divided by it. Far below 1 the check warns already.
 constexpr double kMinExpectedBatch = 1e-3;
+
+constexpr char kNoiseRemedy[] =
+    "change privacy.clip_norm or privacy.noise_multiplier, or the model";
 
 // An epsilon above this says nothing to anybody: odds may change by a factor above 20,000.
 constexpr double kMeaninglessEpsilon = 10;
@@ -60,6 +65,12 @@ absl::Status DeriveMembers(const FederationSpec& spec, RoundTerms* terms) {
         absl::StrCat("rounds.minimum is ", terms->minimum, ", but there are ", invited,
                      " members: wait for more, or lower rounds.minimum"));
   }
+  if (!terms->secure_aggregation) {
+    terms->sum_minimum = terms->minimum;
+    terms->may_vanish = invited - terms->minimum;
+    terms->honest_survivors = 1;  // the coordinator, which is trusted
+    return absl::OkStatus();
+  }
   // Of all who could have been invited: whoever chooses the cohort could choose a small one with
   // all the corrupt in it.
   terms->max_corrupt = MaxCorrupt(spec.secure_aggregation().max_corrupt(),
@@ -75,29 +86,35 @@ absl::Status DeriveMembers(const FederationSpec& spec, RoundTerms* terms) {
   return absl::OkStatus();
 }
 
-absl::Status DeriveUpload(const FederationSpec& spec, RoundTerms* terms) {
-  terms->clip_norm = spec.privacy().clip_norm();
-  terms->noise_multiplier = spec.privacy().noise_multiplier();
-  terms->sampling_rate = spec.local().sampling_rate();
-  const dp::RecordGradientParams params = {.dim = terms->dim,
-                                           .clip_norm = terms->clip_norm,
-                                           .noise_multiplier = terms->noise_multiplier,
-                                           .honest_survivors = terms->honest_survivors,
-                                           .noiseless = terms->noise_multiplier == 0};
+// The norm of an update of norm C with its count's coordinate of +-1/2. In the one noise of the
+// message, z times this norm, that coordinate is scaled so that its noise is sigma_b members and
+// the rest has z_delta C: the whole costs z (Andrew et al. 2021, Theorem 1).
+double NormWithCount(double clip_norm, double noise_multiplier, double count_noise) {
+  const double half = 1 / (2 * count_noise);
+  const double z_delta = 1 / std::sqrt(1 / (noise_multiplier * noise_multiplier) - half * half);
+  return clip_norm * z_delta / noise_multiplier;
+}
+
+// Mode gradient: one noised sum over everybody's records (section 2.4).
+absl::Status DeriveGradient(const FederationSpec& spec, RoundTerms* terms) {
+  const bool central = !terms->secure_aggregation;
+  dp::RecordGradientParams params = {.dim = terms->dim,
+                                     .clip_norm = terms->clip_norm,
+                                     .noise_multiplier = terms->noise_multiplier,
+                                     .honest_survivors = terms->honest_survivors,
+                                     .noiseless = terms->noise_multiplier == 0};
   absl::StatusOr<dp::RecordGradient> gradient = dp::DeriveRecordGradient(params);
-  if (!gradient.ok()) {
-    return CannotWork(gradient.status(),
-                      "change privacy.clip_norm or privacy.noise_multiplier, or the model");
-  }
+  if (!gradient.ok()) return CannotWork(gradient.status(), kNoiseRemedy);
   terms->scale = gradient->scale;
   terms->norm_bound_sq = gradient->norm_bound_sq;
-  terms->sigma2_local = gradient->sigma2_local;
+  (central ? terms->sigma2_central : terms->sigma2_local) = gradient->sigma2_local;
   absl::StatusOr<uint32_t> cap =
       dp::BatchCap(spec.privacy().max_records_per_member(), terms->sampling_rate);
   if (!cap.ok()) {
     return CannotWork(cap.status(), "change privacy.max_records_per_member or local.sampling_rate");
   }
   terms->batch_cap = *cap;
+  terms->delta_per_attempt = std::ldexp(1.0, -dp::kBatchCapBits);
   absl::StatusOr<dp::RingRange> range = dp::DeriveRingRange(
       {.gradient = params, .invited = terms->invited, .batch_cap = terms->batch_cap});
   if (!range.ok()) {
@@ -107,14 +124,6 @@ absl::Status DeriveUpload(const FederationSpec& spec, RoundTerms* terms) {
                                    "local.sampling_rate"));
   }
   terms->bits = static_cast<uint32_t>(range->bits);
-  // In two parts, so that no product leaves 64 bits.
-  terms->upload_bytes = terms->dim / 8 * terms->bits + (terms->dim % 8 * terms->bits + 7) / 8;
-  const uint64_t largest = std::max(terms->upload_bytes, terms->dim * sizeof(float));
-  if (largest > kMaxPayloadBytes) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("a model of ", terms->dim, " parameters needs messages of ", largest,
-                     " bytes, the limit is ", kMaxPayloadBytes, ": choose a smaller model"));
-  }
   terms->expected_batch =
       terms->sampling_rate * static_cast<double>(spec.privacy().total_records());
   if (terms->expected_batch < kMinExpectedBatch) {
@@ -126,17 +135,132 @@ absl::Status DeriveUpload(const FederationSpec& spec, RoundTerms* terms) {
   return absl::OkStatus();
 }
 
+// Unit client: each member's clipped update with noise (sections 2.1 and 2.2).
+absl::Status DeriveClientUpdate(const FederationSpec& spec, RoundTerms* terms) {
+  const PrivacySection& privacy = spec.privacy();
+  const bool central = !terms->secure_aggregation;
+  terms->encoded_norm = terms->clip_norm;
+  if (terms->adaptive_clipping) {
+    terms->count_noise = privacy.clip_count_noise();
+    terms->encoded_norm =
+        NormWithCount(terms->clip_norm, terms->noise_multiplier, terms->count_noise);
+  }
+  terms->coordinates = terms->dim + (terms->adaptive_clipping ? 1 : 0);
+  if (terms->rotation) terms->coordinates = dp::RotatedDim(terms->coordinates);
+  absl::StatusOr<dp::ClientEncoding> encoding =
+      dp::DeriveClientEncoding({.dim = terms->coordinates,
+                                .clip_norm = terms->encoded_norm,
+                                .noise_multiplier = terms->noise_multiplier,
+                                .invited = terms->invited,
+                                .honest_survivors = terms->honest_survivors,
+                                .rotated = terms->rotation,
+                                .noiseless = terms->noise_multiplier == 0});
+  if (!encoding.ok()) return CannotWork(encoding.status(), kNoiseRemedy);
+  terms->scale = encoding->scale;
+  terms->norm_bound_sq = encoding->norm_bound_sq;
+  (central ? terms->sigma2_central : terms->sigma2_local) = encoding->sigma2_local;
+  terms->bits = encoding->bits;
+  if (terms->weighted) terms->weight_mean = spec.local().weight_mean();
+  return absl::OkStatus();
+}
+
+// What carries no noise of its own: unit none, and the results of dp_sgd (section 2.1, last line).
+absl::Status DeriveFixedGrid(RoundTerms* terms) {
+  const bool weights = terms->weighted && terms->unit == PrivacySection::NONE;
+  terms->coordinates = terms->dim + (weights ? 1 : 0);
+  // s, the largest power of two with n s R < 2^31; the ring holds that sum and the weights'.
+  terms->scale = std::bit_floor(((uint64_t{1} << 31) - 1) / (terms->invited * kFixedGridRange));
+  const uint64_t largest =
+      std::max(terms->scale * kFixedGridRange, weights ? terms->weight_max : 0);
+  terms->bits = std::bit_width(2 * terms->invited * largest + 1);
+  return absl::OkStatus();
+}
+
+// Mode dp_sgd: the noise is in each local step, and nobody else's counts (section 2.4).
+absl::Status DeriveLocalSteps(const FederationSpec& spec, RoundTerms* terms) {
+  terms->steps = spec.local().steps();
+  terms->honest_survivors = 1;
+  absl::StatusOr<dp::RecordGradient> step =
+      dp::DeriveRecordGradient({.dim = terms->dim,
+                                .clip_norm = terms->clip_norm,
+                                .noise_multiplier = terms->noise_multiplier,
+                                .honest_survivors = 1,
+                                .noiseless = terms->noise_multiplier == 0});
+  if (!step.ok()) return CannotWork(step.status(), kNoiseRemedy);
+  terms->scale_step = step->scale;
+  terms->norm_bound_sq = step->norm_bound_sq;
+  terms->sigma2_step = step->sigma2_local;
+  return DeriveFixedGrid(terms);
+}
+
+absl::Status DeriveUpload(const FederationSpec& spec, double clip_norm, RoundTerms* terms) {
+  terms->clip_norm = clip_norm;
+  terms->encoded_norm = clip_norm;
+  terms->noise_multiplier = spec.privacy().noise_multiplier();
+  if (spec.local().has_sampling_rate()) terms->sampling_rate = spec.local().sampling_rate();
+  if (terms->weighted) terms->weight_max = spec.local().weight_max();
+  terms->coordinates = terms->dim;
+  if (terms->unit == PrivacySection::NONE) {
+    DURE_RETURN_IF_ERROR(DeriveFixedGrid(terms));
+  } else if (terms->unit == PrivacySection::CLIENT) {
+    DURE_RETURN_IF_ERROR(DeriveClientUpdate(spec, terms));
+  } else if (terms->mode == LocalSection::DP_SGD) {
+    DURE_RETURN_IF_ERROR(DeriveLocalSteps(spec, terms));
+  } else {
+    DURE_RETURN_IF_ERROR(DeriveGradient(spec, terms));
+  }
+  // In two parts, so that no product leaves 64 bits.
+  terms->upload_bytes =
+      terms->coordinates / 8 * terms->bits + (terms->coordinates % 8 * terms->bits + 7) / 8;
+  const uint64_t largest = std::max(terms->upload_bytes, terms->dim * sizeof(float));
+  if (largest > kMaxPayloadBytes) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("a model of ", terms->dim, " parameters needs messages of ", largest,
+                     " bytes, the limit is ", kMaxPayloadBytes, ": choose a smaller model"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim, uint32_t invited) {
+absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim, uint32_t invited,
+                                       double clip_norm) {
+  const PrivacySection& privacy = spec.privacy();
   RoundTerms terms;
+  terms.unit = privacy.unit();
+  terms.mode = spec.local().mode();
+  terms.secure_aggregation = spec.secure_aggregation().enabled();
+  terms.weighted = spec.local().weighting() == LocalSection::RECORDS;
+  terms.adaptive_clipping = privacy.clipping() == PrivacySection::ADAPTIVE;
+  terms.rotation = privacy.rotation();
   terms.invited = invited;
   terms.dim = dim;
   DURE_RETURN_IF_ERROR(DeriveMembers(spec, &terms));
-  DURE_RETURN_IF_ERROR(DeriveUpload(spec, &terms));
-  terms.delta = spec.privacy().delta();
+  DURE_RETURN_IF_ERROR(
+      DeriveUpload(spec, clip_norm == 0 ? privacy.clip_norm() : clip_norm, &terms));
+  terms.delta = privacy.delta();
   terms.max_attempts = spec.rounds().max_attempts();
   return terms;
+}
+
+dp::AttemptCost CostOf(const RoundTerms& terms) {
+  return {.dim = terms.mode == LocalSection::DP_SGD ? terms.dim : terms.coordinates,
+          .parties = terms.honest_survivors,
+          .sigma2 = std::max({terms.sigma2_local, terms.sigma2_step, terms.sigma2_central}),
+          .norm_bound_sq = std::max<uint64_t>(1, terms.norm_bound_sq),
+          .sampling_rate = terms.sampling_rate,
+          .uses = terms.steps};
+}
+
+absl::string_view ProtectedUnit(PrivacySection::Unit unit) {
+  switch (unit) {
+    case PrivacySection::CLIENT:
+      return "member";
+    case PrivacySection::NONE:
+      return "nobody";
+    default:
+      return "record";
+  }
 }
 
 double EpsilonAfter(const RoundTerms& terms, uint32_t attempts) {

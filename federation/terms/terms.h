@@ -8,49 +8,82 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "privacy/dp/attempt_cost.h"
 #include "proto/federation.pb.h"
 
 namespace dure {
 
-// Terms of one attempt in mode "gradient".
+// R of unit none and mode dp_sgd: no coordinate of an update counts for more. What is cut off is
+// counted and told to the member.
+inline constexpr uint64_t kFixedGridRange = 8;
+
+// Terms of one attempt.
 struct RoundTerms {
+  // What is protected, how members compute, and whom they trust.
+  PrivacySection::Unit unit = PrivacySection::RECORD;
+  LocalSection::Mode mode = LocalSection::GRADIENT;
+  bool secure_aggregation = true;  // false: the coordinator sees what every member sends
+  bool weighted = false;           // by records, of which at most weight_max count
+  bool adaptive_clipping = false;  // one coordinate more counts who was clipped
+  bool rotation = false;
+
   // Who takes part.
   uint32_t invited = 0;      // n_invited
   uint32_t minimum = 0;      // n_min and U_min of the federation file
-  uint32_t max_corrupt = 0;  // c_max
+  uint32_t max_corrupt = 0;  // c_max; without secure aggregation this and the next three are 0
   uint32_t neighbours = 0;   // k
   uint32_t threshold = 0;    // t
   uint32_t quorum = 0;       // Q
-  uint32_t sum_minimum = 0;  // U_min' = max(U_min, Q, t + 1, c_max + 2)
+  uint32_t sum_minimum = 0;  // U_min' = max(U_min, Q, t + 1, c_max + 2); else U_min
   uint32_t may_vanish = 0;   // invited - sum_minimum
 
   // What a member sends.
-  uint64_t dim = 0;            // d
-  double clip_norm = 0;        // C
-  uint64_t scale = 0;          // s, a power of two
-  uint64_t norm_bound_sq = 0;  // B^2 = ceil((s C + sqrt d)^2)
-  uint64_t sigma2_local = 0;   // variance parameter of each member's discrete Gaussian; 0: none
-  uint32_t batch_cap = 0;      // m: at or above it a member sends noise alone
-  uint32_t bits = 0;           // b of the ring Z_{2^b}
-  uint64_t upload_bytes = 0;   // ceil(d b / 8)
+  uint64_t dim = 0;          // parameters of the model
+  uint64_t coordinates = 0;  // d of a message: dim, padding and extra coordinates included
+  double clip_norm = 0;      // C; 0 with unit none
+  double encoded_norm = 0;   // bound on the norm of what is encoded: C, and the count's coordinate
+  uint64_t scale = 0;        // s, a power of two
+  uint64_t norm_bound_sq = 0;  // B^2, on the grid of the noise; 0 with unit none
+  uint64_t sigma2_local = 0;   // variance parameter of the noise in each member's message; 0: none
+  uint64_t sigma2_step = 0;    // of the noise in each local step of dp_sgd, on the grid scale_step
+  uint64_t scale_step = 0;
+  uint64_t sigma2_central = 0;  // of the noise that a trusted coordinator adds to the opened sum
+  uint32_t batch_cap = 0;       // m: at or above it a member sends noise alone; 0: no cap
+  uint32_t bits = 0;            // b of the ring Z_{2^b}
+  uint64_t upload_bytes = 0;    // ceil(d b / 8)
+
+  // How the sum becomes a mean.
+  double expected_batch = 0;  // q N of mode gradient, the public divisor of the sum; else 0
+  uint64_t weight_max = 0;    // of weighted members; else 0
+  uint64_t weight_mean = 0;   // public; 0: the true weights are in the sum
+  double count_noise = 0;     // sigma_b of adaptive clipping, in members
 
   // What it costs.
-  double sampling_rate = 0;
-  double noise_multiplier = 0;  // z, in the sum of the honest survivors
+  double sampling_rate = 1;     // q
+  uint32_t steps = 1;           // of the mechanism in one attempt
+  double noise_multiplier = 0;  // z, in the sum of the honest survivors; in a member's own step
   double delta = 0;
-  uint32_t honest_survivors = 0;  // h = U_min' - c_max
-  double expected_batch = 0;      // q N, the public divisor of the sum
+  double delta_per_attempt = 0;   // what each attempt takes off delta: its batch caps
+  uint32_t honest_survivors = 0;  // h = U_min' - c_max; 1 if one party adds all the noise
   uint32_t max_attempts = 0;
 };
 
 // FailedPrecondition, with the numbers and the remedy, if no such round can work: fewer than 3
 // members, minimum above the cohort, a threshold that cannot be met, a sum that does not fit 62
-// bits.
+// bits. `clip_norm` is that of the attempt, for adaptive clipping; 0: the federation's.
 // A noise multiplier of 0, which no federation file can have, gives a round without noise, for
 // measurements: its epsilon is infinite, so only a member whose own limit is infinite takes part.
-absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim, uint32_t invited);
+absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim, uint32_t invited,
+                                       double clip_norm = 0);
 
-// epsilon per record after `attempts` attempts, at the federation's delta less
+// What one attempt costs the unit that is protected.
+dp::AttemptCost CostOf(const RoundTerms& terms);
+
+// "record", "member", or "nobody" in the unit of privacy: who epsilon is for.
+absl::string_view ProtectedUnit(PrivacySection::Unit unit);
+
+// epsilon after `attempts` attempts, at the federation's delta less
 // attempts * 2^-40 for the batch cap. 0 for 0 attempts.
 double EpsilonAfter(const RoundTerms& terms, uint32_t attempts);
 

@@ -185,7 +185,9 @@ TEST(EpsilonTest, KnownAnswers) {
   for (const auto& row : dure::testing::ReadGolden("record_distributed_epsilon.csv")) {
     RoundTerms terms;
     const auto steps = static_cast<uint32_t>(std::stoul(row.at("steps")));
-    terms.dim = std::stoull(row.at("dim"));
+    terms.coordinates = std::stoull(row.at("dim"));
+    terms.norm_bound_sq = std::stoull(row.at("norm_bound_sq_int"));
+    terms.delta_per_attempt = std::ldexp(1.0, -40);
     terms.clip_norm = std::stod(row.at("clip"));
     terms.noise_multiplier = std::stod(row.at("noise_multiplier"));
     terms.honest_survivors = static_cast<uint32_t>(std::stoul(row.at("honest_survivors")));

@@ -55,12 +55,12 @@ Digest ConfigHash(const RoundConfig& config) {
       .Hash();
 }
 
-absl::Status ValidateConfig(const RoundConfig& config) {
+absl::Status ValidateConfigFields(const RoundConfig& config, absl::string_view graph_rule) {
   if (config.suite() != kSuite) {
     return Refuse("suite ", config.suite(), "; this program speaks suite ", kSuite);
   }
-  if (config.graph_rule() != kGraphRuleComplete) {
-    return Refuse("a graph rule other than \"", kGraphRuleComplete, "\"");
+  if (config.graph_rule() != graph_rule) {
+    return Refuse("a graph rule other than \"", graph_rule, "\"");
   }
   DURE_RETURN_IF_ERROR(CheckDigest("task", config.task()));
   DURE_RETURN_IF_ERROR(CheckDigest("model_hash", config.model_hash()));
@@ -75,8 +75,8 @@ absl::Status ValidateConfig(const RoundConfig& config) {
   if (config.bits() < 1 || config.bits() > kMaxRingBits) {
     return Refuse("bits ", config.bits(), ", limits 1 to ", kMaxRingBits);
   }
-  if (!std::isfinite(config.clip_norm()) || config.clip_norm() <= 0) {
-    return Refuse("clip_norm ", config.clip_norm(), " must be positive");
+  if (!std::isfinite(config.clip_norm()) || config.clip_norm() < 0) {
+    return Refuse("clip_norm ", config.clip_norm(), " must be finite and not negative");
   }
   if (!(config.max_dropout() >= 0 && config.max_dropout() < 1)) {
     return Refuse("max_dropout ", config.max_dropout(), ", limits 0 to below 1");
@@ -85,6 +85,11 @@ absl::Status ValidateConfig(const RoundConfig& config) {
     return Refuse("minimum_roster ", config.minimum_roster(), " and minimum_sum ",
                   config.minimum_sum(), " must not be above the ", config.invited(), " invited");
   }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateConfig(const RoundConfig& config) {
+  DURE_RETURN_IF_ERROR(ValidateConfigFields(config, kGraphRuleComplete));
   return ComputeThresholds(config.invited(), config.max_corrupt(), config.minimum_sum()).status();
 }
 

@@ -4,6 +4,7 @@
 #define DURE_PRIVACY_SECAGG_CONFIG_H_
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "crypto/digest.h"
 #include "proto/secagg.pb.h"
 
@@ -13,6 +14,8 @@ namespace dure::secagg {
 inline constexpr uint32_t kSuite = 1;
 // RoundConfig.graph_rule: the complete graph, up to kMaxMembers members.
 inline constexpr char kGraphRuleComplete[] = "complete";
+// No secure aggregation: privacy/secagg/plain.h.
+inline constexpr char kGraphRuleNone[] = "none";
 
 // config_hash = H("config", f1, ...), the fields of RoundConfig in field-number order, each its own
 // element: integers u64be, reals binary64 big-endian, hashes raw, names UTF-8
@@ -22,9 +25,11 @@ Digest ConfigHash(const RoundConfig& config);
 // What both sides check first. InvalidArgument, naming the field, the value and the limit: another
 // suite or graph rule, a hash that has not 32 bytes, a name above kMaxNameBytes, d outside
 // 1..kMaxDim, b
-// outside 1..64, reals that are not finite and positive, n_min or U_min above n_invited.
+// outside 1..64, reals that are not finite or negative, n_min or U_min above n_invited.
 // FailedPrecondition from ComputeThresholds for n_invited, c_max and U_min.
 absl::Status ValidateConfig(const RoundConfig& config);
+// The part of it that also holds without secure aggregation.
+absl::Status ValidateConfigFields(const RoundConfig& config, absl::string_view graph_rule);
 
 }  // namespace dure::secagg
 

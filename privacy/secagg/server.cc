@@ -27,14 +27,28 @@ std::string TooFew(uint32_t answered, size_t of, std::string_view what, uint32_t
 
 std::string_view PhaseName(Phase phase) { return kPhaseNames[static_cast<size_t>(phase)]; }
 
+absl::Status CheckCohort(const Server::Params& params) {
+  const std::set<MemberId> distinct(params.expected.begin(), params.expected.end());
+  if (distinct.size() == params.expected.size() && distinct.size() == params.config.invited()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("a cohort of ", params.expected.size(), " members, ", distinct.size(),
+                   " of them distinct, for a config that invites ", params.config.invited()));
+}
+
+Offer MakeOffer(const SessionId& session_id, const RoundConfig& config, const Digest& config_hash,
+                const SigningKey& key) {
+  Offer offer;
+  offer.set_session_id(ToString(session_id));
+  *offer.mutable_config() = config;
+  offer.set_signature(ToString(key.Sign(OfferStatement(session_id, config_hash).bytes())));
+  return offer;
+}
+
 absl::StatusOr<Server> Server::Create(Params params) {
   DURE_RETURN_IF_ERROR(ValidateConfig(params.config));
-  const std::set<MemberId> distinct(params.expected.begin(), params.expected.end());
-  if (distinct.size() != params.expected.size() || distinct.size() != params.config.invited()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a cohort of ", params.expected.size(), " members, ", distinct.size(),
-                     " of them distinct, for a config that invites ", params.config.invited()));
-  }
+  DURE_RETURN_IF_ERROR(CheckCohort(params));
   const Digest config_hash = ConfigHash(params.config);
   return Server(std::move(params), config_hash, ComputeThresholds);
 }
@@ -54,9 +68,7 @@ Server::Server(Params params, Digest config_hash, ThresholdRule rule)
          !rule_(minimum_roster_, config_.max_corrupt(), config_.minimum_sum()).ok()) {
     ++minimum_roster_;
   }
-  offer_.set_session_id(ToString(session_id_));
-  *offer_.mutable_config() = config_;
-  offer_.set_signature(ToString(key_->Sign(OfferStatement(session_id_, config_hash_).bytes())));
+  offer_ = MakeOffer(session_id_, config_, config_hash_, *key_);
 }
 
 Phase Server::phase() const {

@@ -254,6 +254,12 @@ class Server {
   std::string signature_;  // on T1, T2 or T3, of the message that opened this phase
 };
 
+// InvalidArgument unless the cohort is config.invited distinct members.
+absl::Status CheckCohort(const Server::Params& params);
+// Message 0, signed.
+Offer MakeOffer(const SessionId& session_id, const RoundConfig& config, const Digest& config_hash,
+                const SigningKey& key);
+
 }  // namespace dure::secagg
 
 #endif  // DURE_PRIVACY_SECAGG_SERVER_H_

@@ -56,6 +56,32 @@ every = 20
 )";
 }
 
+// The demo with other sections in place of [local] and what follows [server].
+inline std::string DemoWithUnit(const std::string& local, const std::string& privacy,
+                                const std::string& secure_aggregation = "") {
+  std::string toml = DemoToml();
+  toml.resize(toml.find("[local]"));
+  return toml + "[local]\n" + local + "\n[privacy]\n" + privacy + "\n[secure_aggregation]\n" +
+         secure_aggregation + "\n";
+}
+
+// Unit client with every key that it can have.
+inline std::string ClientToml(const std::string& secure_aggregation = "") {
+  return DemoWithUnit(
+      "mode = \"epochs\"\nweighting = \"records\"\nweight_max = 6000\nweight_mean = 3000",
+      "unit = \"client\"\nmax_epsilon = 1000.0\nclipping = \"adaptive\"\nrotation = true",
+      secure_aggregation);
+}
+inline std::string DpSgdToml(const std::string& secure_aggregation = "") {
+  return DemoWithUnit("mode = \"dp_sgd\"\nsampling_rate = 0.01\nsteps = 5",
+                      "max_epsilon = 100.0\ntotal_records = 60000\nmax_records_per_member = 15000",
+                      secure_aggregation);
+}
+inline std::string NoneToml(const std::string& secure_aggregation = "") {
+  return DemoWithUnit("mode = \"epochs\"\nweighting = \"records\"\nweight_max = 6000",
+                      "unit = \"none\"", secure_aggregation);
+}
+
 // The demo's file with one line, which must be there, replaced by another.
 inline std::string DemoWith(const std::string& line, const std::string& other) {
   std::string toml = DemoToml();
