@@ -1,5 +1,6 @@
 #include "client/engine.h"
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
@@ -14,6 +15,8 @@
 #include "federation/terms/round_config.h"
 #include "privacy/dp/discrete_gaussian.h"
 #include "privacy/dp/record_gradient.h"
+#include "privacy/secagg/thresholds.h"
+#include "privacy/secagg/transcript.h"
 
 namespace dure {
 namespace {
@@ -36,6 +39,12 @@ void Wipe(std::vector<int64_t>* values) {
 }
 
 int Log2(uint64_t power_of_two) { return std::countr_zero(power_of_two); }
+
+ChargedCost ChargedCostOf(const RoundTerms& terms) {
+  ChargedCost charged{.unit = terms.unit, .delta = terms.delta_per_attempt};
+  if (terms.unit != PrivacySection::NONE) charged.cost = CostOf(terms);
+  return charged;
+}
 
 }  // namespace
 
@@ -60,6 +69,12 @@ void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
     OnTrainingDone(*done, out);
   } else if (const auto* evaluated = std::get_if<member::EvaluationDone>(&input)) {
     OnEvaluationDone(*evaluated, out);
+  } else if (std::holds_alternative<member::BudgetSpent>(input)) {
+    if (!attempt_) return;
+    absl::Status spent = BudgetOfDataSpent();
+    SendDecline(ToString(attempt_->client.session_id()), spent, out);
+    attempt_->client.End(spent);
+    Refuse(std::move(spent), out);
   } else if (noise_.empty() && noise_sigma2_ != 0) {
     DrawNoise(noise_sigma2_);  // Idle
   }
@@ -75,7 +90,9 @@ void MemberEngine::SayHello(Outputs* out) {
 void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
   switch (message.kind_case()) {
     case ServerMessage::kWelcome:
-      round_ = RoundNumber(message.welcome().round());
+      return OnWelcome(message.welcome(), out);
+    case ServerMessage::kTermsChanged:
+      out->push_back(member::TermsOffered{message.terms_changed().spec()});
       return;
     case ServerMessage::kOffer:
       return OnOffer(message.offer(), out);
@@ -116,7 +133,85 @@ void MemberEngine::OnOffer(const RoundOffer& offer, Outputs* out) {
   absl::Status status = Accept(offer, out);
   if (status.ok()) return;
   attempt_.reset();
-  Decline(offer.offer().session_id(), status, out);
+  // What may pass by itself: an attempt that is over, an attempt of too few members.
+  const bool passing =
+      absl::IsFailedPrecondition(status) || (absl::IsPermissionDenied(status) && !RefusesAlways());
+  SendDecline(offer.offer().session_id(), status, out);
+  if (!passing) return Refuse(std::move(status), out);
+  TellDeclined(status, out);
+}
+
+// Whether the limits refuse even the attempt with the most members.
+bool MemberEngine::RefusesAlways() const {
+  const RoundsSection& rounds = options_.spec.rounds();
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(
+      options_.spec, options_.dim, rounds.has_cohort() ? rounds.cohort() : secagg::kMaxMembers);
+  return !terms.ok() || !FaultsOfTerms(options_.policy, options_.spec, *terms).empty();
+}
+
+void MemberEngine::Refuse(absl::Status why, Outputs* out) {
+  attempt_.reset();
+  out->push_back(member::Refused{std::move(why)});
+}
+
+Spending MemberEngine::SpendingWithNext(const RoundTerms& terms) {
+  Spending spending{.epsilon = AccountFor(terms).EpsilonAfter(ledger_.charges() + 1)};
+  if (options_.data == nullptr) return spending;
+  const ChargedCost cost = ChargedCostOf(terms);
+  spending.total_epsilon = options_.data->all.EpsilonWith(cost, options_.policy.total_delta);
+  // Under other terms than now, or with other cohorts, attempts have cost something else.
+  if (!options_.data->own.IsAll(cost)) {
+    spending.epsilon =
+        std::max(spending.epsilon, options_.data->own.EpsilonWith(cost, terms.delta));
+  }
+  return spending;
+}
+
+// What goes into the ledger of the data for an entry of this member's own.
+DataCharge MemberEngine::ChargeFor(const ChargeEntry& entry, const RoundTerms& terms) const {
+  return {.federation = options_.spec_digest,
+          .name = options_.spec.federation().name(),
+          .member = secagg::MemberIdOf(options_.key->public_key()),
+          .attempt = entry,
+          .cost = ChargedCostOf(terms)};
+}
+
+// A coordinator that has seen shares of this member in a later attempt than the ledger knows: the
+// ledger is an old copy, or lives on two machines.
+void MemberEngine::OnWelcome(const Welcome& welcome, Outputs* out) {
+  round_ = RoundNumber(welcome.round());
+  const uint32_t seen = welcome.last_attempt(), charged = ledger_.last_attempt().value();
+  if (options_.role != MEMBER || seen <= charged) return;
+  const Transcript statement = secagg::LastSeenStatement(
+      options_.spec_digest, secagg::MemberIdOf(options_.key->public_key()), seen);
+  if (!VerifySignature(options_.coordinator, statement.bytes(),
+                       AsBytes(welcome.last_attempt_signature()))) {
+    out->push_back(Tell{Tell::Level::kWarning,
+                        "the coordinator says what it last saw of this member, but did not sign "
+                        "it: ignored"});
+    return;
+  }
+  const RoundsSection& rounds = options_.spec.rounds();
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(
+      options_.spec, options_.dim, rounds.has_cohort() ? rounds.cohort() : rounds.minimum());
+  if (!options_.charge_missing || !terms.ok() || seen > rounds.max_attempts()) {
+    return Refuse(
+        absl::DataLossError(absl::StrCat(
+            "the coordinator has seen this member's shares of attempt ", seen,
+            ", and its ledger ends with attempt ", charged,
+            ": put the newest ledger back, or charge the attempts that are missing in full with "
+            "`dure client --charge-missing`")),
+        out);
+  }
+  for (uint32_t attempt = charged + 1; attempt <= seen; ++attempt) {
+    const ChargeEntry entry{.attempt = AttemptNumber(attempt)};
+    DURE_CHECK(ledger_.Add(entry).ok());
+    out->push_back(member::WriteLedger{entry, ChargeFor(entry, *terms)});
+  }
+  epsilon_ = AccountFor(*terms).EpsilonAfter(ledger_.charges());
+  out->push_back(Tell{Tell::Level::kNote,
+                      absl::StrCat("attempts ", charged + 1, " to ", seen,
+                                   " were missing in the ledger and are charged in full")});
 }
 
 // Message 0: everything is derived again from what this member approved and compared.
@@ -126,8 +221,9 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
   }
   const secagg::RoundConfig& offered = offer.offer().config();
   DURE_ASSIGN_OR_RETURN(std::vector<float> params, ParamsFromBytes(offer.model(), options_.dim));
-  DURE_ASSIGN_OR_RETURN(RoundTerms terms,
-                        DeriveTerms(options_.spec, options_.dim, offered.invited()));
+  absl::StatusOr<RoundTerms> derived = DeriveTerms(options_.spec, options_.dim, offered.invited());
+  if (!derived.ok()) return absl::InvalidArgumentError(derived.status().message());
+  const RoundTerms& terms = *derived;
   AttemptId id{.round = offered.round(),
                .attempt = offered.attempt(),
                .model_hash = Sha256(AsBytes(offer.model()))};
@@ -135,7 +231,7 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
       CompareConfigs(offered, MakeRoundConfig(options_.spec, options_.spec_digest, terms, id)));
   if (id.round < 1 || id.round > options_.spec.rounds().count() ||
       id.attempt > terms.max_attempts) {
-    return absl::PermissionDeniedError(absl::StrCat(
+    return absl::InvalidArgumentError(absl::StrCat(
         "attempt ", id.attempt, " of round ", id.round, " was offered; this member agreed to ",
         options_.spec.rounds().count(), " rounds in at most ", terms.max_attempts, " attempts"));
   }
@@ -144,12 +240,16 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
         "attempt ", id.attempt, " was offered, but attempt ", ledger_.last_attempt().value(),
         " is charged in this member's ledger already"));
   }
-  DURE_RETURN_IF_ERROR(
-      CheckPolicy(options_.policy, terms, AccountFor(terms).EpsilonAfter(ledger_.charges() + 1)));
+  DURE_RETURN_IF_ERROR(CheckPolicy(options_.policy, options_.spec, terms, SpendingWithNext(terms)));
 
-  secagg::Client client({.policy = {.minimum_roster = terms.sum_minimum,
-                                    .minimum_sum = terms.sum_minimum,
-                                    .max_corrupt = terms.max_corrupt},
+  secagg::ClientPolicy limits{.minimum_roster = terms.sum_minimum,
+                              .minimum_sum = terms.sum_minimum,
+                              .max_corrupt = terms.max_corrupt,
+                              .smallest_roster = options_.policy.min_cohort};
+  if (options_.policy.max_per_organisation != 0) {
+    limits.max_per_organisation = options_.policy.max_per_organisation;
+  }
+  secagg::Client client({.policy = std::move(limits),
                          .key = options_.key,
                          .certificate = options_.certificate,
                          .coordinator = options_.coordinator,
@@ -228,20 +328,18 @@ void MemberEngine::SendProtocol(secagg::UpMessage message, Outputs* out) {
   const secagg::Client& client = attempt_->client;
   if (message.has_shares() && !attempt_->charged) {
     attempt_->charged = true;
-    if (!Write(ChargeEntry{.round = attempt_->round,
-                           .attempt = attempt_->attempt,
-                           .session_id = client.session_id(),
-                           .t1 = *client.t1()},
-               out)) {
-      return;
-    }
+    const ChargeEntry entry{.round = attempt_->round,
+                            .attempt = attempt_->attempt,
+                            .session_id = client.session_id(),
+                            .t1 = *client.t1()};
+    if (!Write(entry, ChargeFor(entry, attempt_->terms), out)) return;
     epsilon_ = AccountFor(attempt_->terms).EpsilonAfter(ledger_.charges());
   }
   if (message.has_consent() && !attempt_->consented) {
     attempt_->consented = true;
     if (!Write(
             ConsentEntry{.session_id = client.session_id(), .t1 = *client.t1(), .t3 = *client.t3()},
-            out)) {
+            std::nullopt, out)) {
       return;
     }
   }
@@ -253,12 +351,12 @@ void MemberEngine::SendProtocol(secagg::UpMessage message, Outputs* out) {
 }
 
 // False, and the attempt is over, if the ledger does not allow the entry.
-bool MemberEngine::Write(LedgerEntry entry, Outputs* out) {
+bool MemberEngine::Write(LedgerEntry entry, std::optional<DataCharge> charge, Outputs* out) {
   if (absl::Status status = ledger_.Add(entry); !status.ok()) {
     FailAttempt(status, out);
     return false;
   }
-  out->push_back(member::WriteLedger{std::move(entry)});
+  out->push_back(member::WriteLedger{std::move(entry), std::move(charge)});
   return true;
 }
 
@@ -271,12 +369,21 @@ void MemberEngine::FailAttempt(const absl::Status& status, Outputs* out) {
 
 void MemberEngine::Decline(const std::string& session_id, const absl::Status& status,
                            Outputs* out) {
+  SendDecline(session_id, status, out);
+  TellDeclined(status, out);
+}
+
+void MemberEngine::SendDecline(const std::string& session_id, const absl::Status& status,
+                               Outputs* out) {
   ClientMessage message;
   dure::Decline* decline = message.mutable_decline();
   decline->set_session_id(session_id);
   decline->set_reason(ReasonFor(status));
   decline->set_text(std::string(status.message()));
   out->push_back(member::Send{std::move(message)});
+}
+
+void MemberEngine::TellDeclined(const absl::Status& status, Outputs* out) {
   out->push_back(Tell{
       Tell::Level::kWarning,
       absl::StrCat(options_.role == EVALUATOR ? "" : "this member takes no part in the attempt: ",

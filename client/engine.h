@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/data_ledger.h"
 #include "client/ledger.h"
 #include "client/policy.h"
 #include "crypto/digest.h"
@@ -48,12 +49,16 @@ struct EvaluationDone {
 };
 // Nothing else is waiting: noise for the next attempt can be drawn ahead.
 struct Idle {};
-using Input =
-    std::variant<Connected, Disconnected, FromCoordinator, TrainingDone, EvaluationDone, Idle>;
+// The charge of a WriteLedger does not fit into the budget of the data any more: others have spent
+// it since the offer was looked at. Nothing was written.
+struct BudgetSpent {};
+using Input = std::variant<Connected, Disconnected, FromCoordinator, TrainingDone, EvaluationDone,
+                           Idle, BudgetSpent>;
 
 // What to do, in this order.
 struct WriteLedger {  // durably, or nothing that follows may be done
   LedgerEntry entry;
+  std::optional<DataCharge> charge;  // first, in the ledger of the data
 };
 struct Send {
   ClientMessage message;
@@ -76,8 +81,14 @@ struct Tell {        // the person at this machine
 struct Done {  // the run is over
   std::string text;
 };
-using Output =
-    std::variant<WriteLedger, Send, StartTraining, StartEvaluation, WantIdle, Tell, Done>;
+struct TermsOffered {   // the coordinator asks for these terms, not for those approved
+  FederationSpec spec;  // not validated
+};
+struct Refused {  // this member does not agree, and leaves
+  absl::Status why;
+};
+using Output = std::variant<WriteLedger, Send, StartTraining, StartEvaluation, WantIdle, Tell, Done,
+                            TermsOffered, Refused>;
 
 }  // namespace member
 
@@ -95,12 +106,20 @@ class MemberEngine {
     PublicKey coordinator{};                          // pinned
     secagg::CertificateVerifier* verifier = nullptr;  // borrowed
     Random* random = nullptr;                         // SystemRandom in shipped programs; borrowed
+    // What was spent on the data, kept up to date by the driver; borrowed. Absent: not looked at.
+    const DataSpent* data = nullptr;
+    // Attempts that the coordinator has seen shares of and the ledger lacks are charged, instead of
+    // taking no part.
+    bool charge_missing = false;
   };
 
   // `ledger` is what is on disk.
   MemberEngine(Options options, Ledger ledger);
 
   void Step(member::Input input, std::vector<member::Output>* out);
+
+  // From the next offer on.
+  void set_policy(Policy policy) { options_.policy = std::move(policy); }
 
   // epsilon per record charged so far, with the terms of the newest session.
   double epsilon() const { return epsilon_; }
@@ -133,14 +152,21 @@ class MemberEngine {
   void OnMessage(const ServerMessage& message, Outputs* out);
   void OnOffer(const RoundOffer& offer, Outputs* out);
   absl::Status Accept(const RoundOffer& offer, Outputs* out);
+  bool RefusesAlways() const;
+  Spending SpendingWithNext(const RoundTerms& terms);
+  DataCharge ChargeFor(const ChargeEntry& entry, const RoundTerms& terms) const;
+  void OnWelcome(const Welcome& welcome, Outputs* out);
+  void Refuse(absl::Status why, Outputs* out);
   void OnProtocol(const secagg::DownMessage& message, Outputs* out);
   void OnTrainingDone(const member::TrainingDone& done, Outputs* out);
   void OnEvaluate(const EvaluationRequest& request, Outputs* out);
   void OnEvaluationDone(const member::EvaluationDone& done, Outputs* out);
   void SendProtocol(secagg::UpMessage message, Outputs* out);
-  bool Write(LedgerEntry entry, Outputs* out);
+  bool Write(LedgerEntry entry, std::optional<DataCharge> charge, Outputs* out);
   void FailAttempt(const absl::Status& status, Outputs* out);
   void Decline(const std::string& session_id, const absl::Status& status, Outputs* out);
+  void SendDecline(const std::string& session_id, const absl::Status& status, Outputs* out);
+  void TellDeclined(const absl::Status& status, Outputs* out);
   void DrawNoise(uint64_t sigma2);
   void DropNoise();
   const PrivacyAccount& AccountFor(const RoundTerms& terms);

@@ -21,7 +21,9 @@ bool ReadNumber(absl::string_view text, uint32_t* value) {
   return absl::SimpleAtoi(text, value) && absl::StrCat(*value) == text;
 }
 
-bool ReadDigest(absl::string_view text, Digest* digest) {
+}  // namespace
+
+bool ReadLedgerDigest(absl::string_view text, Digest* digest) {
   if (text.size() != 2 * digest->size()) return false;
   for (size_t i = 0; i < digest->size(); ++i) {
     uint32_t byte = 0;
@@ -31,17 +33,16 @@ bool ReadDigest(absl::string_view text, Digest* digest) {
   return ToHex(*digest) == text;
 }
 
-}  // namespace
-
 std::string EncodeLedgerEntry(const LedgerEntry& entry) {
   std::string line;
   if (const auto* charge = std::get_if<ChargeEntry>(&entry)) {
     line = absl::StrCat("charge ", charge->round.value(), " ", charge->attempt.value(), " ",
                         ToHex(charge->session_id), " ", ToHex(charge->t1), " ");
+  } else if (const auto* consent = std::get_if<ConsentEntry>(&entry)) {
+    line = absl::StrCat("consent ", ToHex(consent->session_id), " ", ToHex(consent->t1), " ",
+                        ToHex(consent->t3), " ");
   } else {
-    const auto& consent = std::get<ConsentEntry>(entry);
-    line = absl::StrCat("consent ", ToHex(consent.session_id), " ", ToHex(consent.t1), " ",
-                        ToHex(consent.t3), " ");
+    line = absl::StrCat("data ", ToHex(std::get<UsedDataEntry>(entry).identity), " ");
   }
   return absl::StrCat(line, CheckOf(line), "\n");
 }
@@ -58,8 +59,8 @@ absl::StatusOr<LedgerEntry> DecodeLedgerEntry(std::string_view line) {
     ChargeEntry charge;
     uint32_t round = 0, attempt = 0;
     if (!ReadNumber(fields[1], &round) || !ReadNumber(fields[2], &attempt) ||
-        !ReadDigest(fields[3], &charge.session_id) || !ReadDigest(fields[4], &charge.t1) ||
-        !fields[5].empty()) {
+        !ReadLedgerDigest(fields[3], &charge.session_id) ||
+        !ReadLedgerDigest(fields[4], &charge.t1) || !fields[5].empty()) {
       return damaged;
     }
     charge.round = RoundNumber(round);
@@ -68,11 +69,17 @@ absl::StatusOr<LedgerEntry> DecodeLedgerEntry(std::string_view line) {
   }
   if (fields[0] == "consent" && fields.size() == 5) {
     ConsentEntry consent;
-    if (!ReadDigest(fields[1], &consent.session_id) || !ReadDigest(fields[2], &consent.t1) ||
-        !ReadDigest(fields[3], &consent.t3) || !fields[4].empty()) {
+    if (!ReadLedgerDigest(fields[1], &consent.session_id) ||
+        !ReadLedgerDigest(fields[2], &consent.t1) || !ReadLedgerDigest(fields[3], &consent.t3) ||
+        !fields[4].empty()) {
       return damaged;
     }
     return consent;
+  }
+  if (fields[0] == "data" && fields.size() == 3) {
+    UsedDataEntry used;
+    if (!ReadLedgerDigest(fields[1], &used.identity) || !fields[2].empty()) return damaged;
+    return used;
   }
   return damaged;
 }
@@ -89,6 +96,16 @@ absl::Status Ledger::Add(const LedgerEntry& entry) {
     last_session_ = charge->session_id;
     last_t1_ = charge->t1;
     consented_ = false;
+    charges_on_[data_.value_or(Digest{})].push_back(*charge);
+    return absl::OkStatus();
+  }
+  if (const auto* used = std::get_if<UsedDataEntry>(&entry)) {
+    if (!data_) {
+      // Charges of an older dure.
+      auto earlier = charges_on_.extract(Digest{});
+      if (!earlier.empty()) charges_on_[used->identity] = std::move(earlier.mapped());
+    }
+    data_ = used->identity;
     return absl::OkStatus();
   }
   const auto& consent = std::get<ConsentEntry>(entry);
@@ -100,6 +117,12 @@ absl::Status Ledger::Add(const LedgerEntry& entry) {
   }
   consented_ = true;
   return absl::OkStatus();
+}
+
+const std::vector<ChargeEntry>& Ledger::ChargesOn(const Digest& data) const {
+  static const std::vector<ChargeEntry>& none = *new std::vector<ChargeEntry>();
+  auto found = charges_on_.find(data);
+  return found == charges_on_.end() ? none : found->second;
 }
 
 }  // namespace dure

@@ -6,20 +6,27 @@
 //   charge ROUND ATTEMPT SESSION T1 CHECK   one attempt's privacy, in full, never refunded; written
 //                                           before the member's shares leave
 //   consent SESSION T1 T3 CHECK             the one set of survivors agreed to in a session;
-//   written
-//                                           before the signature on it leaves
+//                                           written before the signature on it leaves
+//   data IDENTITY CHECK                     the data set that the charges which follow were made
+//                                           on (client/data_ledger.h); those before the first such
+//                                           line belong to it too
 // Numbers are decimal, SESSION, T1 and T3 64 hexadecimal digits, CHECK the first 16 digits of the
-// SHA-256 of the line before it, the space included.
+// SHA-256 of the line before it, the space included. Round 0 is a charge made afterwards, for an
+// attempt that the coordinator has seen shares of and this ledger lacked.
 #ifndef DURE_CLIENT_LEDGER_H_
 #define DURE_CLIENT_LEDGER_H_
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/strong_id.h"
 #include "crypto/digest.h"
 
@@ -36,10 +43,16 @@ struct ConsentEntry {
   Digest t1{};
   Digest t3{};
 };
-using LedgerEntry = std::variant<ChargeEntry, ConsentEntry>;
+struct UsedDataEntry {
+  Digest identity{};
+};
+using LedgerEntry = std::variant<ChargeEntry, ConsentEntry, UsedDataEntry>;
 
 // Longest line, in bytes.
 inline constexpr size_t kMaxLedgerLineBytes = 512;
+
+// Reads 64 lower-case hexadecimal digits; false for anything else.
+bool ReadLedgerDigest(absl::string_view text, Digest* digest);
 
 // With the newline.
 std::string EncodeLedgerEntry(const LedgerEntry& entry);
@@ -56,6 +69,10 @@ class Ledger {
   uint32_t charges() const { return charges_; }
   // Newest attempt charged; an offer must have a higher one.
   AttemptNumber last_attempt() const { return last_attempt_; }
+  // The data set that the newest entries are about, if any says so.
+  const std::optional<Digest>& data() const { return data_; }
+  // The attempts charged on a data set, ascending.
+  const std::vector<ChargeEntry>& ChargesOn(const Digest& data) const;
 
  private:
   uint32_t charges_ = 0;
@@ -63,6 +80,8 @@ class Ledger {
   Digest last_session_{};
   Digest last_t1_{};
   bool consented_ = false;  // in last_session_
+  std::optional<Digest> data_;
+  std::map<Digest, std::vector<ChargeEntry>> charges_on_;  // by data; zeros: not said yet
 };
 
 }  // namespace dure

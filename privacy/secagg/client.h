@@ -49,6 +49,7 @@ struct ClientPolicy {
   uint32_t minimum_roster = kMinMembers;  // n_min: least that the Offer's may be
   uint32_t minimum_sum = kMinMembers;     // U_min: least that the Offer's may be
   uint32_t max_corrupt = 1;               // c_max: least that the Offer's may be
+  uint32_t smallest_roster = kMinMembers;  // fewest members in a roster
   // Most members of one organisation in a roster. Members without an organisation are not counted.
   uint32_t max_per_organisation = std::numeric_limits<uint32_t>::max();
   // The pinned list of members, ascending; a roster may contain nobody else. Absent: no list.

@@ -69,6 +69,11 @@ absl::StatusOr<std::vector<RosterEntry>> Client::VerifyRoster(const Roster& mess
 
 absl::Status Client::CheckPolicy(std::span<const RosterEntry> roster) const {
   const ClientPolicy& policy = params_.policy;
+  if (roster.size() < policy.smallest_roster) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("the roster has ", roster.size(), " members, and this member's policy wants ",
+                     policy.smallest_roster, " at least (its limit min_cohort)"));
+  }
   std::map<std::string, uint32_t> per_organisation;
   for (const RosterEntry& entry : roster) {
     const MemberIdentity& identity = entry.identity;
@@ -81,7 +86,8 @@ absl::Status Client::CheckPolicy(std::span<const RosterEntry> roster) const {
     if (++per_organisation[identity.organisation] > policy.max_per_organisation) {
       return absl::PermissionDeniedError(
           absl::StrCat("the roster has more members of ", identity.organisation, " than the ",
-                       policy.max_per_organisation, " that this member's policy allows"));
+                       policy.max_per_organisation,
+                       " that this member's policy allows (its limit max_per_organisation)"));
     }
   }
   return absl::OkStatus();

@@ -93,6 +93,10 @@ Transcript SurvivorsStatement(const Digest& t3) { return Transcript("u3").Add(t3
 
 Transcript ConsentStatement(const Digest& t3) { return Transcript("u3-sign").Add(t3); }
 
+Transcript LastSeenStatement(const Digest& task, const MemberId& member, uint32_t attempt) {
+  return Transcript("last-seen").Add(task).Add(member).AddU32(attempt);
+}
+
 Transcript EncryptionInfo(const Edge& edge) {
   return Transcript("enc").AddU32(edge.dealer.value()).AddU32(edge.holder.value());
 }

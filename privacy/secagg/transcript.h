@@ -68,6 +68,10 @@ Transcript SurvivorsStatement(const Digest& t3);
 // 7: M("u3-sign", T3).
 Transcript ConsentStatement(const Digest& t3);
 
+// Between sessions: M("last-seen", task, client_id, attempt), the coordinator's word on the last
+// attempt in which it saw shares of a member.
+Transcript LastSeenStatement(const Digest& task, const MemberId& member, uint32_t attempt);
+
 // Info of HKDF-SHA256 with salt T1: M("enc", i, j), M("mask", min, max), M("self", i).
 Transcript EncryptionInfo(const Edge& edge);
 Transcript PairMaskInfo(const Edge& edge);
