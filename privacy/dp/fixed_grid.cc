@@ -1,0 +1,86 @@
+#include "privacy/dp/fixed_grid.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "privacy/dp/blocks.h"
+
+namespace dure::dp {
+namespace {
+
+constexpr int kMaxGridLog2 = 30;
+constexpr double kMaxSum = 0x1p31;  // of all members' coordinates; not reached
+// Added to a number below 2^51 and taken off again, it leaves the nearest integer.
+constexpr double kRoundToInteger = 0x1.8p52;
+constexpr uint64_t kNone = std::numeric_limits<uint64_t>::max();
+
+}  // namespace
+
+absl::StatusOr<FixedGrid> DeriveFixedGrid(uint32_t members, double range) {
+  if (members < 1) return absl::InvalidArgumentError("members = 0: a sum needs a member");
+  if (!(std::isfinite(range) && range > 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("range = ", range, " is not a positive finite number"));
+  }
+  for (int log2 = kMaxGridLog2; log2 >= 0; --log2) {
+    // The product of members, below 2^32, and a power of two is exact; the last one rounds once.
+    if (std::ldexp(static_cast<double>(members), log2) * range < kMaxSum) {
+      return FixedGrid{.scale_log2 = log2, .range = range};
+    }
+  }
+  return absl::InvalidArgumentError(absl::StrCat("range = ", range, " times ", members,
+                                                 " members is not below 2^31; choose a ",
+                                                 "smaller range or cohort"));
+}
+
+absl::StatusOr<GridUpdate> EncodeOnGrid(std::span<const float> update,
+                                        const GridUpdateParams& params) {
+  const FixedGrid& grid = params.grid;
+  DURE_CHECK(!update.empty() && params.weight >= 0 && params.weight <= 1);
+  DURE_CHECK(grid.scale_log2 >= 0 && grid.scale_log2 <= kMaxGridLog2 && grid.range > 0 &&
+             std::ldexp(grid.range, grid.scale_log2) < kMaxSum);
+  DURE_CHECK(params.weight_coordinate <= std::numeric_limits<int32_t>::max());
+  GridUpdate result;
+  result.words.resize(update.size() + (params.append_weight ? 1 : 0));
+  const double factor = std::ldexp(params.weight, grid.scale_log2);
+  std::atomic<uint64_t> saturated = 0, not_finite = kNone;
+  ForEachBlock(update.size(), params.threads, [&](const Block& block) {
+    const float* const u = update.data() + block.first;
+    uint32_t* const words = result.words.data() + block.first;
+    uint64_t outside = 0;
+    double sum = 0;  // infinite or not a number if one of them is
+    for (size_t i = 0; i < block.size; ++i) {
+      const double x = u[i];
+      const double kept = std::clamp(x, -grid.range, grid.range);
+      outside += kept != x;
+      sum += x - x;
+      const double rounded = (kept * factor + kRoundToInteger) - kRoundToInteger;
+      block.scratch[i] = rounded;
+    }
+    if (sum != 0) {
+      uint64_t first = block.first;
+      while (std::isfinite(update[first])) ++first;
+      uint64_t seen = not_finite.load();
+      while (first < seen && !not_finite.compare_exchange_weak(seen, first)) {
+      }
+      return;
+    }
+    saturated += outside;
+    for (size_t i = 0; i < block.size; ++i) {
+      words[i] = static_cast<uint32_t>(static_cast<int32_t>(block.scratch[i]));
+    }
+  });
+  if (not_finite != kNone) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("coordinate ", not_finite.load(), " of the update is not a finite number"));
+  }
+  result.saturated = saturated;
+  if (params.append_weight) result.words.back() = params.weight_coordinate;
+  return result;
+}
+
+}  // namespace dure::dp
