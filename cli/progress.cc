@@ -39,6 +39,13 @@ std::string StateLine(const RunStatus& status) {
   return line;
 }
 
+// Four decimals, rounded up; nothing is promised without noise.
+std::string EpsilonInTable(const RunStatus& status, double epsilon) {
+  if (status.unit() == "none") return "none";
+  if (!std::isfinite(epsilon)) return "-";
+  return absl::StrFormat("%.4f", std::ceil(epsilon * 1e4) / 1e4);
+}
+
 }  // namespace
 
 std::string BytesInWords(uint64_t bytes) {
@@ -98,7 +105,7 @@ void ProgressTable::PrintRow(const RunStatus& status, const Evaluation& evaluati
                 round ? absl::StrCat(round->survivors(), "/", round->cohort()) : "-",
                 absl::StrFormat("%.4f", evaluation.loss()),
                 absl::StrFormat("%.4f", evaluation.accuracy()),
-                round ? absl::StrFormat("%.4f", std::ceil(round->epsilon() * 1e4) / 1e4) : "-",
+                round ? EpsilonInTable(status, round->epsilon()) : "-",
                 round ? BytesInWords(round->bytes_received()) : "-",
                 round ? SecondsInWords(seconds) : "-", SecondsInWords(status.eta_seconds()));
   std::fflush(out_);
@@ -110,7 +117,9 @@ void ProgressTable::PrintLive(const RunStatus& status) {
   std::string line = absl::StrFormat("round %d/%d", status.round(), status.rounds());
   for (const std::string& field :
        {StateLine(status), absl::StrCat(SecondsInWords(status.eta_seconds()), " left"),
-        absl::StrFormat("epsilon %s of %g", EpsilonText(status.epsilon()), status.max_epsilon()),
+        status.unit() == "none" ? std::string("no privacy beyond the sum")
+                                : absl::StrFormat("epsilon %s of %g", EpsilonText(status.epsilon()),
+                                                  status.max_epsilon()),
         absl::StrFormat("%s in, %s out", BytesInWords(status.bytes_received()),
                         BytesInWords(status.bytes_sent()))}) {
     if (line.size() + 2 + field.size() <= columns) absl::StrAppend(&line, "  ", field);

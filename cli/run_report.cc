@@ -1,5 +1,7 @@
 #include "cli/run_report.h"
 
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -31,6 +33,53 @@ std::string EvaluationInWords(const Evaluation& evaluation) {
                          evaluation.round());
 }
 
+PrivacySection::Unit UnitOf(const RunStatus& status) {
+  if (status.unit() == "none") return PrivacySection::NONE;
+  return status.unit() == "client" ? PrivacySection::CLIENT : PrivacySection::RECORD;
+}
+
+// Whether nothing but trust keeps the coordinator from what single members sent.
+bool CoordinatorIsTrusted(const RunStatus& status) {
+  return !status.secure_aggregation() && status.mode() != "dp_sgd";
+}
+
+std::string PrivacyOfStatus(const RunStatus& status) {
+  const std::string attempts =
+      absl::StrCat(status.attempt(), " of ", Counted(status.max_attempts(), "attempt"));
+  if (UnitOf(status) == PrivacySection::NONE) {
+    return absl::StrCat(NoPrivacyInWords(status.secure_aggregation()), "; ", attempts);
+  }
+  return absl::StrFormat("epsilon %s of at most %g per %s, delta %g; %s%s",
+                         EpsilonText(status.epsilon()), status.max_epsilon(),
+                         std::string(ProtectedUnit(UnitOf(status))), status.delta(), attempts,
+                         CoordinatorIsTrusted(status)
+                             ? "; the coordinator sees every member's update and adds the noise"
+                             : "");
+}
+
+// What the whole run promises, each line behind two spaces.
+std::string PrivacyAtTheEnd(const RunStatus& status) {
+  const PrivacySection::Unit unit = UnitOf(status);
+  std::string text;
+  if (unit == PrivacySection::NONE) {
+    AppendParagraph("  ", NoPrivacyInWords(status.secure_aggregation()), 2, &text);
+    return text;
+  }
+  absl::StrAppendFormat(&text, "  epsilon %s at delta %g per %s\n", EpsilonText(status.epsilon()),
+                        status.delta(), std::string(ProtectedUnit(unit)));
+  AppendParagraph("  ", EpsilonInWords(unit, status.epsilon(), status.delta()), 2, &text);
+  if (CoordinatorIsTrusted(status)) {
+    AppendParagraph("  ",
+                    "This holds against whoever sees the models. The coordinator saw every "
+                    "member's update and was trusted to add the noise.",
+                    2, &text);
+  }
+  return text;
+}
+
+// Infinity is no JSON number: null.
+json NumberOrNull(double value) { return std::isfinite(value) ? json(value) : json(); }
+
 }  // namespace
 
 std::string StatusToText(const RunStatus& status) {
@@ -45,10 +94,7 @@ std::string StatusToText(const RunStatus& status) {
   line("here", absl::StrFormat("%s of a cohort of %d (at least %d), %s",
                                Counted(status.connected(), "member"), status.cohort(),
                                status.minimum(), Counted(status.evaluators(), "evaluator")));
-  line("privacy",
-       absl::StrFormat("epsilon %s of at most %g per record, delta %g; %d of %d attempts",
-                       EpsilonText(status.epsilon()), status.max_epsilon(), status.delta(),
-                       status.attempt(), status.max_attempts()));
+  line("privacy", PrivacyOfStatus(status));
   if (const Evaluation* newest = Newest(status)) line("quality", EvaluationInWords(*newest));
   line("traffic", absl::StrFormat("%s received, %s sent", BytesInWords(status.bytes_received()),
                                   BytesInWords(status.bytes_sent())));
@@ -58,6 +104,7 @@ std::string StatusToText(const RunStatus& status) {
 }
 
 std::string StatusToJson(const RunStatus& status) {
+  const bool protects = UnitOf(status) != PrivacySection::NONE;
   json object = {{"federation", status.federation()},
                  {"state", status.state()},
                  {"phase", status.phase()},
@@ -70,9 +117,10 @@ std::string StatusToJson(const RunStatus& status) {
                  {"evaluators_connected", status.evaluators()},
                  {"cohort", status.cohort()},
                  {"minimum", status.minimum()},
-                 {"epsilon", status.epsilon()},
-                 {"delta", status.delta()},
-                 {"max_epsilon", status.max_epsilon()},
+                 {"unit", status.unit()},
+                 {"epsilon", NumberOrNull(status.epsilon())},
+                 {"delta", protects ? json(status.delta()) : json()},
+                 {"max_epsilon", protects ? json(status.max_epsilon()) : json()},
                  {"bytes_received", status.bytes_received()},
                  {"bytes_sent", status.bytes_sent()},
                  {"seconds", status.seconds()},
@@ -88,7 +136,7 @@ std::string StatusToJson(const RunStatus& status) {
                                  {"attempt", round.attempt()},
                                  {"survivors", round.survivors()},
                                  {"cohort", round.cohort()},
-                                 {"epsilon", round.epsilon()},
+                                 {"epsilon", NumberOrNull(round.epsilon())},
                                  {"bytes_received", round.bytes_received()},
                                  {"bytes_sent", round.bytes_sent()},
                                  {"seconds", round.seconds()},
@@ -112,9 +160,7 @@ std::string EndOfRun(const RunStatus& status, const std::string& folder) {
   } else {
     absl::StrAppend(&text, "  no evaluator measured the model\n");
   }
-  absl::StrAppendFormat(&text, "  epsilon %s at delta %g per record\n",
-                        EpsilonText(status.epsilon()), status.delta());
-  AppendParagraph("  ", EpsilonInWords(status.epsilon(), status.delta()), 2, &text);
+  absl::StrAppend(&text, PrivacyAtTheEnd(status));
   absl::StrAppend(&text, "  the model: dure model export ", folder,
                   " --format torchscript --out model.pt\n");
   return text;

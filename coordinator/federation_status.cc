@@ -3,6 +3,7 @@
 #include <string>
 
 #include "coordinator/federation_engine.h"
+#include "federation/spec_fields.h"
 
 namespace dure {
 namespace {
@@ -55,9 +56,13 @@ RunStatus FederationEngine::Status(RoundNumber after_round, size_t max_rounds) c
   }
   status.set_cohort(rounds.has_cohort() ? rounds.cohort() : status.connected());
   status.set_minimum(rounds.minimum());
+  const PrivacySection& privacy = options_.spec.privacy();
+  status.set_unit(ChoiceName(*PrivacySection::Unit_descriptor(), privacy.unit()));
+  status.set_mode(ChoiceName(*LocalSection::Mode_descriptor(), options_.spec.local().mode()));
+  status.set_secure_aggregation(options_.spec.secure_aggregation().enabled());
   status.set_epsilon(account_->EpsilonAfter(state_.attempts.value()));
   status.set_delta(terms_.delta);
-  status.set_max_epsilon(options_.spec.privacy().max_epsilon());
+  status.set_max_epsilon(privacy.max_epsilon());
   status.set_model_hash(ToHex(model_hash_));
   status.set_dim(model_.size());
   absl::Duration elapsed, recent;

@@ -80,7 +80,7 @@ std::string CheckToText(const CheckReport& report) {
                       "alone (a chance below 1 in 10^12). Sums are taken modulo 2^%u.",
                       terms.expected_batch, terms.batch_cap, terms.bits));
   paragraph("Privacy", PrivacyText(report));
-  paragraph("", EpsilonInWords(report.quarters.back().epsilon, terms.delta));
+  paragraph("", EpsilonInWords(terms.unit, report.quarters.back().epsilon, terms.delta));
   absl::StrAppend(&out, "\n");
   const char* label = "Note";
   for (const std::string& warning : report.warnings) {

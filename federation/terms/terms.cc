@@ -29,9 +29,6 @@ constexpr double kMinExpectedBatch = 1e-3;
 constexpr char kNoiseRemedy[] =
     "change privacy.clip_norm or privacy.noise_multiplier, or the model";
 
-// An epsilon above this says nothing to anybody: odds may change by a factor above 20,000.
-constexpr double kMeaninglessEpsilon = 10;
-
 // `value`, 0 or more, rounded up to a multiple of 1 / `parts`.
 double RoundedUp(double value, double parts) {
   return std::max(0.0, std::ceil(value * parts - kRoundingSlack)) / parts;
@@ -271,17 +268,34 @@ uint32_t AttemptsWithin(const RoundTerms& terms, double max_epsilon) {
   return PrivacyAccount(terms).AttemptsWithin(max_epsilon);
 }
 
-std::string EpsilonText(double epsilon) { return absl::StrFormat("%.2f", RoundedUp(epsilon, 100)); }
+std::string EpsilonText(double epsilon) {
+  if (!std::isfinite(epsilon)) return "unbounded";
+  return absl::StrFormat("%.2f", RoundedUp(epsilon, 100));
+}
 
-std::string EpsilonInWords(double epsilon, double delta) {
+std::string NoPrivacyInWords(bool secure_aggregation) {
+  return secure_aggregation
+             ? "no privacy beyond the sum: no noise is added"
+             : "no privacy: no noise is added, and the coordinator sees each member's update";
+}
+
+std::string EpsilonInWords(PrivacySection::Unit unit, double epsilon, double delta) {
+  if (unit == PrivacySection::NONE) {
+    return "No noise is added, so nothing is promised about any record or member.";
+  }
+  const bool client = unit == PrivacySection::CLIENT;
   if (!(epsilon <= kMeaninglessEpsilon)) {
-    return absl::StrCat("An epsilon of ", EpsilonText(epsilon),
+    return absl::StrCat("An epsilon ",
+                        std::isfinite(epsilon) ? absl::StrCat("of ", EpsilonText(epsilon))
+                                               : "without bound",
                         " promises next to nothing: from what is released it may be possible to "
-                        "tell whether a given record was used.");
+                        "tell whether a given ",
+                        client ? "member contributed its data." : "record was used.");
   }
   return absl::StrFormat(
-      "Nobody can conclude more than this from all that is released: the odds that a given record "
-      "was used change by a factor of at most %.1f, except with a chance of 1 in %.0f.",
+      "Nobody can conclude more than this from all that is released: the odds that a given %s "
+      "change by a factor of at most %.1f, except with a chance of 1 in %.0f.",
+      client ? "member sent what its data say, and not zeros," : "record was used",
       RoundedUp(std::exp(epsilon), 10), std::floor(1 / delta + kRoundingSlack));
 }
 

@@ -90,11 +90,18 @@ double EpsilonAfter(const RoundTerms& terms, uint32_t attempts);
 // The most attempts, at most terms.max_attempts, after which epsilon is at most `max_epsilon`.
 uint32_t AttemptsWithin(const RoundTerms& terms, double max_epsilon);
 
-// epsilon for people: two decimals, rounded up, so that nothing smaller than the truth is claimed.
+// epsilon for people: two decimals, rounded up, so that nothing smaller than the truth is claimed;
+// "unbounded" if it is infinite or no number.
 std::string EpsilonText(double epsilon);
 
-// One sentence on what epsilon and delta mean, for people.
-std::string EpsilonInWords(double epsilon, double delta);
+// An epsilon above this says nothing to anybody: odds may change by a factor above 20,000.
+inline constexpr double kMeaninglessEpsilon = 10;
+
+// "no privacy beyond the sum: no noise is added", or less: what unit none is called everywhere.
+std::string NoPrivacyInWords(bool secure_aggregation);
+
+// One sentence on what epsilon and delta mean for one `unit`, for people.
+std::string EpsilonInWords(PrivacySection::Unit unit, double epsilon, double delta);
 
 }  // namespace dure
 

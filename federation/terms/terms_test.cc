@@ -232,17 +232,25 @@ TEST(EpsilonTest, TextIsRoundedUp) {
   EXPECT_EQ(EpsilonText(1.64), "1.64");
   EXPECT_EQ(EpsilonText(1.6401), "1.65");
   EXPECT_EQ(EpsilonText(0), "0.00");
-  EXPECT_EQ(EpsilonText(std::numeric_limits<double>::infinity()), "inf");
+  EXPECT_EQ(EpsilonText(std::numeric_limits<double>::infinity()), "unbounded");
+  EXPECT_EQ(EpsilonText(std::nan("")), "unbounded");
 }
 
 TEST(EpsilonTest, InWords) {
-  EXPECT_EQ(EpsilonInWords(1.64, 1e-5),
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(EpsilonInWords(PrivacySection::RECORD, 1.64, 1e-5),
             "Nobody can conclude more than this from all that is released: the odds that a given "
             "record was used change by a factor of at most 5.2, except with a chance of 1 in "
             "100000.");
-  EXPECT_THAT(EpsilonInWords(25, 1e-5), HasSubstr("An epsilon of 25.00 promises next to nothing"));
-  EXPECT_THAT(EpsilonInWords(std::numeric_limits<double>::infinity(), 1e-5),
-              HasSubstr("next to nothing"));
+  EXPECT_THAT(EpsilonInWords(PrivacySection::CLIENT, 1.64, 1e-5),
+              HasSubstr("a given member sent what its data say, and not zeros, change by a factor "
+                        "of at most 5.2"));
+  EXPECT_THAT(EpsilonInWords(PrivacySection::RECORD, 25, 1e-5),
+              HasSubstr("An epsilon of 25.00 promises next to nothing"));
+  EXPECT_THAT(EpsilonInWords(PrivacySection::CLIENT, kInfinite, 1e-5),
+              HasSubstr("An epsilon without bound promises next to nothing"));
+  EXPECT_THAT(EpsilonInWords(PrivacySection::NONE, kInfinite, 0),
+              HasSubstr("nothing is promised about any record or member"));
 }
 
 }  // namespace
