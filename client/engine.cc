@@ -1,7 +1,6 @@
 #include "client/engine.h"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,11 +9,8 @@
 #include "base/printable.h"
 #include "base/status_macros.h"
 #include "base/version.h"
-#include "crypto/secret_bytes.h"
 #include "federation/model_file.h"
 #include "federation/terms/round_config.h"
-#include "privacy/dp/discrete_gaussian.h"
-#include "privacy/dp/record_gradient.h"
 #include "privacy/secagg/thresholds.h"
 #include "privacy/secagg/transcript.h"
 
@@ -33,12 +29,6 @@ Decline::Reason ReasonFor(const absl::Status& status) {
       return Decline::PROTOCOL;
   }
 }
-
-void Wipe(std::vector<int64_t>* values) {
-  WipeBytes({reinterpret_cast<uint8_t*>(values->data()), values->size() * sizeof(int64_t)});
-}
-
-int Log2(uint64_t power_of_two) { return std::countr_zero(power_of_two); }
 
 ChargedCost ChargedCostOf(const RoundTerms& terms) {
   ChargedCost charged{.unit = terms.unit, .delta = terms.delta_per_attempt};
@@ -65,18 +55,18 @@ void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
     // The secrets of a session live in memory only as long as its stream.
     attempt_.reset();
     measurement_.reset();
-  } else if (const auto* done = std::get_if<member::TrainingDone>(&input)) {
-    OnTrainingDone(*done, out);
+  } else if (auto* done = std::get_if<member::TrainingDone>(&input)) {
+    OnTrainingDone(std::move(*done), out);
   } else if (const auto* evaluated = std::get_if<member::EvaluationDone>(&input)) {
     OnEvaluationDone(*evaluated, out);
   } else if (std::holds_alternative<member::BudgetSpent>(input)) {
     if (!attempt_) return;
     absl::Status spent = BudgetOfDataSpent();
-    SendDecline(ToString(attempt_->client.session_id()), spent, out);
-    attempt_->client.End(spent);
+    SendDecline(ToString(attempt_->session.session_id()), spent, out);
+    attempt_->session.End(spent);
     Refuse(std::move(spent), out);
-  } else if (noise_.empty() && noise_sigma2_ != 0) {
-    DrawNoise(noise_sigma2_);  // Idle
+  } else {
+    noise_.Refill(bulk_random_);  // Idle
   }
 }
 
@@ -102,7 +92,7 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
       return OnEvaluate(message.evaluate(), out);
     case ServerMessage::kAttemptEnded: {
       const AttemptEnded& ended = message.attempt_ended();
-      if (!attempt_ || ended.session_id() != ToString(attempt_->client.session_id())) return;
+      if (!attempt_ || ended.session_id() != ToString(attempt_->session.session_id())) return;
       if (ended.released()) {
         round_ = attempt_->round;
         out->push_back(Tell{
@@ -221,7 +211,11 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
   }
   const secagg::RoundConfig& offered = offer.offer().config();
   DURE_ASSIGN_OR_RETURN(std::vector<float> params, ParamsFromBytes(offer.model(), options_.dim));
-  absl::StatusOr<RoundTerms> derived = DeriveTerms(options_.spec, options_.dim, offered.invited());
+  // With adaptive clipping the coordinator says which clip norm came of the last round. What one
+  // member changes, and the noise, are in proportion to it.
+  const bool adaptive = options_.spec.privacy().clipping() == PrivacySection::ADAPTIVE;
+  absl::StatusOr<RoundTerms> derived = DeriveTerms(options_.spec, options_.dim, offered.invited(),
+                                                   adaptive ? offered.clip_norm() : 0);
   if (!derived.ok()) return absl::InvalidArgumentError(derived.status().message());
   const RoundTerms& terms = *derived;
   AttemptId id{.round = offered.round(),
@@ -242,6 +236,31 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
   }
   DURE_RETURN_IF_ERROR(CheckPolicy(options_.policy, options_.spec, terms, SpendingWithNext(terms)));
 
+  DURE_ASSIGN_OR_RETURN(
+      Contribution contribution,
+      Contribution::Create(options_.spec, terms, offered.rotation_seed(), options_.records));
+  MemberSession session = MakeSession(terms);
+  DURE_ASSIGN_OR_RETURN(std::optional<secagg::UpMessage> answer,
+                        session.StartFromOffer(offer.offer()));
+  attempt_ = Attempt{.session = std::move(session),
+                     .round = RoundNumber(id.round),
+                     .attempt = AttemptNumber(id.attempt),
+                     .terms = terms,
+                     .contribution = std::move(contribution)};
+  noise_.PrepareFor(terms, bulk_random_);
+  if (answer) SendProtocol(*std::move(answer), out);
+
+  attempt_->training = ++trainings_;
+  out->push_back(member::StartTraining{.training = attempt_->training,
+                                       .params = std::move(params),
+                                       .plan = attempt_->contribution.MakePlan(bulk_random_)});
+  return absl::OkStatus();
+}
+
+MemberSession MemberEngine::MakeSession(const RoundTerms& terms) const {
+  if (!terms.secure_aggregation) {
+    return MemberSession(secagg::PlainClient(options_.coordinator));
+  }
   secagg::ClientPolicy limits{.minimum_roster = terms.sum_minimum,
                               .minimum_sum = terms.sum_minimum,
                               .max_corrupt = terms.max_corrupt,
@@ -249,70 +268,52 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
   if (options_.policy.max_per_organisation != 0) {
     limits.max_per_organisation = options_.policy.max_per_organisation;
   }
-  secagg::Client client({.policy = std::move(limits),
-                         .key = options_.key,
-                         .certificate = options_.certificate,
-                         .coordinator = options_.coordinator,
-                         .verifier = options_.verifier,
-                         .random = options_.random});
-  DURE_ASSIGN_OR_RETURN(secagg::UpMessage advertise, client.StartFromOffer(offer.offer()));
-  attempt_ = Attempt{.client = std::move(client),
-                     .round = RoundNumber(id.round),
-                     .attempt = AttemptNumber(id.attempt),
-                     .terms = terms};
-  if (terms.sigma2_local != 0 && (noise_.empty() || noise_sigma2_ != terms.sigma2_local)) {
-    DrawNoise(terms.sigma2_local);
-  }
-  SendProtocol(std::move(advertise), out);
-
-  member::StartTraining train;
-  train.training = attempt_->training = ++trainings_;
-  train.params = std::move(params);
-  GradientPlan plan{.clip_norm = terms.clip_norm, .scale_log2 = Log2(terms.scale)};
-  plan.records = dp::PoissonSample(options_.records, terms.sampling_rate, bulk_random_);
-  if (plan.records.size() >= terms.batch_cap) {
-    // Beyond the public bound the member sends noise alone (section 2.4).
-    plan.records.clear();
-  }
-  train.plan = std::move(plan);
-  out->push_back(std::move(train));
-  return absl::OkStatus();
+  return MemberSession(secagg::Client({.policy = std::move(limits),
+                                       .key = options_.key,
+                                       .certificate = options_.certificate,
+                                       .coordinator = options_.coordinator,
+                                       .verifier = options_.verifier,
+                                       .random = options_.random}));
 }
 
-void MemberEngine::OnTrainingDone(const member::TrainingDone& done, Outputs* out) {
+void MemberEngine::OnTrainingDone(member::TrainingDone done, Outputs* out) {
   // Too late. The coordinator invites a member that was late only when it has heard from it.
   if (!attempt_) return SayHello(out);
   if (done.training != attempt_->training) return;
-  std::vector<int64_t> input(options_.dim);
-  if (!done.update.ok()) {
+  Contribution& contribution = attempt_->contribution;
+  std::vector<uint32_t> noise = noise_.Take(attempt_->terms);
+  absl::StatusOr<RingVector> input = done.update.status();
+  if (done.update.ok()) {
+    input = contribution.Encode(*std::move(done.update), std::move(noise), bulk_random_);
+  } else if (std::optional<RingVector> nothing =
+                 contribution.EncodeNothing(std::move(noise), bulk_random_)) {
     // Leaving would tell that something is wrong with the data: zeros with noise do not.
     out->push_back(
         Tell{Tell::Level::kWarning,
              absl::StrCat("training failed, and this round gets noise alone from this "
                           "member: ",
                           done.update.status().message(), "; the next round has a new trainer")});
-  } else {
-    const auto& sums = std::get<std::vector<int64_t>>(*done.update);
-    DURE_CHECK(sums.size() == options_.dim);
-    dp::RoundSum(sums, bulk_random_, input);
+    input = *std::move(nothing);
   }
-  if (attempt_->terms.sigma2_local != 0) {
-    DURE_CHECK(noise_.size() == input.size());
-    for (size_t i = 0; i < input.size(); ++i) input[i] += noise_[i];
-    DropNoise();
+  if (!input.ok()) return FailAttempt(input.status(), out);
+  if (contribution.cut_off() != 0) {
+    out->push_back(Tell{Tell::Level::kWarning,
+                        absl::StrCat(contribution.cut_off(), " of ", attempt_->terms.dim,
+                                     " coordinates of this member's update were beyond ",
+                                     kFixedGridRange, " and were cut off there")});
   }
-  absl::StatusOr<std::optional<secagg::UpMessage>> masked = attempt_->client.SetInput(input);
-  Wipe(&input);
+  absl::StatusOr<std::optional<secagg::UpMessage>> masked =
+      attempt_->session.SetInput(*std::move(input));
   if (!masked.ok()) return FailAttempt(masked.status(), out);
   if (masked->has_value()) SendProtocol(*std::move(*masked), out);
 }
 
 void MemberEngine::OnProtocol(const secagg::DownMessage& message, Outputs* out) {
-  if (!attempt_ || message.session_id() != ToString(attempt_->client.session_id())) return;
-  absl::StatusOr<std::optional<secagg::UpMessage>> answer = attempt_->client.Receive(message);
+  if (!attempt_ || message.session_id() != ToString(attempt_->session.session_id())) return;
+  absl::StatusOr<std::optional<secagg::UpMessage>> answer = attempt_->session.Receive(message);
   if (!answer.ok()) {
     // Malformed or not awaited: nothing changed, and the session goes on.
-    if (attempt_->client.ended().ok()) {
+    if (attempt_->session.ended().ok()) {
       out->push_back(Tell{
           Tell::Level::kWarning,
           absl::StrCat("a message of the coordinator was ignored: ", answer.status().message())});
@@ -325,25 +326,26 @@ void MemberEngine::OnProtocol(const secagg::DownMessage& message, Outputs* out) 
 
 // What must be on disk is written before the message that it is for.
 void MemberEngine::SendProtocol(secagg::UpMessage message, Outputs* out) {
-  const secagg::Client& client = attempt_->client;
-  if (message.has_shares() && !attempt_->charged) {
+  const MemberSession& session = attempt_->session;
+  if ((message.has_shares() || message.has_plain_input()) && !attempt_->charged) {
     attempt_->charged = true;
     const ChargeEntry entry{.round = attempt_->round,
                             .attempt = attempt_->attempt,
-                            .session_id = client.session_id(),
-                            .t1 = *client.t1()};
+                            .session_id = session.session_id(),
+                            .t1 = session.binding()};
     if (!Write(entry, ChargeFor(entry, attempt_->terms), out)) return;
     epsilon_ = AccountFor(attempt_->terms).EpsilonAfter(ledger_.charges());
   }
   if (message.has_consent() && !attempt_->consented) {
     attempt_->consented = true;
-    if (!Write(
-            ConsentEntry{.session_id = client.session_id(), .t1 = *client.t1(), .t3 = *client.t3()},
-            std::nullopt, out)) {
+    if (!Write(ConsentEntry{.session_id = session.session_id(),
+                            .t1 = session.binding(),
+                            .t3 = session.survivors()},
+               std::nullopt, out)) {
       return;
     }
   }
-  bool last = message.has_unmask();
+  const bool last = message.has_unmask() || message.has_plain_input();
   ClientMessage up;
   *up.mutable_secagg() = std::move(message);
   out->push_back(member::Send{std::move(up)});
@@ -361,8 +363,8 @@ bool MemberEngine::Write(LedgerEntry entry, std::optional<DataCharge> charge, Ou
 }
 
 void MemberEngine::FailAttempt(const absl::Status& status, Outputs* out) {
-  std::string session_id = ToString(attempt_->client.session_id());
-  attempt_->client.End(status);
+  std::string session_id = ToString(attempt_->session.session_id());
+  attempt_->session.End(status);
   attempt_.reset();
   Decline(session_id, status, out);
 }
@@ -426,20 +428,6 @@ void MemberEngine::OnEvaluationDone(const member::EvaluationDone& done, Outputs*
   report->set_accuracy(done.result->accuracy);
   report->set_records(done.result->records);
   out->push_back(member::Send{std::move(message)});
-}
-
-void MemberEngine::DrawNoise(uint64_t sigma2) {
-  absl::StatusOr<dp::DiscreteGaussian> gaussian = dp::DiscreteGaussian::Create(sigma2);
-  DURE_CHECK(gaussian.ok());  // DeriveTerms keeps sigma2 in range
-  noise_.resize(options_.dim);
-  gaussian->Fill(bulk_random_, noise_);
-  noise_sigma2_ = sigma2;
-}
-
-// Noise is used once, whatever becomes of the attempt.
-void MemberEngine::DropNoise() {
-  Wipe(&noise_);
-  noise_.clear();
 }
 
 const PrivacyAccount& MemberEngine::AccountFor(const RoundTerms& terms) {

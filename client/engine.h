@@ -16,8 +16,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/contribution.h"
 #include "client/data_ledger.h"
 #include "client/ledger.h"
+#include "client/member_session.h"
 #include "client/policy.h"
 #include "crypto/digest.h"
 #include "crypto/ed25519.h"
@@ -132,10 +134,11 @@ class MemberEngine {
 
   // One attempt that this member takes part in.
   struct Attempt {
-    secagg::Client client;
+    MemberSession session;
     RoundNumber round;
     AttemptNumber attempt;
     RoundTerms terms;
+    Contribution contribution;
     uint64_t training = 0;
     bool charged = false;
     bool consented = false;
@@ -158,7 +161,8 @@ class MemberEngine {
   void OnWelcome(const Welcome& welcome, Outputs* out);
   void Refuse(absl::Status why, Outputs* out);
   void OnProtocol(const secagg::DownMessage& message, Outputs* out);
-  void OnTrainingDone(const member::TrainingDone& done, Outputs* out);
+  void OnTrainingDone(member::TrainingDone done, Outputs* out);
+  MemberSession MakeSession(const RoundTerms& terms) const;
   void OnEvaluate(const EvaluationRequest& request, Outputs* out);
   void OnEvaluationDone(const member::EvaluationDone& done, Outputs* out);
   void SendProtocol(secagg::UpMessage message, Outputs* out);
@@ -167,8 +171,6 @@ class MemberEngine {
   void Decline(const std::string& session_id, const absl::Status& status, Outputs* out);
   void SendDecline(const std::string& session_id, const absl::Status& status, Outputs* out);
   void TellDeclined(const absl::Status& status, Outputs* out);
-  void DrawNoise(uint64_t sigma2);
-  void DropNoise();
   const PrivacyAccount& AccountFor(const RoundTerms& terms);
 
   Options options_;
@@ -177,9 +179,7 @@ class MemberEngine {
   std::optional<Attempt> attempt_;
   uint64_t trainings_ = 0;
   std::optional<Measurement> measurement_;
-  // Drawn before the data is touched; empty once used.
-  std::vector<int64_t> noise_;
-  uint64_t noise_sigma2_ = 0;
+  NoiseReserve noise_;
   std::map<uint32_t, PrivacyAccount> accounts_;  // by number of members invited
   double epsilon_ = 0;
   RoundNumber round_;

@@ -1,7 +1,6 @@
 #include "coordinator/federation_engine.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -13,7 +12,7 @@
 #include "base/status_macros.h"
 #include "federation/model_file.h"
 #include "federation/terms/round_config.h"
-#include "privacy/dp/record_gradient.h"
+#include "privacy/dp/adaptive_clip.h"
 
 namespace dure {
 namespace {
@@ -56,18 +55,6 @@ ServerOptimizerConfig OptimizerConfig(const ServerSection& server) {
   config.beta2 = server.beta2();
   config.tau = server.tau();
   return config;
-}
-
-// The mean update from the opened sum.
-std::vector<float> MeanUpdate(const RingVector& sum, const RoundTerms& terms) {
-  std::vector<float> mean(RingSize(sum));
-  absl::Status status =
-      dp::DecodeMean(RingToSigned(sum, static_cast<int>(terms.bits)),
-                     {.scale_log2 = static_cast<int>(std::countr_zero(terms.scale)),
-                      .expected_batch = terms.expected_batch},
-                     mean);
-  DURE_CHECK(status.ok());  // terms and sum are the engine's own
-  return mean;
 }
 
 }  // namespace
@@ -310,7 +297,7 @@ void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
                   "the attempts are used up", out);
   }
   if (double after = account_->EpsilonAfter(next);
-      !(after <= options_.spec.privacy().max_epsilon())) {
+      terms_.unit != PrivacySection::NONE && !(after <= options_.spec.privacy().max_epsilon())) {
     return EndRun(absl::ResourceExhaustedError(absl::StrFormat(
                       "one more attempt would bring epsilon to %.4f, above the federation's "
                       "max_epsilon = %g, after round %d of %d",
@@ -327,8 +314,9 @@ void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
 
 absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::MemberId> cohort,
                                             Outputs* out) {
-  DURE_ASSIGN_OR_RETURN(RoundTerms terms, DeriveTerms(options_.spec, model_.size(),
-                                                      static_cast<uint32_t>(cohort.size())));
+  DURE_ASSIGN_OR_RETURN(RoundTerms terms,
+                        DeriveTerms(options_.spec, model_.size(),
+                                    static_cast<uint32_t>(cohort.size()), state_.clip_norm));
   AttemptId id{.round = state_.round.value() + 1,
                .attempt = state_.attempts.value() + 1,
                .model_hash = model_hash_};
@@ -342,12 +330,14 @@ absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::
   options.session.expected = cohort;
   options.model = model_bytes_;
   options.deadline = deadline();
+  std::string rotation_seed = options.session.config.rotation_seed();
   std::vector<round::Output> outputs;
   DURE_ASSIGN_OR_RETURN(round_, Round::Start(now, std::move(options), &outputs));
 
   if (failures_in_a_row_ == 0) round_began_ = now;
   if (terms.invited != terms_.invited) account_.emplace(terms);
   terms_ = terms;
+  rotation_seed_ = std::move(rotation_seed);
   former_session_id_ = std::exchange(session_id_, session_id);
   rejections_.clear();
   cohort_ = std::move(cohort);
@@ -402,11 +392,14 @@ void FederationEngine::FailAttempt(absl::Time now, const std::string& reason, Ou
 }
 
 void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* out) {
+  absl::StatusOr<MeanUpdate> update =
+      ToMeanUpdate(closed.sum, closed.survivors, terms_, rotation_seed_, *options_.random);
+  if (!update.ok()) return FailAttempt(now, std::string(update.status().message()), out);
   LeaveOutTheFaulty(out);
   ForgiveThePunctual();
   round_.reset();
-  std::vector<float> mean = MeanUpdate(closed.sum, terms_);
-  DURE_CHECK(optimizer_->Step(0, mean, model_).ok());  // DecodeMean gives finite numbers
+  DURE_CHECK(optimizer_->Step(0, update->mean, model_).ok());  // the mean is finite
+  if (terms_.adaptive_clipping) MoveClipNorm(update->count_mean);
   model_bytes_ = ParamsToBytes(model_);
   model_hash_ = Sha256(AsBytes(model_bytes_));
   failures_in_a_row_ = 0;
@@ -422,7 +415,8 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
                          .model = model_bytes_,
                          .optimizer = optimizer_->Save(),
                          .bytes_received = bytes_received_,
-                         .bytes_sent = bytes_sent_};
+                         .bytes_sent = bytes_sent_,
+                         .clip_norm = state_.clip_norm};
   state_.history.push_back(RoundSummary{.round = released.round,
                                         .attempt = released.attempt,
                                         .cohort = released.cohort,
@@ -435,6 +429,13 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
   out->push_back(run::Write{std::move(released)});
   TellCohort(true, "", out);
   if (EvaluatedNow(state_.round.value())) SendEvaluations(out);
+}
+
+// The next round's clip norm, from what was released (Andrew et al. 2021).
+void FederationEngine::MoveClipNorm(double count_mean) {
+  absl::StatusOr<dp::AdaptiveClip> clip = AdaptiveClipOf(options_.spec, terms_);
+  DURE_CHECK(clip.ok());  // DeriveTerms made one
+  state_.clip_norm = clip->Next(terms_.clip_norm, clip->ShareWithin(count_mean, terms_.clip_norm));
 }
 
 bool FederationEngine::EvaluatedNow(uint32_t round) const {

@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "aggregation/server_optimizer.h"
 #include "base/strong_id.h"
+#include "coordinator/mean_update.h"
 #include "coordinator/round.h"
 #include "coordinator/run_state.h"
 #include "crypto/digest.h"
@@ -144,6 +145,7 @@ class FederationEngine {
   void ForgiveThePunctual();
   void FailAttempt(absl::Time now, const std::string& reason, Outputs* out);
   void Release(absl::Time now, round::Closed closed, Outputs* out);
+  void MoveClipNorm(double count_mean);
   void SendEvaluations(Outputs* out);
   void EvaluatorIsFree(const secagg::MemberId& member, Outputs* out);
   void FinishIfEvaluated(absl::Time now, Outputs* out);
@@ -195,6 +197,7 @@ class FederationEngine {
   Digest former_session_id_{};
   RoundTerms terms_;                       // of the newest attempt, or of the expected cohort
   std::optional<PrivacyAccount> account_;  // of terms_
+  std::string rotation_seed_;              // of the attempt under way
   std::vector<secagg::MemberId> cohort_;
   absl::Time round_began_;
 

@@ -45,6 +45,7 @@ struct RoundReleased {
   std::string optimizer;        // ServerOptimizer's saved state
   uint64_t bytes_received = 0;  // since the run began
   uint64_t bytes_sent = 0;
+  double clip_norm = 0;  // of the next attempt, with adaptive clipping; 0: the federation's
 };
 
 struct EvaluationReceived {
@@ -77,6 +78,7 @@ struct RunState {
   AttemptNumber attempts;            // begun so far
   std::optional<std::string> model;  // absent before the first release
   std::optional<std::string> optimizer;
+  double clip_norm = 0;  // of the next attempt, with adaptive clipping; 0: the federation's
   std::vector<RoundSummary> history;
   std::vector<EvaluationReceived> evaluations;
 };

@@ -48,6 +48,7 @@ constexpr const char* kMigrations[] = {
         PRIMARY KEY (round, evaluator)) STRICT;
     )sql",
     "ALTER TABLE invitations ADD COLUMN withdrawn INTEGER",
+    "ALTER TABLE rounds ADD COLUMN clip_norm REAL NOT NULL DEFAULT 0",
 };
 
 absl::Status Execute(sqlite3* database, const char* sql) {
@@ -419,7 +420,7 @@ absl::Status Store::RecordRelease(const RoundReleased& release) {
                            .Bind(int64_t{release.attempt.value()})
                            .Run());
   DURE_RETURN_IF_ERROR(
-      Statement(database_, "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      Statement(database_, "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
           .Bind(int64_t{release.round.value()})
           .Bind(int64_t{release.attempt.value()})
           .Bind(int64_t{release.cohort})
@@ -431,6 +432,7 @@ absl::Status Store::RecordRelease(const RoundReleased& release) {
           .Bind(release.at)
           .Bind(model)
           .Bind(optimizer)
+          .Bind(release.clip_norm)
           .Run());
   DURE_RETURN_IF_ERROR(transaction.Commit());
   RemoveOldFiles();
@@ -445,7 +447,8 @@ absl::StatusOr<RunState> Store::LoadRun() {
   run.attempts = AttemptNumber(static_cast<uint32_t>(attempts.Int(0)));
   Statement rounds(database_,
                    "SELECT round, attempt, cohort, survivors, epsilon, duration_us, "
-                   "bytes_received, bytes_sent, model, optimizer FROM rounds ORDER BY round");
+                   "bytes_received, bytes_sent, model, optimizer, clip_norm "
+                   "FROM rounds ORDER BY round");
   std::string model, optimizer;
   for (;;) {
     DURE_ASSIGN_OR_RETURN(bool found, rounds.Step());
@@ -461,6 +464,7 @@ absl::StatusOr<RunState> Store::LoadRun() {
     summary.bytes_sent = static_cast<uint64_t>(rounds.Int(7));
     model = rounds.Text(8);
     optimizer = rounds.Text(9);
+    run.clip_norm = rounds.Real(10);
     summary.model_hash = model;
     run.round = summary.round;
     run.history.push_back(summary);

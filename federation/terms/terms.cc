@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "federation/terms/privacy_account.h"
 #include "privacy/dp/client_encoding.h"
+#include "privacy/dp/fixed_grid.h"
 #include "privacy/dp/record_gradient.h"
 #include "privacy/secagg/thresholds.h"
 
@@ -83,15 +84,6 @@ absl::Status DeriveMembers(const FederationSpec& spec, RoundTerms* terms) {
   return absl::OkStatus();
 }
 
-// The norm of an update of norm C with its count's coordinate of +-1/2. In the one noise of the
-// message, z times this norm, that coordinate is scaled so that its noise is sigma_b members and
-// the rest has z_delta C: the whole costs z (Andrew et al. 2021, Theorem 1).
-double NormWithCount(double clip_norm, double noise_multiplier, double count_noise) {
-  const double half = 1 / (2 * count_noise);
-  const double z_delta = 1 / std::sqrt(1 / (noise_multiplier * noise_multiplier) - half * half);
-  return clip_norm * z_delta / noise_multiplier;
-}
-
 // Mode gradient: one noised sum over everybody's records (section 2.4).
 absl::Status DeriveGradient(const FederationSpec& spec, RoundTerms* terms) {
   const bool central = !terms->secure_aggregation;
@@ -134,16 +126,20 @@ absl::Status DeriveGradient(const FederationSpec& spec, RoundTerms* terms) {
 
 // Unit client: each member's clipped update with noise (sections 2.1 and 2.2).
 absl::Status DeriveClientUpdate(const FederationSpec& spec, RoundTerms* terms) {
-  const PrivacySection& privacy = spec.privacy();
   const bool central = !terms->secure_aggregation;
-  terms->encoded_norm = terms->clip_norm;
-  if (terms->adaptive_clipping) {
-    terms->count_noise = privacy.clip_count_noise();
-    terms->encoded_norm =
-        NormWithCount(terms->clip_norm, terms->noise_multiplier, terms->count_noise);
-  }
   terms->coordinates = terms->dim + (terms->adaptive_clipping ? 1 : 0);
   if (terms->rotation) terms->coordinates = dp::RotatedDim(terms->coordinates);
+  if (terms->adaptive_clipping) {
+    absl::StatusOr<dp::AdaptiveClip> clip = AdaptiveClipOf(spec, *terms);
+    if (!clip.ok()) return CannotWork(clip.status(), "change privacy.clip_count_noise");
+    if (!(terms->clip_norm >= clip->min_clip() && terms->clip_norm <= clip->max_clip())) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("clip_norm = ", terms->clip_norm, " is outside ", clip->min_clip(), " to ",
+                       clip->max_clip(), " for this model: change privacy.clip_norm"));
+    }
+    terms->encoded_norm = clip->EncodedNorm(terms->clip_norm);
+    terms->count_coordinate = clip->CountCoordinate(terms->clip_norm);
+  }
   absl::StatusOr<dp::ClientEncoding> encoding =
       dp::DeriveClientEncoding({.dim = terms->coordinates,
                                 .clip_norm = terms->encoded_norm,
@@ -162,11 +158,13 @@ absl::Status DeriveClientUpdate(const FederationSpec& spec, RoundTerms* terms) {
 }
 
 // What carries no noise of its own: unit none, and the results of dp_sgd (section 2.1, last line).
-absl::Status DeriveFixedGrid(RoundTerms* terms) {
+absl::Status DeriveWithoutNoise(RoundTerms* terms) {
   const bool weights = terms->weighted && terms->unit == PrivacySection::NONE;
   terms->coordinates = terms->dim + (weights ? 1 : 0);
-  // s, the largest power of two with n s R < 2^31; the ring holds that sum and the weights'.
-  terms->scale = std::bit_floor(((uint64_t{1} << 31) - 1) / (terms->invited * kFixedGridRange));
+  absl::StatusOr<dp::FixedGrid> grid = dp::DeriveFixedGrid(terms->invited, kFixedGridRange);
+  if (!grid.ok()) return CannotWork(grid.status(), "lower rounds.cohort");
+  terms->scale = uint64_t{1} << grid->scale_log2;
+  // The ring holds the sum of the updates, and that of the weights.
   const uint64_t largest =
       std::max(terms->scale * kFixedGridRange, weights ? terms->weight_max : 0);
   terms->bits = std::bit_width(2 * terms->invited * largest + 1);
@@ -187,7 +185,7 @@ absl::Status DeriveLocalSteps(const FederationSpec& spec, RoundTerms* terms) {
   terms->scale_step = step->scale;
   terms->norm_bound_sq = step->norm_bound_sq;
   terms->sigma2_step = step->sigma2_local;
-  return DeriveFixedGrid(terms);
+  return DeriveWithoutNoise(terms);
 }
 
 absl::Status DeriveUpload(const FederationSpec& spec, double clip_norm, RoundTerms* terms) {
@@ -198,7 +196,7 @@ absl::Status DeriveUpload(const FederationSpec& spec, double clip_norm, RoundTer
   if (terms->weighted) terms->weight_max = spec.local().weight_max();
   terms->coordinates = terms->dim;
   if (terms->unit == PrivacySection::NONE) {
-    DURE_RETURN_IF_ERROR(DeriveFixedGrid(terms));
+    DURE_RETURN_IF_ERROR(DeriveWithoutNoise(terms));
   } else if (terms->unit == PrivacySection::CLIENT) {
     DURE_RETURN_IF_ERROR(DeriveClientUpdate(spec, terms));
   } else if (terms->mode == LocalSection::DP_SGD) {
@@ -238,6 +236,16 @@ absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim,
   terms.delta = privacy.delta();
   terms.max_attempts = spec.rounds().max_attempts();
   return terms;
+}
+
+absl::StatusOr<dp::AdaptiveClip> AdaptiveClipOf(const FederationSpec& spec,
+                                                const RoundTerms& terms) {
+  const PrivacySection& privacy = spec.privacy();
+  return dp::AdaptiveClip::Create({.coordinates = terms.coordinates,
+                                   .noise_multiplier = privacy.noise_multiplier(),
+                                   .target_quantile = privacy.target_quantile(),
+                                   .learning_rate = privacy.clip_learning_rate(),
+                                   .count_noise = privacy.clip_count_noise()});
 }
 
 dp::AttemptCost CostOf(const RoundTerms& terms) {

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "privacy/dp/adaptive_clip.h"
 #include "privacy/dp/attempt_cost.h"
 #include "proto/federation.pb.h"
 
@@ -54,10 +55,10 @@ struct RoundTerms {
   uint64_t upload_bytes = 0;    // ceil(d b / 8)
 
   // How the sum becomes a mean.
-  double expected_batch = 0;  // q N of mode gradient, the public divisor of the sum; else 0
-  uint64_t weight_max = 0;    // of weighted members; else 0
-  uint64_t weight_mean = 0;   // public; 0: the true weights are in the sum
-  double count_noise = 0;     // sigma_b of adaptive clipping, in members
+  double expected_batch = 0;    // q N of mode gradient, the public divisor of the sum; else 0
+  uint64_t weight_max = 0;      // of weighted members; else 0
+  uint64_t weight_mean = 0;     // public; 0: the true weights are in the sum
+  double count_coordinate = 0;  // kappa of adaptive clipping: what a member adds to the count
 
   // What it costs.
   double sampling_rate = 1;     // q
@@ -76,6 +77,11 @@ struct RoundTerms {
 // measurements: its epsilon is infinite, so only a member whose own limit is infinite takes part.
 absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim, uint32_t invited,
                                        double clip_norm = 0);
+
+// How the clip norm of an adaptive federation moves from round to round. Errors as
+// dp::AdaptiveClip::Create.
+absl::StatusOr<dp::AdaptiveClip> AdaptiveClipOf(const FederationSpec& spec,
+                                                const RoundTerms& terms);
 
 // What one attempt costs the unit that is protected.
 dp::AttemptCost CostOf(const RoundTerms& terms);

@@ -1,0 +1,182 @@
+#include "client/contribution.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "crypto/digest.h"
+#include "crypto/secret_bytes.h"
+#include "privacy/dp/discrete_gaussian.h"
+#include "privacy/dp/fixed_grid.h"
+#include "privacy/dp/record_gradient.h"
+
+namespace dure {
+namespace {
+
+template <typename T>
+void Wipe(std::vector<T>* values) {
+  WipeBytes({reinterpret_cast<uint8_t*>(values->data()), values->size() * sizeof(T)});
+}
+
+int Log2(uint64_t power_of_two) { return std::countr_zero(power_of_two); }
+
+dp::DiscreteGaussian GaussianOf(uint64_t sigma2) {
+  absl::StatusOr<dp::DiscreteGaussian> gaussian = dp::DiscreteGaussian::Create(sigma2);
+  DURE_CHECK(gaussian.ok());  // DeriveTerms keeps sigma2 in range
+  return *gaussian;
+}
+
+std::array<uint8_t, 32> FreshSeed(AesCtrRandom& random) {
+  std::array<uint8_t, 32> seed;
+  random.Fill(seed);
+  return seed;
+}
+
+}  // namespace
+
+void NoiseReserve::PrepareFor(const RoundTerms& terms, AesCtrRandom& random) {
+  if (sigma2_ != terms.sigma2_local || coordinates_ != terms.coordinates) Drop();
+  sigma2_ = terms.sigma2_local;
+  coordinates_ = terms.coordinates;
+  Refill(random);
+}
+
+void NoiseReserve::Refill(AesCtrRandom& random) {
+  if (!words_.empty() || coordinates_ == 0) return;
+  words_.resize(coordinates_);
+  if (sigma2_ != 0) GaussianOf(sigma2_).Fill(random, std::span<uint32_t>(words_));
+}
+
+std::vector<uint32_t> NoiseReserve::Take(const RoundTerms& terms) {
+  DURE_CHECK(sigma2_ == terms.sigma2_local && words_.size() == terms.coordinates);
+  return std::exchange(words_, {});
+}
+
+void NoiseReserve::Drop() {
+  Wipe(&words_);
+  words_.clear();
+}
+
+absl::StatusOr<Contribution> Contribution::Create(const FederationSpec& spec,
+                                                  const RoundTerms& terms,
+                                                  const std::string& rotation_seed,
+                                                  uint32_t records) {
+  Contribution contribution(spec.local(), terms, records);
+  if (terms.unit != PrivacySection::CLIENT) return contribution;
+  dp::ClientUpdateParams params = {.dim = terms.dim,
+                                   .clip_norm = terms.clip_norm,
+                                   .scale_log2 = Log2(terms.scale),
+                                   .norm_bound_sq = terms.norm_bound_sq,
+                                   .sigma2 = terms.sigma2_local,
+                                   .count_coordinate = terms.count_coordinate};
+  if (terms.rotation) params.rotation_seed = DigestFromBytes(rotation_seed);
+  DURE_ASSIGN_OR_RETURN(contribution.encoder_, dp::ClientUpdateEncoder::Create(params));
+  DURE_CHECK(contribution.encoder_->coordinates() == terms.coordinates);
+  return contribution;
+}
+
+LocalPlan Contribution::MakePlan(AesCtrRandom& random) const {
+  switch (terms_.mode) {
+    case LocalSection::EPOCHS:
+      return EpochsPlan{.epochs = local_.epochs(),
+                        .batch_size = local_.batch_size(),
+                        .learning_rate = local_.learning_rate(),
+                        .seed = FreshSeed(random)};
+    case LocalSection::DP_SGD:
+      return DpSgdPlan{.steps = local_.steps(),
+                       .sampling_rate = terms_.sampling_rate,
+                       .batch_size = local_.batch_size(),
+                       .learning_rate = local_.learning_rate(),
+                       .clip_norm = terms_.clip_norm,
+                       .scale_log2 = Log2(terms_.scale_step),
+                       .sigma2 = terms_.sigma2_step,
+                       .seed = FreshSeed(random)};
+    default:
+      break;
+  }
+  GradientPlan plan{.records = dp::PoissonSample(records_, terms_.sampling_rate, random),
+                    .clip_norm = terms_.clip_norm,
+                    .scale_log2 = Log2(terms_.scale)};
+  // Beyond the public bound the member sends noise alone (section 2.4).
+  if (plan.records.size() >= terms_.batch_cap) plan.records.clear();
+  return plan;
+}
+
+uint64_t Contribution::weight() const { return std::min<uint64_t>(records_, terms_.weight_max); }
+
+absl::StatusOr<RingVector> Contribution::Encode(LocalUpdate update, std::vector<uint32_t> noise,
+                                                AesCtrRandom& random) {
+  if (auto* sums = std::get_if<std::vector<int64_t>>(&update)) {
+    DURE_CHECK(terms_.mode == LocalSection::GRADIENT);
+    return FromSums(std::move(*sums), std::move(noise), random);
+  }
+  auto& floats = std::get<std::vector<float>>(update);
+  DURE_CHECK(floats.size() == terms_.dim);
+  if (!encoder_) return OnFixedGrid(floats);
+  const double share = terms_.weighted
+                           ? static_cast<double>(weight()) / static_cast<double>(terms_.weight_max)
+                           : 1.0;
+  // What happened to the update is a fact about its data, and stays here.
+  encoder_->AddUpdate(floats, share, random, /*threads=*/0, noise);
+  Wipe(&floats);
+  return dp::RingFromWords(std::move(noise), static_cast<int>(terms_.bits));
+}
+
+std::optional<RingVector> Contribution::EncodeNothing(std::vector<uint32_t> noise,
+                                                      AesCtrRandom& random) {
+  if (terms_.unit == PrivacySection::NONE) return std::nullopt;
+  if (encoder_) return dp::RingFromWords(std::move(noise), static_cast<int>(terms_.bits));
+  if (terms_.mode == LocalSection::DP_SGD) {
+    absl::StatusOr<RingVector> steps = OnFixedGrid(StepsOfNoise(random));
+    DURE_CHECK(steps.ok());  // finite
+    return *std::move(steps);
+  }
+  return FromSums(std::vector<int64_t>(terms_.coordinates), std::move(noise), random);
+}
+
+// Mode gradient: rounded sums of clipped gradients and noise.
+RingVector Contribution::FromSums(std::vector<int64_t> sums, std::vector<uint32_t> noise,
+                                  AesCtrRandom& random) const {
+  DURE_CHECK(sums.size() == terms_.coordinates && noise.size() == sums.size());
+  dp::RoundSum(sums, random, sums);
+  for (size_t i = 0; i < sums.size(); ++i) sums[i] += static_cast<int32_t>(noise[i]);
+  RingVector input = RingFromSigned(sums, static_cast<int>(terms_.bits));
+  Wipe(&sums);
+  Wipe(&noise);
+  return input;
+}
+
+// Unit none and mode dp_sgd: nearest integers, at most s R in size (section 2.1).
+absl::StatusOr<RingVector> Contribution::OnFixedGrid(std::span<const float> update) {
+  dp::GridUpdateParams params = {
+      .grid = {.scale_log2 = Log2(terms_.scale), .range = kFixedGridRange}, .threads = 0};
+  if (terms_.weighted) {
+    params.weight = static_cast<double>(weight()) / static_cast<double>(terms_.weight_max);
+    params.append_weight = true;
+    params.weight_coordinate = static_cast<uint32_t>(weight());
+  }
+  DURE_ASSIGN_OR_RETURN(dp::GridUpdate encoded, dp::EncodeOnGrid(update, params));
+  cut_off_ = encoded.saturated;
+  return dp::RingFromWords(std::move(encoded.words), static_cast<int>(terms_.bits));
+}
+
+// What the steps of dp_sgd give from gradients that are all zero.
+std::vector<float> Contribution::StepsOfNoise(AesCtrRandom& random) const {
+  const dp::DiscreteGaussian gaussian = GaussianOf(terms_.sigma2_step);
+  std::vector<int64_t> step(terms_.dim), sum(terms_.dim);
+  for (uint32_t i = 0; i < terms_.steps; ++i) {
+    gaussian.Fill(random, std::span<int64_t>(step));
+    for (size_t j = 0; j < sum.size(); ++j) sum[j] += step[j];
+  }
+  const double factor =
+      local_.learning_rate() / (static_cast<double>(terms_.scale_step) * local_.batch_size());
+  std::vector<float> update(terms_.dim);
+  for (size_t j = 0; j < sum.size(); ++j) {
+    update[j] = static_cast<float>(factor * static_cast<double>(sum[j]));
+  }
+  return update;
+}
+
+}  // namespace dure

@@ -1,0 +1,32 @@
+// From the opened sum to the mean update, by the terms of the attempt: central noise where the
+// coordinator is trusted to add it, the divisor, the rotation back, the count of adaptive clipping
+// (docs/secure-aggregation.md sections 2.1 and 2.4). Thread-safe: a pure function.
+#ifndef DURE_COORDINATOR_MEAN_UPDATE_H_
+#define DURE_COORDINATOR_MEAN_UPDATE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/ring.h"
+#include "crypto/random.h"
+#include "federation/terms/terms.h"
+
+namespace dure {
+
+struct MeanUpdate {
+  std::vector<float> mean;  // the direction to add, terms.dim
+  double count_mean = 0;    // of the count coordinate over the members (dp::AdaptiveClip)
+};
+
+// `sum` over `survivors` members, at least 1; `rotation_seed` of the RoundConfig. `random` is for
+// central noise only. FailedPrecondition if nobody's weight is in a weighted sum. The sizes are the
+// engine's own (DURE_CHECK).
+absl::StatusOr<MeanUpdate> ToMeanUpdate(const RingVector& sum, uint32_t survivors,
+                                        const RoundTerms& terms, const std::string& rotation_seed,
+                                        Random& random);
+
+}  // namespace dure
+
+#endif  // DURE_COORDINATOR_MEAN_UPDATE_H_
