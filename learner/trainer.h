@@ -1,5 +1,5 @@
 // What the client knows of training: parameters and a plan in, an update out. No LibTorch here.
-// Not thread-safe: one call at a time.
+// Not thread-safe: one call at a time, but for Trainer::Cancel.
 #ifndef DURE_LEARNER_TRAINER_H_
 #define DURE_LEARNER_TRAINER_H_
 
@@ -73,10 +73,13 @@ class Trainer {
   // gradients are clipped, one that is not finite counts as zero. InvalidArgument if a number of
   // the plan is out of range; FailedPrecondition, with the remedy, if an EpochsPlan diverged;
   // Unavailable if the trainer has died (it is started again by the next call); DeadlineExceeded
-  // if it hung and was ended.
+  // if it hung and was ended; Cancelled.
   virtual absl::StatusOr<LocalUpdate> Train(std::span<const float> params,
                                             const LocalPlan& plan) = 0;
   virtual absl::StatusOr<EvalResult> Evaluate(std::span<const float> params) = 0;
+  // From any thread: an EpochsPlan or a DpSgdPlan that runs now ends soon, with Cancelled, unless
+  // it is done first. Nothing else is affected. Trainers that take no time need not.
+  virtual void Cancel() {}
 };
 
 }  // namespace dure

@@ -18,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "learner/local_plan.h"
 #include "privacy/dp/record_gradient.h"
 
 namespace dure {
@@ -131,6 +132,11 @@ absl::StatusOr<TrainerPacket> ReceiveTrainerPacket(int socket, size_t max_descri
   return packet;
 }
 
+bool TrainerPacketWaits(int socket) {
+  pollfd entry = {.fd = socket, .events = POLLIN, .revents = 0};
+  return poll(&entry, 1, 0) > 0;
+}
+
 SharedMemory::SharedMemory(FileDescriptor descriptor, void* data, size_t size)
     : descriptor_(std::move(descriptor)), data_(data), size_(size) {}
 
@@ -208,6 +214,7 @@ absl::Status ReportedError(const TrainerError& error) {
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kNotFound:
     case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kCancelled:
       return absl::Status(code, Printable(error.text()));
     default:
       return Nonsense(absl::StrCat("error code ", error.code()));
@@ -296,6 +303,16 @@ absl::Status CheckUpdate(std::span<const int64_t> update, uint64_t records, doub
   // The L2 norm of a sum of clipped gradients; binary64 is off by far less than the slack.
   if (!(std::sqrt(sum_of_squares) <= bound * (1 + 1e-9))) {
     return Nonsense("an update larger than clipped gradients can be");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckUpdate(std::span<const float> update) {
+  // What is not a number fails every comparison.
+  if (!std::all_of(update.begin(), update.end(), [](float value) {
+        return std::abs(static_cast<double>(value)) <= kMaxLocalChange * (1 + 1e-6);
+      })) {
+    return Nonsense("an update that is not finite");
   }
   return absl::OkStatus();
 }

@@ -42,6 +42,9 @@ absl::Status SendTrainerPacket(int socket, std::string_view bytes, std::span<con
 absl::StatusOr<TrainerPacket> ReceiveTrainerPacket(int socket, size_t max_descriptors,
                                                    absl::Duration timeout);
 
+// Whether a packet waits to be received, or the other end is gone. Does not wait.
+bool TrainerPacketWaits(int socket);
+
 // Memory that two processes share, of a size that neither can change.
 class SharedMemory {
  public:
@@ -82,11 +85,13 @@ struct LoadedReply {
 };
 
 // The client's parsers. Each returns what was asked for; or, if the trainer reports an error, that
-// error as InvalidArgument, FailedPrecondition, NotFound or ResourceExhausted; or Internal for
-// anything else: bytes that do not parse, another kind of reply, numbers out of range, counts that
-// do not fit together. Texts are cut at kMaxTrainerTextBytes and hold printable characters only.
+// error as InvalidArgument, FailedPrecondition, NotFound, ResourceExhausted or Cancelled; or
+// Internal for anything else: bytes that do not parse, another kind of reply, numbers out of range,
+// counts that do not fit together. Texts are cut at kMaxTrainerTextBytes and hold printable
+// characters only.
 absl::StatusOr<LoadedReply> ParseLoadedReply(std::string_view bytes, const ParamManifest& manifest,
                                              uint32_t classes);
+// `records` as in TrainerTrained.
 absl::Status ParseTrainedReply(std::string_view bytes, uint64_t records);
 absl::StatusOr<EvalResult> ParseEvaluatedReply(std::string_view bytes, uint64_t records);
 
@@ -94,6 +99,8 @@ absl::StatusOr<EvalResult> ParseEvaluatedReply(std::string_view bytes, uint64_t 
 // records * F s C (privacy/dp/fixed_point.h).
 absl::Status CheckUpdate(std::span<const int64_t> update, uint64_t records, double clip_norm,
                          int scale_log2);
+// The same unless every coordinate is a finite number of at most kMaxLocalChange.
+absl::Status CheckUpdate(std::span<const float> update);
 
 }  // namespace dure
 

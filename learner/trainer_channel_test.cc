@@ -72,6 +72,16 @@ TEST_F(ChannelTest, SilenceIsDeadlineExceededAndAClosedEndUnavailable) {
   EXPECT_EQ(SendTrainerPacket(there_.get(), "x", {}, kSoon).code(), absl::StatusCode::kUnavailable);
 }
 
+TEST_F(ChannelTest, APacketOrAClosedEndIsSeenWithoutWaiting) {
+  EXPECT_FALSE(TrainerPacketWaits(there_.get()));
+  ASSERT_TRUE(SendTrainerPacket(here_.get(), "x", {}, kSoon).ok());
+  EXPECT_TRUE(TrainerPacketWaits(there_.get()));
+  ASSERT_TRUE(ReceiveTrainerPacket(there_.get(), 0, kSoon).ok());
+  EXPECT_FALSE(TrainerPacketWaits(there_.get()));
+  here_.Close();
+  EXPECT_TRUE(TrainerPacketWaits(there_.get()));
+}
+
 TEST_F(ChannelTest, AnEndThatTakesNothingIsDeadlineExceeded) {
   absl::Status status;
   for (int i = 0; i < 1000 && status.ok(); ++i) {
@@ -167,7 +177,7 @@ TEST(TrainerReplyTest, ComplaintsAboutInputPassOthersAreNonsense) {
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("bad?[2Jdata"));
   EXPECT_EQ(status.message().size(), kMaxTrainerTextBytes);
-  for (int code : {0, 1, 4, 14, 99, -1}) {
+  for (int code : {0, 2, 4, 14, 99, -1}) {
     reply.mutable_error()->set_code(code);
     EXPECT_EQ(ParseTrainedReply(reply.SerializeAsString(), 1).code(), absl::StatusCode::kInternal);
   }
@@ -195,6 +205,16 @@ TEST(TrainerReplyTest, TrainedAndEvaluatedAreChecked) {
   EXPECT_EQ(parse().status().code(), absl::StatusCode::kInternal);
   evaluated.set_loss(std::numeric_limits<double>::infinity());
   EXPECT_TRUE(parse().ok());
+}
+
+TEST(TrainerReplyTest, FloatUpdatesAreFinite) {
+  const float good[] = {0, -1e30f, 1e30f, 1e-40f};
+  EXPECT_TRUE(CheckUpdate(good).ok());
+  for (float value : {std::nanf(""), std::numeric_limits<float>::infinity(),
+                      -std::numeric_limits<float>::infinity(), 1.1e30f, -1e38f}) {
+    const float bad[] = {0, value};
+    EXPECT_EQ(CheckUpdate(bad).code(), absl::StatusCode::kInternal) << value;
+  }
 }
 
 TEST(TrainerReplyTest, UpdatesAreBounded) {

@@ -16,7 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "privacy/dp/fixed_point.h"
+#include "learner/local_plan.h"
 
 namespace dure {
 namespace {
@@ -75,24 +75,6 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   _exit(127);
 }
 
-absl::Status CheckPlan(const GradientPlan& plan, const DataSummary& data) {
-  // One coordinate says what a sum of any size can hold.
-  DURE_ASSIGN_OR_RETURN(
-      auto sum, dp::ClippedSum::Create(
-                    {.dim = 1, .clip_norm = plan.clip_norm, .scale_log2 = plan.scale_log2}));
-  if (plan.records.size() > sum.capacity()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(plan.records.size(), " records in one sum, limit ", sum.capacity()));
-  }
-  for (size_t i = 0; i < plan.records.size(); ++i) {
-    if (plan.records[i] >= data.records || (i > 0 && plan.records[i] <= plan.records[i - 1])) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "record ", plan.records[i], ": records are ascending and below ", data.records));
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 // A running trainer and what is shared with it. Ends it when destroyed.
@@ -143,8 +125,9 @@ class TrainerProcess::Child {
   SharedMemory& params() { return params_.front(); }
   SharedMemory& update() { return update_.front(); }
 
-  absl::Status Send(const TrainerRequest& request, std::span<const int> descriptors = {}) {
-    return SendTrainerPacket(socket_.get(), request.SerializeAsString(), descriptors, kSendTimeout);
+  absl::Status Send(const TrainerRequest& request, std::span<const int> descriptors = {},
+                    absl::Duration timeout = kSendTimeout) {
+    return SendTrainerPacket(socket_.get(), request.SerializeAsString(), descriptors, timeout);
   }
 
   absl::StatusOr<std::string> Receive(absl::Duration timeout) {
@@ -212,6 +195,7 @@ absl::Status TrainerProcess::AfterFailure(const absl::Status& status, const char
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kNotFound:
     case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kCancelled:
       return status;
     default:
       break;
@@ -266,27 +250,24 @@ absl::Status TrainerProcess::SetParams(std::span<const float> params) {
 }
 
 absl::StatusOr<LocalUpdate> TrainerProcess::Train(std::span<const float> params,
-                                                  const LocalPlan& local) {
-  const auto* gradient = std::get_if<GradientPlan>(&local);
-  if (gradient == nullptr) return absl::InvalidArgumentError("only gradients are computed");
-  const GradientPlan& plan = *gradient;
-  DURE_RETURN_IF_ERROR(CheckPlan(plan, data_));
+                                                  const LocalPlan& plan) {
+  DURE_RETURN_IF_ERROR(CheckPlan(plan, data_.records));
   DURE_RETURN_IF_ERROR(SetParams(params));
-  absl::StatusOr<std::vector<int64_t>> update = RunTrain(plan);
+  const auto* gradient = std::get_if<GradientPlan>(&plan);
+  absl::StatusOr<LocalUpdate> update =
+      gradient != nullptr ? RunGradient(*gradient) : RunLocal(plan);
   if (!update.ok()) return AfterFailure(update.status(), "training on");
   return update;
 }
 
-absl::StatusOr<std::vector<int64_t>> TrainerProcess::RunTrain(const GradientPlan& plan) {
+absl::StatusOr<LocalUpdate> TrainerProcess::RunGradient(const GradientPlan& plan) {
   size_t sent = 0;
   do {
-    TrainerRequest request;
+    TrainerRequest request = RequestOf(plan);
     TrainerTrain& train = *request.mutable_train();
     const size_t end = std::min(plan.records.size(), sent + kMaxRecordsPerPacket);
     for (; sent < end; ++sent) train.add_records(plan.records[sent]);
     train.set_more(sent < plan.records.size());
-    train.set_clip_norm(plan.clip_norm);
-    train.set_scale_log2(plan.scale_log2);
     DURE_RETURN_IF_ERROR(child_->Send(request));
   } while (sent < plan.records.size());
   DURE_ASSIGN_OR_RETURN(std::string reply, child_->Receive(options_.train_timeout));
@@ -296,6 +277,39 @@ absl::StatusOr<std::vector<int64_t>> TrainerProcess::RunTrain(const GradientPlan
   std::memcpy(update.data(), child_->update().data(), update.size() * sizeof(int64_t));
   DURE_RETURN_IF_ERROR(CheckUpdate(update, plan.records.size(), plan.clip_norm, plan.scale_log2));
   return update;
+}
+
+absl::StatusOr<LocalUpdate> TrainerProcess::RunLocal(const LocalPlan& plan) {
+  DURE_RETURN_IF_ERROR(child_->Send(RequestOf(plan)));
+  SetTraining(true);
+  absl::StatusOr<std::string> reply = child_->Receive(options_.train_timeout);
+  SetTraining(false);
+  if (absl::IsDeadlineExceeded(reply.status())) {
+    return absl::DeadlineExceededError(absl::StrCat(
+        "it was not done after ", absl::FormatDuration(options_.train_timeout),
+        "; if it does not hang, the organiser can give more time (rounds.deadline) or ask for less "
+        "local training"));
+  }
+  DURE_RETURN_IF_ERROR(reply.status());
+  DURE_RETURN_IF_ERROR(ParseTrainedReply(*reply, 0));
+  std::vector<float> update(manifest_.dim());
+  std::memcpy(update.data(), child_->update().data(), update.size() * sizeof(float));
+  DURE_RETURN_IF_ERROR(CheckUpdate(update));
+  return update;
+}
+
+void TrainerProcess::SetTraining(bool training) {
+  std::lock_guard lock(mutex_);
+  training_ = training;
+}
+
+void TrainerProcess::Cancel() {
+  std::lock_guard lock(mutex_);
+  if (!std::exchange(training_, false)) return;
+  TrainerRequest request;
+  request.mutable_cancel();
+  // A trainer that is gone, or takes nothing, is dealt with by the call that waits for it.
+  child_->Send(request, {}, absl::ZeroDuration()).IgnoreError();
 }
 
 absl::StatusOr<EvalResult> TrainerProcess::Evaluate(std::span<const float> params) {

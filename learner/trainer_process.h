@@ -1,7 +1,7 @@
 // Training in a process of its own: starts `dure-trainer`, hands it a model and a member's data as
 // open descriptors, and asks it for gradients. The trainer is treated as hostile: whatever it
 // answers is checked for size, range and sense, and a trainer that dies, hangs or answers nonsense
-// is ended and started again by the next call. Not thread-safe: one call at a time.
+// is ended and started again by the next call. Not thread-safe: one call at a time, but for Cancel.
 #ifndef DURE_LEARNER_TRAINER_PROCESS_H_
 #define DURE_LEARNER_TRAINER_PROCESS_H_
 
@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,11 +50,12 @@ class TrainerProcess final : public Trainer {
   // Layers of the sandbox, in the order of the trainer's report.
   const std::vector<SandboxLayer>& sandbox() const;
 
-  // Adds to Trainer::Train: InvalidArgument if params.size() is not manifest().dim(), if
-  // plan.records are not strictly ascending below data().records, or if clip norm and scale are
-  // not in range (privacy/dp/fixed_point.h); no process is needed to find that out.
+  // Adds to Trainer::Train: InvalidArgument if params.size() is not manifest().dim(), if a
+  // GradientPlan's records are not strictly ascending below data().records, or if a number is out
+  // of range (learner/local_plan.h); no process is needed to find that out.
   absl::StatusOr<LocalUpdate> Train(std::span<const float> params, const LocalPlan& plan) override;
   absl::StatusOr<EvalResult> Evaluate(std::span<const float> params) override;
+  void Cancel() override;
 
   // The running trainer, or -1 if the last call ended it.
   pid_t pid() const;
@@ -64,7 +66,9 @@ class TrainerProcess final : public Trainer {
   absl::Status EnsureRunning();
   absl::StatusOr<LoadedReply> Load();
   absl::Status SetParams(std::span<const float> params);
-  absl::StatusOr<std::vector<int64_t>> RunTrain(const GradientPlan& plan);
+  absl::StatusOr<LocalUpdate> RunGradient(const GradientPlan& plan);
+  absl::StatusOr<LocalUpdate> RunLocal(const LocalPlan& plan);
+  void SetTraining(bool training);
   absl::StatusOr<EvalResult> RunEvaluate();
   absl::Status AfterFailure(const absl::Status& status, const char* doing);
 
@@ -74,6 +78,9 @@ class TrainerProcess final : public Trainer {
   DataSummary data_;
   std::vector<SandboxLayer> sandbox_;
   std::unique_ptr<Child> child_;
+  // Guards that child_ is in the middle of local training: what Cancel ends.
+  std::mutex mutex_;
+  bool training_ = false;
 };
 
 }  // namespace dure

@@ -8,12 +8,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
+#include <limits>
 #include <random>
+#include <thread>
 
 #include "learner/data/idx.h"
+#include "learner/dp_sgd.h"
+#include "learner/epochs.h"
 #include "learner/gradient_sum.h"
 #include "learner/initial_weights.h"
+#include "learner/local_plan.h"
 #include "learner/per_example.h"
 
 namespace dure {
@@ -60,6 +66,10 @@ class TrainerProcessTest : public ::testing::Test {
     EXPECT_THAT(std::string(trainer.status().message()), HasSubstr(text));
   }
 
+  static std::vector<float> Change(const absl::StatusOr<LocalUpdate>& update) {
+    EXPECT_TRUE(update.ok()) << update.status();
+    return update.ok() ? std::get<std::vector<float>>(*update) : std::vector<float>();
+  }
   // The integers that a GradientPlan gives.
   static std::vector<int64_t> Sums(const absl::StatusOr<LocalUpdate>& update) {
     EXPECT_TRUE(update.ok()) << update.status();
@@ -67,6 +77,15 @@ class TrainerProcessTest : public ::testing::Test {
   }
 
   const GradientPlan plan_{.records = {0, 7, 42, 299}, .clip_norm = 1, .scale_log2 = 14};
+  const EpochsPlan epochs_{.epochs = 2, .batch_size = 32, .learning_rate = 0.05, .seed = {1}};
+  const DpSgdPlan dp_sgd_{.steps = 4,
+                          .sampling_rate = 0.1,
+                          .batch_size = 30,
+                          .learning_rate = 0.5,
+                          .clip_norm = 1,
+                          .scale_log2 = 14,
+                          .sigma2 = 1000,
+                          .seed = {2}};
   std::string folder_;
   std::vector<uint8_t> features_, labels_;
   TrainerOptions options_;
@@ -128,29 +147,94 @@ TEST_F(TrainerProcessTest, MoreRecordsThanOnePacketHolds) {
   EXPECT_TRUE(update.ok()) << update.status();
 }
 
+TEST_F(TrainerProcessTest, TrainsLocallyAsTheKernelsDoHere) {
+  options_.threads = 2;
+  auto trainer = Start();
+  ASSERT_NE(trainer, nullptr);
+  const auto params = InitialWeights(trainer->manifest(), 1);
+  Network network(MakeArchitecture(options_.model).value());
+  const Dataset data = ReadDataFolder(folder_).value();
+  std::vector<float> want(network.dim());
+  ASSERT_TRUE(EpochTraining(&network, data, 1).Run(params, epochs_, want).ok());
+  EXPECT_EQ(Change(trainer->Train(params, epochs_)), want);
+  ASSERT_TRUE(DpSgd(&network, data, 1).Run(params, dp_sgd_, want).ok());
+  EXPECT_EQ(Change(trainer->Train(params, dp_sgd_)), want);
+}
+
 TEST_F(TrainerProcessTest, ADeadTrainerIsUnavailableAndComesBack) {
   auto trainer = Start();
   ASSERT_NE(trainer, nullptr);
   const auto params = InitialWeights(trainer->manifest(), 1);
-  const auto before = Sums(trainer->Train(params, plan_));
-  const pid_t first = trainer->pid();
-  ASSERT_EQ(kill(first, SIGKILL), 0);
-  EXPECT_EQ(trainer->Train(params, plan_).status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(trainer->pid(), -1);
-  EXPECT_EQ(Sums(trainer->Train(params, plan_)), before);
-  EXPECT_NE(trainer->pid(), first);
+  for (const LocalPlan& plan : {LocalPlan(plan_), LocalPlan(epochs_), LocalPlan(dp_sgd_)}) {
+    const LocalUpdate before = trainer->Train(params, plan).value();
+    const pid_t first = trainer->pid();
+    ASSERT_EQ(kill(first, SIGKILL), 0);
+    EXPECT_EQ(trainer->Train(params, plan).status().code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(trainer->pid(), -1);
+    auto after = trainer->Train(params, plan);
+    ASSERT_TRUE(after.ok()) << after.status();
+    EXPECT_EQ(*after, before);
+    EXPECT_NE(trainer->pid(), first);
+  }
 }
 
 TEST_F(TrainerProcessTest, AHangingTrainerIsEndedAtTheDeadline) {
   options_.train_timeout = absl::Milliseconds(50);
+  const auto params = InitialWeights(BuiltInManifest(options_.model).value(), 1);
+  for (const LocalPlan& plan : {LocalPlan(plan_), LocalPlan(epochs_), LocalPlan(dp_sgd_)}) {
+    auto trainer = Start();
+    ASSERT_NE(trainer, nullptr);
+    const pid_t first = trainer->pid();
+    ASSERT_EQ(kill(first, SIGSTOP), 0);
+    EXPECT_EQ(trainer->Train(params, plan).status().code(), absl::StatusCode::kDeadlineExceeded);
+    EXPECT_EQ(trainer->pid(), -1);
+    EXPECT_EQ(kill(first, 0), -1);
+  }
+}
+
+TEST_F(TrainerProcessTest, LongTrainingIsCancelledAndTheTrainerGoesOn) {
   auto trainer = Start();
   ASSERT_NE(trainer, nullptr);
   const auto params = InitialWeights(trainer->manifest(), 1);
-  const pid_t first = trainer->pid();
-  ASSERT_EQ(kill(first, SIGSTOP), 0);
-  EXPECT_EQ(trainer->Train(params, plan_).status().code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(trainer->pid(), -1);
-  EXPECT_EQ(kill(first, 0), -1);
+  const pid_t pid = trainer->pid();
+  EpochsPlan epochs = epochs_;
+  epochs.epochs = kMaxLocalEpochs;
+  DpSgdPlan dp_sgd = dp_sgd_;
+  dp_sgd.steps = kMaxLocalSteps;
+  trainer->Cancel();  // of nothing
+  for (const LocalPlan& plan : {LocalPlan(epochs), LocalPlan(dp_sgd)}) {
+    std::atomic<bool> over = false;
+    absl::Status status;
+    std::thread training([&] {
+      status = trainer->Train(params, plan).status();
+      over = true;
+    });
+    while (!over) {
+      trainer->Cancel();
+      std::this_thread::yield();
+    }
+    training.join();
+    EXPECT_EQ(status.code(), absl::StatusCode::kCancelled) << status;
+  }
+  trainer->Cancel();
+  EXPECT_TRUE(trainer->Train(params, epochs_).ok());
+  EXPECT_TRUE(trainer->Train(params, plan_).ok());
+  EXPECT_EQ(trainer->pid(), pid);
+}
+
+TEST_F(TrainerProcessTest, AModelThatDivergesIsSaidWithTheRemedy) {
+  auto trainer = Start();
+  ASSERT_NE(trainer, nullptr);
+  auto params = InitialWeights(trainer->manifest(), 1);
+  params[0] = std::numeric_limits<float>::quiet_NaN();
+  const pid_t pid = trainer->pid();
+  absl::Status status = trainer->Train(params, epochs_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("lower local.learning_rate"));
+  EXPECT_EQ(trainer->pid(), pid);
+  // Under dp_sgd there is an answer all the same.
+  EXPECT_EQ(Change(trainer->Train(params, dp_sgd_)),
+            DpSgdNoiseAlone(dp_sgd_, params.size(), 1).value());
 }
 
 TEST_F(TrainerProcessTest, ATrainerEndsWithItsClient) {
@@ -180,14 +264,16 @@ TEST_F(TrainerProcessTest, BadRequestsAreRefusedWithoutHarm) {
   ASSERT_NE(trainer, nullptr);
   const auto params = InitialWeights(trainer->manifest(), 1);
   const pid_t pid = trainer->pid();
-  auto refused = [&](const GradientPlan& plan) {
+  auto refused = [&](const LocalPlan& plan) {
     return trainer->Train(params, plan).status().code() == absl::StatusCode::kInvalidArgument;
   };
-  EXPECT_TRUE(refused({.records = {kRecords}, .clip_norm = 1, .scale_log2 = 14}));
-  EXPECT_TRUE(refused({.records = {3, 3}, .clip_norm = 1, .scale_log2 = 14}));
-  EXPECT_TRUE(refused({.records = {3, 2}, .clip_norm = 1, .scale_log2 = 14}));
-  EXPECT_TRUE(refused({.records = {3}, .clip_norm = 0, .scale_log2 = 14}));
-  EXPECT_TRUE(refused({.records = {3}, .clip_norm = 1, .scale_log2 = 99}));
+  EXPECT_TRUE(refused(GradientPlan{.records = {kRecords}, .clip_norm = 1, .scale_log2 = 14}));
+  EXPECT_TRUE(refused(GradientPlan{.records = {3, 3}, .clip_norm = 1, .scale_log2 = 14}));
+  EXPECT_TRUE(refused(GradientPlan{.records = {3, 2}, .clip_norm = 1, .scale_log2 = 14}));
+  EXPECT_TRUE(refused(GradientPlan{.records = {3}, .clip_norm = 0, .scale_log2 = 14}));
+  EXPECT_TRUE(refused(GradientPlan{.records = {3}, .clip_norm = 1, .scale_log2 = 99}));
+  EXPECT_TRUE(refused(EpochsPlan{.epochs = 0, .batch_size = 32, .learning_rate = 0.1}));
+  EXPECT_TRUE(refused(DpSgdPlan{}));
   EXPECT_EQ(trainer->Train(std::vector<float>(5), plan_).status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(trainer->Evaluate(std::vector<float>(5)).status().code(),

@@ -7,9 +7,12 @@
 #include "base/status_macros.h"
 #include "learner/architecture.h"
 #include "learner/data/dataset.h"
+#include "learner/dp_sgd.h"
+#include "learner/epochs.h"
 #include "learner/evaluate.h"
 #include "learner/gradient_sum.h"
 #include "learner/kernel_check.h"
+#include "learner/local_plan.h"
 #include "learner/model_torch.h"
 #include "learner/per_example.h"
 
@@ -42,8 +45,9 @@ struct TrainerService::Loaded {
   std::span<const float> Params() const {
     return {static_cast<const float*>(params.data()), network.dim()};
   }
-  std::span<int64_t> Update() const {
-    return {static_cast<int64_t*>(update.data()), network.dim()};
+  template <typename T>
+  std::span<T> Update() const {
+    return {static_cast<T*>(update.data()), network.dim()};
   }
 
   Network network;
@@ -63,7 +67,11 @@ absl::Status TrainerService::Run() {
     auto packet = ReceiveTrainerPacket(socket_, kMaxTrainerDescriptors, absl::InfiniteDuration());
     if (absl::IsUnavailable(packet.status())) return absl::OkStatus();
     DURE_RETURN_IF_ERROR(packet.status());
-    absl::StatusOr<TrainerReply> reply = Answer(*std::move(packet));
+    TrainerRequest request;
+    const bool is_request = request.ParseFromString(packet->bytes);
+    if (is_request && request.has_cancel()) continue;  // what it was for is done
+    absl::StatusOr<TrainerReply> reply = absl::InvalidArgumentError("bytes that are no request");
+    if (is_request) reply = Answer(std::move(request), *std::move(packet));
     if (absl::IsUnavailable(reply.status())) return absl::OkStatus();
     if (!reply.ok()) reply = ErrorReply(reply.status());
     absl::Status sent = SendTrainerPacket(socket_, reply->SerializeAsString(), {}, kReplyTimeout);
@@ -72,16 +80,11 @@ absl::Status TrainerService::Run() {
   }
 }
 
-absl::StatusOr<TrainerReply> TrainerService::Answer(TrainerPacket packet) {
-  TrainerRequest request;
-  if (!request.ParseFromString(packet.bytes)) {
-    return absl::InvalidArgumentError("bytes that are no request");
-  }
+absl::StatusOr<TrainerReply> TrainerService::Answer(TrainerRequest request, TrainerPacket packet) {
   if (request.has_load()) return Load(request.load(), std::move(packet));
   if (!loaded_) return absl::FailedPreconditionError("nothing has been loaded yet");
-  if (request.has_train()) return Train(std::move(*request.mutable_train()));
   if (request.has_evaluate()) return Evaluate();
-  return absl::InvalidArgumentError("a request of no known kind");
+  return Train(std::move(request));
 }
 
 absl::StatusOr<TrainerReply> TrainerService::Load(const TrainerLoad& load, TrainerPacket packet) {
@@ -130,8 +133,29 @@ absl::StatusOr<TrainerReply> TrainerService::Load(const TrainerLoad& load, Train
   return reply;
 }
 
-absl::StatusOr<TrainerReply> TrainerService::Train(TrainerTrain train) {
-  GradientPlan plan{.clip_norm = train.clip_norm(), .scale_log2 = train.scale_log2()};
+// The update is in shared memory when the reply is sent.
+absl::StatusOr<TrainerReply> TrainerService::Train(TrainerRequest request) {
+  DURE_ASSIGN_OR_RETURN(LocalPlan plan, PlanOf(request, loaded_->data.records()));
+  if (auto* gradient = std::get_if<GradientPlan>(&plan)) {
+    return Gradient(std::move(*gradient), std::move(*request.mutable_train()));
+  }
+  Loaded& loaded = *loaded_;
+  // Until it has the answer, the client sends nothing but that it wants none.
+  const auto cancelled = [this] { return TrainerPacketWaits(socket_); };
+  if (const auto* epochs = std::get_if<EpochsPlan>(&plan)) {
+    DURE_RETURN_IF_ERROR(EpochTraining(&loaded.network, loaded.data, loaded.threads)
+                             .Run(loaded.Params(), *epochs, loaded.Update<float>(), cancelled));
+  } else {
+    DURE_RETURN_IF_ERROR(
+        DpSgd(&loaded.network, loaded.data, loaded.threads)
+            .Run(loaded.Params(), std::get<DpSgdPlan>(plan), loaded.Update<float>(), cancelled));
+  }
+  TrainerReply reply;
+  reply.mutable_trained();
+  return reply;
+}
+
+absl::StatusOr<TrainerReply> TrainerService::Gradient(GradientPlan plan, TrainerTrain train) {
   for (;;) {
     plan.records.insert(plan.records.end(), train.records().begin(), train.records().end());
     if (plan.records.size() > loaded_->data.records()) {
@@ -148,7 +172,7 @@ absl::StatusOr<TrainerReply> TrainerService::Train(TrainerTrain train) {
     train = std::move(*request.mutable_train());
   }
   loaded_->network.SetParams(loaded_->Params());
-  DURE_RETURN_IF_ERROR(loaded_->gradient_sum.Run(plan, loaded_->Update()));
+  DURE_RETURN_IF_ERROR(loaded_->gradient_sum.Run(plan, loaded_->Update<int64_t>()));
   TrainerReply reply;
   reply.mutable_trained()->set_records(plan.records.size());
   return reply;

@@ -25,9 +25,10 @@ class TrainerService {
 
  private:
   struct Loaded;
-  absl::StatusOr<TrainerReply> Answer(TrainerPacket packet);
+  absl::StatusOr<TrainerReply> Answer(TrainerRequest request, TrainerPacket packet);
   absl::StatusOr<TrainerReply> Load(const TrainerLoad& load, TrainerPacket packet);
-  absl::StatusOr<TrainerReply> Train(TrainerTrain train);
+  absl::StatusOr<TrainerReply> Gradient(GradientPlan plan, TrainerTrain train);
+  absl::StatusOr<TrainerReply> Train(TrainerRequest request);
   absl::StatusOr<TrainerReply> Evaluate();
 
   int socket_;

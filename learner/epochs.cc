@@ -1,0 +1,117 @@
+#include "learner/epochs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "crypto/random.h"
+#include "learner/on_threads.h"
+#include "privacy/dp/blocks.h"
+
+namespace dure {
+namespace {
+
+// Records of a block. Part of what a plan means: another number gives other bits.
+constexpr size_t kBlockRecords = 4;
+// Floats of block sums that are held at a time, if there is more than a block a thread.
+constexpr size_t kHeldFloats = size_t{1} << 21;
+
+// Uniform on [0, n), n >= 1.
+uint64_t Below(uint64_t n, AesCtrRandom& random) {
+  const uint64_t limit = UINT64_MAX / n * n;
+  uint64_t word;
+  do {
+    word = random.NextU64();
+  } while (word >= limit);
+  return word % n;
+}
+
+// Fisher-Yates: every order is as likely as any other.
+void Shuffle(std::vector<uint32_t>& records, AesCtrRandom& random) {
+  for (size_t i = records.size(); i > 1; --i) {
+    std::swap(records[i - 1], records[Below(i, random)]);
+  }
+}
+
+}  // namespace
+
+EpochTraining::EpochTraining(Network* network, const Dataset& data, int threads)
+    : network_(*network), data_(data), sum_(network->dim()) {
+  DURE_CHECK(threads >= 1);
+  for (int i = 0; i < threads; ++i) workspaces_.push_back(network->MakeWorkspace());
+}
+
+void EpochTraining::SumBatch(std::span<const uint32_t> records) {
+  std::fill(sum_.begin(), sum_.end(), 0.0);
+  const size_t dim = network_.dim();
+  const size_t held = std::max(workspaces_.size(), kHeldFloats / dim);
+  while (!records.empty()) {
+    const auto now = records.first(std::min(records.size(), held * kBlockRecords));
+    records = records.subspan(now.size());
+    const size_t blocks = (now.size() + kBlockRecords - 1) / kBlockRecords;
+    while (blocks_.size() < blocks) blocks_.emplace_back(dim);
+    const size_t threads = std::min(workspaces_.size(), blocks);
+    OnThreads(threads, [&](size_t thread) {
+      for (size_t block = thread; block < blocks; block += threads) {
+        const size_t first = block * kBlockRecords;
+        float* sum = blocks_[block].data();
+        std::fill_n(sum, dim, 0.0f);
+        for (uint32_t record : now.subspan(first, std::min(kBlockRecords, now.size() - first))) {
+          const float* direction =
+              network_.Direction(data_.Record(record), data_.labels[record], &workspaces_[thread])
+                  .data();
+          for (size_t i = 0; i < dim; ++i) sum[i] += direction[i];
+        }
+      }
+    });
+    dp::ForEachBlock(dim, static_cast<int>(threads), [&](const dp::Block& part) {
+      for (size_t block = 0; block < blocks; ++block) {
+        const float* from = blocks_[block].data() + part.first;
+        double* to = sum_.data() + part.first;
+        for (size_t i = 0; i < part.size; ++i) to[i] += static_cast<double>(from[i]);
+      }
+    });
+  }
+}
+
+absl::Status EpochTraining::Run(std::span<const float> params, const EpochsPlan& plan,
+                                std::span<float> change, const CancelCheck& cancelled) {
+  const size_t dim = network_.dim();
+  DURE_CHECK(params.size() == dim && change.size() == dim);
+  DURE_RETURN_IF_ERROR(CheckPlan(plan, data_.records()));
+  AesCtrRandom order(plan.seed);
+  std::vector<uint32_t> records(data_.records());
+  std::iota(records.begin(), records.end(), 0u);
+  std::vector<float> model(params.begin(), params.end());
+  std::vector<double> direction(dim), moved(dim);
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  for (uint32_t epoch = 0; epoch < plan.epochs; ++epoch) {
+    Shuffle(records, order);
+    for (size_t first = 0; first < records.size(); first += plan.batch_size) {
+      const size_t size = std::min<size_t>(plan.batch_size, records.size() - first);
+      network_.SetParams(model);
+      SumBatch(std::span(records).subspan(first, size));
+      if (cancelled && cancelled()) return absl::CancelledError("local training was cancelled");
+      network_.ToManifestOrder(std::span<const double>(sum_), std::span(direction));
+      const double factor = plan.learning_rate / static_cast<double>(size);
+      for (size_t i = 0; i < dim; ++i) {
+        moved[i] += factor * direction[i];
+        model[i] = static_cast<float>(std::clamp(params[i] + moved[i], -kLargest, kLargest));
+      }
+    }
+    // What is not a number fails every comparison.
+    if (!std::all_of(moved.begin(), moved.end(),
+                     [](double value) { return std::abs(value) <= kMaxLocalChange; })) {
+      return absl::FailedPreconditionError(
+          "local training diverged, the model is no longer finite: lower local.learning_rate");
+    }
+  }
+  std::copy(moved.begin(), moved.end(), change.begin());
+  return absl::OkStatus();
+}
+
+}  // namespace dure

@@ -1,0 +1,45 @@
+// The local part of FedAvg (McMahan et al. 2017): plain SGD over a member's records, pass after
+// pass, each in an order of its own. A step moves the model by learning_rate times the mean
+// direction of its batch. A batch is summed in blocks of a few records, and the blocks in their
+// order, so that the same plan gives the same bits with any number of threads. Not thread-safe.
+#ifndef DURE_LEARNER_EPOCHS_H_
+#define DURE_LEARNER_EPOCHS_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "learner/data/dataset.h"
+#include "learner/local_plan.h"
+#include "learner/per_example.h"
+#include "learner/trainer.h"
+
+namespace dure {
+
+class EpochTraining {
+ public:
+  // `network` and `data` are borrowed; every record of `data` fits the network, whose parameters
+  // Run overwrites. threads >= 1.
+  EpochTraining(Network* network, const Dataset& data, int threads);
+
+  // Writes the change of the parameters, beginning at `params`, in the manifest's order.
+  // InvalidArgument as CheckPlan says; FailedPrecondition, with the remedy, if the model left the
+  // range of finite numbers; Cancelled. Precondition (DURE_CHECK): both have dim() values.
+  absl::Status Run(std::span<const float> params, const EpochsPlan& plan, std::span<float> change,
+                   const CancelCheck& cancelled = {});
+
+ private:
+  // Adds up the directions of `records` in sum_, in the network's own order.
+  void SumBatch(std::span<const uint32_t> records);
+
+  Network& network_;
+  const Dataset& data_;
+  std::vector<NetworkWorkspace> workspaces_;  // one a thread
+  std::vector<std::vector<float>> blocks_;    // sums of blocks that are computed at a time
+  std::vector<double> sum_;
+};
+
+}  // namespace dure
+
+#endif  // DURE_LEARNER_EPOCHS_H_

@@ -1,0 +1,183 @@
+#include "learner/epochs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "learner/evaluate.h"
+#include "learner/initial_weights.h"
+
+namespace dure {
+namespace {
+
+using ::testing::Each;
+using ::testing::HasSubstr;
+
+// Softmax regression by hand, in binary64.
+class Reference {
+ public:
+  Reference(size_t features, size_t classes, std::span<const float> params)
+      : features_(features), classes_(classes), params_(params.begin(), params.end()) {}
+
+  // Minus the gradient of one record's cross-entropy is added to `direction`.
+  void AddDirection(std::span<const uint8_t> record, uint32_t label,
+                    std::vector<double>* direction) const {
+    std::vector<double> weight(classes_);
+    double sum = 0;
+    for (size_t c = 0; c < classes_; ++c) {
+      double logit = params_[classes_ * features_ + c];
+      for (size_t j = 0; j < features_; ++j)
+        logit += params_[c * features_ + j] * record[j] / 255.0;
+      sum += weight[c] = std::exp(logit);
+    }
+    for (size_t c = 0; c < classes_; ++c) {
+      const double error = (c == label) - weight[c] / sum;
+      for (size_t j = 0; j < features_; ++j) {
+        (*direction)[c * features_ + j] += error * record[j] / 255.0;
+      }
+      (*direction)[classes_ * features_ + c] += error;
+    }
+  }
+  void Step(const std::vector<double>& direction, double factor) {
+    for (size_t i = 0; i < params_.size(); ++i) params_[i] += factor * direction[i];
+  }
+  const std::vector<double>& params() const { return params_; }
+
+ private:
+  size_t features_, classes_;
+  std::vector<double> params_;
+};
+
+class EpochsTest : public ::testing::Test {
+ protected:
+  static constexpr uint32_t kFeatures = 12, kClasses = 3, kRecords = 90;
+
+  EpochsTest() {
+    std::mt19937 random(1);
+    data_.shape = {kFeatures};
+    for (uint32_t i = 0; i < kRecords; ++i) {
+      data_.labels.push_back(static_cast<uint8_t>(i % kClasses));
+      for (uint32_t j = 0; j < kFeatures; ++j) {
+        // A class is brighter in its own third.
+        const uint32_t light = j * kClasses / kFeatures == i % kClasses ? 120 : 0;
+        data_.features.push_back(static_cast<uint8_t>(random() % 130 + light));
+      }
+    }
+  }
+
+  static Network Make(const std::string& name) {
+    return Network(MakeArchitecture(name, {kFeatures}, kClasses).value());
+  }
+  std::vector<float> Change(Network network, const EpochsPlan& plan, int threads) const {
+    std::vector<float> change(network.dim());
+    const auto params = InitialWeights(network.manifest(), 1);
+    absl::Status status = EpochTraining(&network, data_, threads).Run(params, plan, change);
+    EXPECT_TRUE(status.ok()) << status;
+    return change;
+  }
+
+  Dataset data_;
+};
+
+TEST_F(EpochsTest, TheLossFalls) {
+  Network network = Make("mlp");
+  auto params = InitialWeights(network.manifest(), 1);
+  network.SetParams(params);
+  const EvalResult before = EvaluateNetwork(network, data_, 1);
+  const auto change =
+      Change(Make("mlp"), {.epochs = 20, .batch_size = 10, .learning_rate = 0.5}, 1);
+  for (size_t i = 0; i < params.size(); ++i) params[i] += change[i];
+  network.SetParams(params);
+  const EvalResult after = EvaluateNetwork(network, data_, 1);
+  EXPECT_LT(after.loss, before.loss / 3);
+  EXPECT_GT(after.accuracy, 0.9);
+}
+
+// Batches of all records: the order says nothing, and a reference in binary64 does the same.
+TEST_F(EpochsTest, WholeBatchesAreGradientDescent) {
+  const Network network = Make("logistic_regression");
+  const auto params = InitialWeights(network.manifest(), 1);
+  Reference reference(kFeatures, kClasses, params);
+  for (int epoch = 0; epoch < 15; ++epoch) {
+    std::vector<double> direction(params.size());
+    for (uint32_t i = 0; i < kRecords; ++i) {
+      reference.AddDirection(data_.Record(i), data_.labels[i], &direction);
+    }
+    reference.Step(direction, 0.8 / kRecords);
+  }
+  const auto change = Change(network, {.epochs = 15, .batch_size = 1000, .learning_rate = 0.8}, 2);
+  for (size_t i = 0; i < change.size(); ++i) {
+    EXPECT_NEAR(change[i], reference.params()[i] - double{params[i]}, 1e-4) << i;
+  }
+}
+
+// Equal records: every order is the same, so smaller batches can be followed too, the last of which
+// has 90 - 11 * 8 = 2 records and its own divisor.
+TEST_F(EpochsTest, SmallBatchesStepAfterEach) {
+  for (uint32_t i = 0; i < kRecords; ++i) {
+    std::copy_n(data_.features.begin(), kFeatures, data_.features.begin() + i * kFeatures);
+    data_.labels[i] = 2;
+  }
+  const Network network = Make("logistic_regression");
+  const auto params = InitialWeights(network.manifest(), 1);
+  Reference reference(kFeatures, kClasses, params);
+  for (int step = 0; step < 2 * 12; ++step) {
+    std::vector<double> direction(params.size());
+    reference.AddDirection(data_.Record(0), 2, &direction);
+    reference.Step(direction, 0.1);
+  }
+  const auto change = Change(network, {.epochs = 2, .batch_size = 8, .learning_rate = 0.1}, 1);
+  for (size_t i = 0; i < change.size(); ++i) {
+    EXPECT_NEAR(change[i], reference.params()[i] - double{params[i]}, 1e-4) << i;
+  }
+}
+
+TEST_F(EpochsTest, ThreadsChangeNoBit) {
+  for (uint32_t batch_size : {1u, 7u, 32u, 90u}) {
+    const EpochsPlan plan{.epochs = 2, .batch_size = batch_size, .learning_rate = 0.3};
+    const auto want = Change(Make("mlp"), plan, 1);
+    for (int threads : {2, 3, 4}) {
+      EXPECT_EQ(Change(Make("mlp"), plan, threads), want) << batch_size << " " << threads;
+    }
+  }
+}
+
+TEST_F(EpochsTest, TheSeedIsTheOrder) {
+  EpochsPlan plan{.epochs = 1, .batch_size = 5, .learning_rate = 0.3};
+  const auto want = Change(Make("mlp"), plan, 1);
+  EXPECT_EQ(Change(Make("mlp"), plan, 1), want);
+  plan.seed[31] = 1;
+  EXPECT_NE(Change(Make("mlp"), plan, 1), want);
+}
+
+TEST_F(EpochsTest, CancelledAfterAStep) {
+  Network network = Make("mlp");
+  std::vector<float> change(network.dim());
+  int steps = 0;
+  absl::Status status = EpochTraining(&network, data_, 1)
+                            .Run(InitialWeights(network.manifest(), 1),
+                                 {.epochs = 1000, .batch_size = 5, .learning_rate = 0.1}, change,
+                                 [&] { return ++steps == 7; });
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(steps, 7);
+}
+
+TEST_F(EpochsTest, AModelThatDivergesIsRefusedWithTheRemedy) {
+  Network network = Make("mlp");
+  std::vector<float> change(network.dim());
+  auto params = InitialWeights(network.manifest(), 1);
+  params[3] = std::numeric_limits<float>::infinity();
+  absl::Status status =
+      EpochTraining(&network, data_, 1)
+          .Run(params, {.epochs = 1, .batch_size = 5, .learning_rate = 0.1}, change);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("lower local.learning_rate"));
+  EXPECT_THAT(change, Each(0.0f));
+}
+
+}  // namespace
+}  // namespace dure
