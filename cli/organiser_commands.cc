@@ -1,10 +1,12 @@
 // Commands of whoever organises a federation.
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -116,17 +118,31 @@ int RunInit(const InitFlags& flags) {
 // ---- dure check ----
 
 // What the file at `path` means. InvalidArgument if it is wrong or cannot work.
-absl::StatusOr<CheckReport> CheckFile(const std::string& path) {
+absl::StatusOr<CheckReport> CheckFile(const std::string& path, const CheckOptions& options = {}) {
   DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadFederationFile(path));
-  absl::StatusOr<CheckReport> report = CheckFederation(spec);
+  absl::StatusOr<CheckReport> report = CheckFederation(spec, options);
   if (report.ok()) return report;
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", report.status().message()));
 }
 
-int RunCheck(const std::string& path, bool as_json) {
-  absl::StatusOr<CheckReport> report = CheckFile(path);
+struct CheckFlags {
+  std::string path;
+  std::optional<double> target_epsilon;
+  bool as_json = false;
+};
+
+int RunCheck(const CheckFlags& flags) {
+  CheckOptions options;
+  if (flags.target_epsilon) {
+    options.target_epsilon = *flags.target_epsilon;
+    if (!(std::isfinite(options.target_epsilon) && options.target_epsilon > 0)) {
+      return Fail(absl::InvalidArgumentError(absl::StrCat(
+          "--target-epsilon is ", options.target_epsilon, " and must be a number above 0")));
+    }
+  }
+  absl::StatusOr<CheckReport> report = CheckFile(flags.path, options);
   if (!report.ok()) return Fail(report.status());
-  std::fputs(as_json ? (CheckToJson(*report) + "\n").c_str() : CheckToText(*report).c_str(),
+  std::fputs(flags.as_json ? (CheckToJson(*report) + "\n").c_str() : CheckToText(*report).c_str(),
              stdout);
   return kSuccess;
 }
@@ -487,14 +503,15 @@ void AddOrganiserCommands(CLI::App& app, int* exit_code) {
   command->add_option("--address", init->address, "HOST:PORT that members will dial");
   command->callback([init, exit_code] { *exit_code = RunInit(*init); });
 
-  auto file = std::make_shared<std::string>();
-  auto as_json = std::make_shared<bool>(false);
+  auto check = std::make_shared<CheckFlags>();
   command =
       AddCommand(app, "check", "Says what a federation file means, and refuses what cannot work",
                  "dure check clinics/federation.toml");
-  command->add_option("FEDERATION.toml", *file, "the file")->required();
-  command->add_flag("--json", *as_json, "one JSON object");
-  command->callback([=] { *exit_code = RunCheck(*file, *as_json); });
+  command->add_option("FEDERATION.toml", check->path, "the file")->required();
+  command->add_option("--target-epsilon", check->target_epsilon,
+                      "say what would reach this epsilon: how much noise, or how many rounds");
+  command->add_flag("--json", check->as_json, "one JSON object");
+  command->callback([=] { *exit_code = RunCheck(*check); });
 
   auto coordinator = std::make_shared<CoordinatorOptions>();
   command = AddCommand(app, "coordinator", "Runs a federation; after a crash it goes on by itself",

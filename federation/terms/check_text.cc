@@ -1,19 +1,25 @@
-// How a CheckReport is shown: text for people, JSON for programs.
+// How a CheckReport is shown to people; programs get check_json.cc.
 #include <algorithm>
+#include <cmath>
 #include <iterator>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/paragraph.h"
 #include "federation/spec_fields.h"
 #include "federation/terms/check.h"
+#include "federation/terms/promise.h"
 
 namespace dure {
 
 namespace {
 
 constexpr size_t kIndent = 11;
+
+// From where on noise is small beside what is learnt, and from where on nothing
+// is learnt.
+constexpr double kQuietNoise = 0.1;
+constexpr double kDrowningNoise = 10;
 
 // "26,010".
 std::string Grouped(uint64_t number) {
@@ -33,101 +39,127 @@ std::string Bytes(double bytes) {
   return absl::StrFormat("%.3g %s", bytes, units[unit]);
 }
 
+std::string MembersText(const RoundTerms& terms) {
+  if (!terms.secure_aggregation) {
+    return absl::StrFormat(
+        "%u in a round, %u or more in a mean, so %u may vanish. Secure aggregation is off.",
+        terms.invited, terms.sum_minimum, terms.may_vanish);
+  }
+  return absl::StrFormat(
+      "%u in a round; only a sum over %u or more is ever opened, so %u may vanish; %u may collude "
+      "with the coordinator. To open a sum %u members sign (quorum); %u shares rebuild what a "
+      "vanished member left (threshold).",
+      terms.invited, terms.sum_minimum, terms.may_vanish, terms.max_corrupt, terms.quorum,
+      terms.threshold);
+}
+
+std::string TrafficText(const CheckReport& report) {
+  const double round = static_cast<double>(report.bytes_up + report.bytes_down);
+  return absl::StrCat("a member sends ", Bytes(static_cast<double>(report.bytes_up)),
+                      " and receives ", Bytes(static_cast<double>(report.bytes_down)), " a round; ",
+                      Bytes(round * report.rounds), " in the whole run");
+}
+
+// What a member computes in a round.
+std::string TrainingText(const CheckReport& report) {
+  const RoundTerms& terms = report.terms;
+  const LocalSection& local = report.local;
+  if (terms.mode == LocalSection::GRADIENT) {
+    return absl::StrFormat(
+        "one gradient a round over %g records on average; a member whose sample reaches %u sends "
+        "noise alone (a chance below 1 in 10^12). Sums are taken modulo 2^%u.",
+        terms.expected_batch, terms.batch_cap, terms.bits);
+  }
+  if (terms.mode == LocalSection::DP_SGD) {
+    return absl::StrFormat(
+        "%s of DP-SGD a round at each member, each on %g of its records by secret coins, divided "
+        "by batch_size %u, with noise of its own",
+        Counted(terms.steps, "step"), terms.sampling_rate, local.batch_size());
+  }
+  std::string text = absl::StrFormat("%s a round over all records of a member, %u at a time",
+                                     Counted(local.epochs(), "pass") == "1 pass"
+                                         ? "1 pass"
+                                         : absl::StrCat(local.epochs(), " passes"),
+                                     local.batch_size());
+  if (terms.weighted) {
+    absl::StrAppendFormat(&text, "; a member counts by its records, of which at most %u count",
+                          terms.weight_max);
+  }
+  if (terms.unit == PrivacySection::CLIENT) {
+    absl::StrAppendFormat(&text, "; updates are clipped to norm %g%s", terms.clip_norm,
+                          terms.adaptive_clipping ? " at first, then to what most have" : "");
+  }
+  return text;
+}
+
 std::string PrivacyText(const CheckReport& report) {
-  std::string text = "epsilon per record ";
-  for (const CheckReport::Cost& cost : report.quarters) {
-    absl::StrAppendFormat(&text, "%s%s after round %u",
-                          &cost == &report.quarters.front() ? "" : ", ", EpsilonText(cost.epsilon),
-                          cost.rounds);
+  std::string text = absl::StrCat("epsilon per ", std::string(ProtectedUnit(report.terms.unit)));
+  for (const CheckReport::Cost& cost : report.costs) {
+    absl::StrAppendFormat(&text, "%s %s after round %u", &cost == &report.costs.front() ? "" : ",",
+                          EpsilonText(cost.epsilon), cost.rounds);
   }
   absl::StrAppendFormat(&text, ", %s if all %u attempts are used; limit %g, delta %s.",
                         EpsilonText(report.epsilon_all_attempts), report.affordable_attempts,
                         report.max_epsilon, RealToText(report.terms.delta));
-  absl::StrAppendFormat(&text, " The limit pays for %u of at most %u attempts.",
-                        report.affordable_attempts, report.terms.max_attempts);
+  if (report.affordable_attempts < report.terms.max_attempts) {
+    absl::StrAppendFormat(&text, " The limit pays for %u of at most %u attempts.",
+                          report.affordable_attempts, report.terms.max_attempts);
+  }
   return text;
+}
+
+std::string NoiseText(const CheckReport& report) {
+  if (report.terms.unit == PrivacySection::NONE) return "none: no accuracy is lost to it";
+  const double ratio = report.round_noise.ratio();
+  const char* meaning = "learning is impossible unless rounds, records or members grow a lot.";
+  if (ratio < kQuietNoise) {
+    meaning = "little accuracy is lost to it.";
+  } else if (ratio <= 1) {
+    meaning = "some accuracy is lost to it; more records a round, or more rounds, win some back.";
+  } else if (ratio < kDrowningNoise) {
+    meaning = "learning will be slow or impossible unless rounds, records or members grow.";
+  }
+  return absl::StrFormat(
+      "in the mean update of a round its norm is %.2g times the largest that honest data can "
+      "cause: %s",
+      ratio, meaning);
 }
 
 }  // namespace
 
 std::string CheckToText(const CheckReport& report) {
   const RoundTerms& terms = report.terms;
+  const bool none = terms.unit == PrivacySection::NONE;
   std::string out = absl::StrCat(report.name, ": this federation can run.\n\n");
   auto paragraph = [&out](absl::string_view label, absl::string_view text) {
     AppendParagraph(label, text, kIndent, &out);
   };
-  paragraph("Model", absl::StrCat(report.architecture, ", ", Grouped(terms.dim), " parameters, ",
-                                  Bytes(static_cast<double>(report.model_bytes)), "; ",
-                                  Grouped(report.rounds), " rounds"));
-  paragraph("Terms", absl::StrCat("digest ", ToHex(report.spec_digest)));
-  paragraph(
-      "Members",
-      absl::StrFormat("%u in a round; only a sum over %u or more is ever opened, so %u may vanish; "
-                      "%u may collude with the coordinator. To open a sum %u members sign "
-                      "(quorum); %u shares rebuild "
-                      "what a vanished member left (threshold).",
-                      terms.invited, terms.sum_minimum, terms.may_vanish, terms.max_corrupt,
-                      terms.quorum, terms.threshold));
-  paragraph(
-      "Traffic",
-      absl::StrCat("a member sends ", Bytes(static_cast<double>(report.bytes_up)), " and receives ",
-                   Bytes(static_cast<double>(report.bytes_down)), " a round; ",
-                   Bytes(static_cast<double>(report.bytes_up + report.bytes_down) * report.rounds),
-                   " in the whole run"));
-  paragraph(
-      "Batch",
-      absl::StrFormat("%g records a round on average; a member whose sample reaches %u sends noise "
-                      "alone (a chance below 1 in 10^12). Sums are taken modulo 2^%u.",
-                      terms.expected_batch, terms.batch_cap, terms.bits));
-  paragraph("Privacy", PrivacyText(report));
-  paragraph("", EpsilonInWords(terms.unit, report.quarters.back().epsilon, terms.delta));
+  paragraph("Model",
+            absl::StrCat(report.architecture, ", ", Grouped(terms.dim), " parameters, ",
+                         Bytes(static_cast<double>(report.model_bytes)), "; ",
+                         Grouped(report.rounds), report.rounds == 1 ? " round" : " rounds"));
+  paragraph("Digest", ToHex(report.spec_digest));
+  paragraph("Members", MembersText(terms));
+  paragraph("Traffic", TrafficText(report));
+  paragraph("Training", TrainingText(report));
+  paragraph("Protected", PromiseInWords(terms));
+  if (!none) {
+    paragraph("Privacy", PrivacyText(report));
+    paragraph("", EpsilonInWords(terms.unit, report.costs.back().epsilon, terms.delta));
+  }
+  paragraph("Noise", NoiseText(report));
+  const char* label = "To reach";
+  for (const Reach& reach : report.reaches) {
+    paragraph(label, absl::StrFormat("epsilon %g: %s", reach.epsilon, ReachInWords(reach)));
+    label = "";
+  }
   absl::StrAppend(&out, "\n");
-  const char* label = "Note";
+  label = "Note";
   for (const std::string& warning : report.warnings) {
     paragraph(label, warning);
     label = "";
   }
   return out;
-}
-
-std::string CheckToJson(const CheckReport& report) {
-  const RoundTerms& terms = report.terms;
-  nlohmann::ordered_json json = {{"name", report.name},
-                                 {"spec_digest", ToHex(report.spec_digest)},
-                                 {"architecture", report.architecture},
-                                 {"parameters", terms.dim},
-                                 {"model_bytes", report.model_bytes},
-                                 {"rounds", report.rounds},
-                                 {"members", terms.invited},
-                                 {"members_known", report.members_known},
-                                 {"minimum", terms.sum_minimum},
-                                 {"may_vanish", terms.may_vanish},
-                                 {"max_corrupt", terms.max_corrupt},
-                                 {"quorum", terms.quorum},
-                                 {"threshold", terms.threshold},
-                                 {"neighbours", terms.neighbours},
-                                 {"bytes_up", report.bytes_up},
-                                 {"bytes_down", report.bytes_down},
-                                 {"expected_batch", terms.expected_batch},
-                                 {"batch_cap", terms.batch_cap},
-                                 {"bits", terms.bits},
-                                 {"scale", terms.scale},
-                                 {"norm_bound_sq", terms.norm_bound_sq},
-                                 {"sigma2_local", terms.sigma2_local},
-                                 {"noise_multiplier", terms.noise_multiplier},
-                                 {"noise_excess", report.noise_excess},
-                                 {"delta", terms.delta},
-                                 {"max_epsilon", report.max_epsilon},
-                                 {"max_attempts", terms.max_attempts},
-                                 {"affordable_attempts", report.affordable_attempts},
-                                 {"epsilon_all_attempts", report.epsilon_all_attempts},
-                                 {"epsilon_own_noise", report.epsilon_own_noise},
-                                 {"warnings", report.warnings}};
-  json["epsilon"] = nlohmann::ordered_json::array();
-  for (const CheckReport::Cost& cost : report.quarters) {
-    json["epsilon"].push_back({{"rounds", cost.rounds}, {"epsilon", cost.epsilon}});
-  }
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 }  // namespace dure
