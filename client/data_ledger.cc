@@ -111,6 +111,12 @@ std::optional<DataEntry> ReadEntry(const std::vector<absl::string_view>& fields)
 
 }  // namespace
 
+ChargedCost ChargedCostOf(const RoundTerms& terms) {
+  ChargedCost charged{.unit = terms.unit, .delta = terms.delta_per_attempt};
+  if (terms.unit != PrivacySection::NONE) charged.cost = CostOf(terms);
+  return charged;
+}
+
 std::string EncodeDataLine(uint64_t counter, const Digest& previous, const DataEntry& entry) {
   const std::string body = Body(counter, entry);
   return absl::StrCat(body, ToHex(CheckOf(previous, body)), "\n");

@@ -26,6 +26,7 @@
 #include "base/strong_id.h"
 #include "client/ledger.h"
 #include "crypto/digest.h"
+#include "federation/terms/terms.h"
 #include "privacy/dp/attempt_cost.h"
 #include "privacy/dp/rdp.h"
 #include "proto/federation.pb.h"
@@ -40,6 +41,9 @@ struct ChargedCost {
 
   friend bool operator==(const ChargedCost&, const ChargedCost&) = default;
 };
+
+// Of an attempt under `terms`.
+ChargedCost ChargedCostOf(const RoundTerms& terms);
 
 struct DataCharge {
   Digest federation{};  // digest of its terms

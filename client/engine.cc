@@ -30,12 +30,6 @@ Decline::Reason ReasonFor(const absl::Status& status) {
   }
 }
 
-ChargedCost ChargedCostOf(const RoundTerms& terms) {
-  ChargedCost charged{.unit = terms.unit, .delta = terms.delta_per_attempt};
-  if (terms.unit != PrivacySection::NONE) charged.cost = CostOf(terms);
-  return charged;
-}
-
 }  // namespace
 
 MemberEngine::MemberEngine(Options options, Ledger ledger)
@@ -281,20 +275,7 @@ void MemberEngine::OnTrainingDone(member::TrainingDone done, Outputs* out) {
   if (!attempt_) return SayHello(out);
   if (done.training != attempt_->training) return;
   Contribution& contribution = attempt_->contribution;
-  std::vector<uint32_t> noise = noise_.Take(attempt_->terms);
-  absl::StatusOr<RingVector> input = done.update.status();
-  if (done.update.ok()) {
-    input = contribution.Encode(*std::move(done.update), std::move(noise), bulk_random_);
-  } else if (std::optional<RingVector> nothing =
-                 contribution.EncodeNothing(std::move(noise), bulk_random_)) {
-    // Leaving would tell that something is wrong with the data: zeros with noise do not.
-    out->push_back(
-        Tell{Tell::Level::kWarning,
-             absl::StrCat("training failed, and this round gets noise alone from this "
-                          "member: ",
-                          done.update.status().message(), "; the next round has a new trainer")});
-    input = *std::move(nothing);
-  }
+  absl::StatusOr<RingVector> input = InputFor(std::move(done.update), out);
   if (!input.ok()) return FailAttempt(input.status(), out);
   if (contribution.cut_off() != 0) {
     out->push_back(Tell{Tell::Level::kWarning,
@@ -306,6 +287,21 @@ void MemberEngine::OnTrainingDone(member::TrainingDone done, Outputs* out) {
       attempt_->session.SetInput(*std::move(input));
   if (!masked.ok()) return FailAttempt(masked.status(), out);
   if (masked->has_value()) SendProtocol(*std::move(*masked), out);
+}
+
+absl::StatusOr<RingVector> MemberEngine::InputFor(absl::StatusOr<LocalUpdate> update,
+                                                  Outputs* out) {
+  Contribution& contribution = attempt_->contribution;
+  std::vector<uint32_t> noise = noise_.Take(attempt_->terms);
+  if (update.ok()) return contribution.Encode(*std::move(update), std::move(noise), bulk_random_);
+  std::optional<RingVector> nothing = contribution.EncodeNothing(std::move(noise), bulk_random_);
+  if (!nothing) return update.status();
+  // Leaving would tell that something is wrong with the data: zeros with noise do not.
+  out->push_back(
+      Tell{Tell::Level::kWarning,
+           absl::StrCat("training failed, and this round gets noise alone from this member: ",
+                        update.status().message(), "; the next round has a new trainer")});
+  return *std::move(nothing);
 }
 
 void MemberEngine::OnProtocol(const secagg::DownMessage& message, Outputs* out) {

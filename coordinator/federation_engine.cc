@@ -13,6 +13,7 @@
 #include "federation/model_file.h"
 #include "federation/terms/round_config.h"
 #include "privacy/dp/adaptive_clip.h"
+#include "privacy/secagg/transcript.h"
 
 namespace dure {
 namespace {
@@ -141,6 +142,12 @@ void FederationEngine::OnArrived(absl::Time now, const run::Arrived& arrived, Ou
   auto welcome = std::make_shared<ServerMessage>();
   welcome->mutable_welcome()->set_round(state_.round.value());
   welcome->mutable_welcome()->set_rounds(options_.spec.rounds().count());
+  if (auto last = state_.last_attempts.find(arrived.member); last != state_.last_attempts.end()) {
+    const uint32_t attempt = last->second.value();
+    welcome->mutable_welcome()->set_last_attempt(attempt);
+    welcome->mutable_welcome()->set_last_attempt_signature(ToString(options_.key->Sign(
+        secagg::LastSeenStatement(options_.spec_digest, arrived.member, attempt).bytes())));
+  }
   out->push_back(run::SendTo{arrived.member, std::move(welcome)});
   if (arrived.role == EVALUATOR) {
     if (state_.round == evaluated_ && state_.round.value() > 0) {
@@ -154,7 +161,11 @@ void FederationEngine::OnArrived(absl::Time now, const run::Arrived& arrived, Ou
         out->push_back(run::SendTo{arrived.member, EvaluationMessage()});
       }
     }
-  } else if (!options_.spec.rounds().has_cohort() && state_.attempts.value() == 0) {
+    return;
+  }
+  // Those who found an attempt too small may take part in a larger one.
+  left_out_.clear();
+  if (!options_.spec.rounds().has_cohort() && state_.attempts.value() == 0) {
     patience_until_ = now + kGatherPatience;
   }
 }
@@ -201,6 +212,10 @@ void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
     case ClientMessage::kSecagg:
       // An answer that came too late.
       if (!round_ || said.message.secagg().session_id() == ToString(former_session_id_)) return;
+      if (said.message.secagg().session_id() == ToString(session_id_) &&
+          (said.message.secagg().has_shares() || said.message.secagg().has_plain_input())) {
+        dealers_.insert(said.member);
+      }
       return StepRound(
           now, round::MessageReceived{said.member, std::move(*said.message.mutable_secagg())}, out);
     case ClientMessage::kEvaluation:
@@ -340,6 +355,7 @@ absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::
   rotation_seed_ = std::move(rotation_seed);
   former_session_id_ = std::exchange(session_id_, session_id);
   rejections_.clear();
+  dealers_.clear();
   cohort_ = std::move(cohort);
   // Those who did not come in time are not waited for again.
   settled_for_ = cohort_.size();
@@ -374,6 +390,14 @@ void FederationEngine::LeaveOutTheFaulty(Outputs* out) {
   }
 }
 
+// Whose shares were seen in the attempt that ends.
+std::vector<Digest> FederationEngine::TakeDealers() {
+  std::vector<Digest> dealers(dealers_.begin(), dealers_.end());
+  for (const Digest& dealer : dealers) state_.last_attempts[dealer] = state_.attempts;
+  dealers_.clear();
+  return dealers;
+}
+
 void FederationEngine::FailAttempt(absl::Time now, const std::string& reason, Outputs* out) {
   LeaveOutTheFaulty(out);
   round_.reset();
@@ -382,8 +406,8 @@ void FederationEngine::FailAttempt(absl::Time now, const std::string& reason, Ou
   ++failures_in_a_row_;
   not_before_ = now + wait;
   if (phase_ == State::kRunning) phase_ = State::kWaiting;
-  out->push_back(
-      run::Write{AttemptFailed{.attempt = state_.attempts, .reason = reason, .at = now}});
+  out->push_back(run::Write{AttemptFailed{
+      .attempt = state_.attempts, .reason = reason, .at = now, .dealers = TakeDealers()}});
   // A person who stops the coordinator knows.
   const bool warning = reason != kStopping;
   out->push_back(run::Note{warning, absl::StrCat("attempt ", state_.attempts.value(), " of round ",
@@ -416,7 +440,8 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
                          .optimizer = optimizer_->Save(),
                          .bytes_received = bytes_received_,
                          .bytes_sent = bytes_sent_,
-                         .clip_norm = state_.clip_norm};
+                         .clip_norm = state_.clip_norm,
+                         .dealers = TakeDealers()};
   state_.history.push_back(RoundSummary{.round = released.round,
                                         .attempt = released.attempt,
                                         .cohort = released.cohort,

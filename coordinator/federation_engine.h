@@ -143,6 +143,7 @@ class FederationEngine {
   void LeaveOutTheFaulty(Outputs* out);
   void LeaveOutTheLate(const round::Late& late, Outputs* out);
   void ForgiveThePunctual();
+  std::vector<Digest> TakeDealers();
   void FailAttempt(absl::Time now, const std::string& reason, Outputs* out);
   void Release(absl::Time now, round::Closed closed, Outputs* out);
   void MoveClipNorm(double count_mean);
@@ -199,6 +200,7 @@ class FederationEngine {
   std::optional<PrivacyAccount> account_;  // of terms_
   std::string rotation_seed_;              // of the attempt under way
   std::vector<secagg::MemberId> cohort_;
+  std::set<secagg::MemberId> dealers_;  // of the attempt: their shares have come, and are paid for
   absl::Time round_began_;
 
   std::map<secagg::MemberId, RoundNumber> evaluating_;  // asked and not answered

@@ -4,6 +4,7 @@
 #define DURE_COORDINATOR_RUN_STATE_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -29,6 +30,7 @@ struct AttemptFailed {
   AttemptNumber attempt;
   std::string reason;
   absl::Time at;
+  std::vector<Digest> dealers;  // client ids of those whose shares were seen
 };
 
 // A new model. It is also the end of `attempt`.
@@ -45,7 +47,8 @@ struct RoundReleased {
   std::string optimizer;        // ServerOptimizer's saved state
   uint64_t bytes_received = 0;  // since the run began
   uint64_t bytes_sent = 0;
-  double clip_norm = 0;  // of the next attempt, with adaptive clipping; 0: the federation's
+  double clip_norm = 0;         // of the next attempt, with adaptive clipping; 0: the federation's
+  std::vector<Digest> dealers;  // client ids of those whose shares were seen
 };
 
 struct EvaluationReceived {
@@ -81,6 +84,8 @@ struct RunState {
   double clip_norm = 0;  // of the next attempt, with adaptive clipping; 0: the federation's
   std::vector<RoundSummary> history;
   std::vector<EvaluationReceived> evaluations;
+  // The last attempt in which shares of a member were seen, by client id.
+  std::map<Digest, AttemptNumber> last_attempts;
 };
 
 }  // namespace dure

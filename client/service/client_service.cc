@@ -2,10 +2,15 @@
 
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "base/printable.h"
 #include "base/status_macros.h"
+#include "client/service/spending.h"
 #include "crypto/x509.h"
 #include "federation/manifest.h"
+#include "federation/spec.h"
+#include "federation/spec_fields.h"
 #include "google/protobuf/util/time_util.h"
 
 namespace dure {
@@ -32,13 +37,40 @@ absl::Duration TrainTimeout(const FederationSpec& spec) {
                    spec.rounds().deadline()));
 }
 
+// How long a member that leaves waits for the coordinator to have read why.
+constexpr absl::Duration kLeavePatience = absl::Seconds(3);
+constexpr char kRefusal[] = "dure/refusal";
+
+absl::Status Refusal(absl::string_view message) {
+  absl::Status status = absl::PermissionDeniedError(message);
+  status.SetPayload(kRefusal, absl::Cord());
+  return status;
+}
+
+// Nothing that an entry is for may leave when it could not be written.
+absl::Status LedgerBroken(const absl::Status& status) {
+  return absl::UnknownError(
+      absl::StrCat("the ledger could not be written, and this member takes no further part until "
+                   "it can: ",
+                   status.message()));
+}
+
+std::optional<FileStamp> StampOfPolicy(const std::string& node_folder) {
+  absl::StatusOr<FileStamp> stamp = StampOfFile(PolicyPath(node_folder));
+  if (!stamp.ok()) return std::nullopt;
+  return *std::move(stamp);
+}
+
 }  // namespace
 
-ClientService::ClientService(ClientOptions options, Node node, FileLock lock, LedgerFile ledger)
+bool IsRefusal(const absl::Status& status) { return status.GetPayload(kRefusal).has_value(); }
+
+ClientService::ClientService(ClientOptions options, Node node, FileLock lock)
     : options_(std::move(options)),
       node_(std::move(node)),
       lock_(std::move(lock)),
-      ledger_(std::move(ledger)),
+      policy_(node_.policy),
+      policy_stamp_(StampOfPolicy(node_.folder)),
       verifier_(node_.ca_certificate, &clock_),
       backoff_(&random_) {}
 
@@ -46,7 +78,9 @@ ClientService::~ClientService() {
   control_.reset();
   // From here on nothing starts training or dials.
   if (strand_) strand_->PostAndWait([this] { over_ = true; });
-  worker_.reset();  // a training run ends first
+  newest_training_ = 0;  // nothing that waits begins
+  if (trainer_) trainer_->Cancel();
+  worker_.reset();  // what runs ends first
   session_.reset();
   strand_.reset();
 }
@@ -64,9 +98,8 @@ absl::StatusOr<std::unique_ptr<ClientService>> ClientService::Start(ClientOption
         absl::StrCat("a client is running in ", node.folder, " already"));
   }
   DURE_RETURN_IF_ERROR(lock.status());
-  DURE_ASSIGN_OR_RETURN(LedgerFile ledger, LedgerFile::Open(LedgerPath(node.folder)));
   auto service = std::unique_ptr<ClientService>(
-      new ClientService(std::move(options), std::move(node), *std::move(lock), std::move(ledger)));
+      new ClientService(std::move(options), std::move(node), *std::move(lock)));
   DURE_RETURN_IF_ERROR(service->Open());
   return service;
 }
@@ -76,33 +109,30 @@ absl::Status ClientService::Open() {
     return absl::FailedPreconditionError(absl::StrCat(
         "no data is registered: add it with `dure data add PATH --node ", node_.folder, "`"));
   }
+  DURE_RETURN_IF_ERROR(CheckPins());
   DURE_ASSIGN_OR_RETURN(Certificate coordinator,
                         VerifyCoordinatorCertificate(node_.coordinator_certificate,
                                                      node_.ca_certificate, clock_.Now()));
   coordinator_ = coordinator.key;
   DURE_ASSIGN_OR_RETURN(ParamManifest manifest, BuiltInManifest(node_.spec.model()));
+  DURE_ASSIGN_OR_RETURN(const std::optional<Digest> data, CheckData());
+  DURE_RETURN_IF_ERROR(OpenLedgers(data, manifest.dim()));
   DURE_ASSIGN_OR_RETURN(trainer_, MakeTrainer());
-  if (!(trainer_->manifest() == manifest)) {
-    return absl::FailedPreconditionError(
-        "the trainer builds another model than this client expects: dure and dure-trainer are of "
-        "different versions");
-  }
-  const uint64_t records = trainer_->data().records;
-  if (node_.membership.role == MEMBER) {
-    DURE_RETURN_IF_ERROR(CheckRecordCount(node_.spec, records, *node_.data_folder));
-  }
+  DURE_RETURN_IF_ERROR(CheckTrainer(manifest));
   engine_.emplace(MemberEngine::Options{.spec = node_.spec,
                                         .spec_digest = node_.spec_digest,
                                         .role = node_.membership.role,
-                                        .policy = node_.policy,
+                                        .policy = policy_,
                                         .dim = manifest.dim(),
-                                        .records = static_cast<uint32_t>(records),
+                                        .records = static_cast<uint32_t>(trainer_->data().records),
                                         .key = &node_.key,
                                         .certificate = node_.certificate,
                                         .coordinator = coordinator_,
                                         .verifier = &verifier_,
-                                        .random = &random_},
-                  ledger_.ledger());
+                                        .random = &random_,
+                                        .data = ledgers_->spent(),
+                                        .charge_missing = options_.charge_missing},
+                  ledgers_->ledger());
   strand_ = std::make_unique<Strand>();
   worker_ = std::make_unique<Strand>();
   DURE_ASSIGN_OR_RETURN(
@@ -113,6 +143,83 @@ absl::Status ClientService::Open() {
         return reply;
       }));
   strand_->Post([this] { Dial(); });
+  return absl::OkStatus();
+}
+
+absl::Status ClientService::CheckPins() const {
+  const std::string ca = CertificateFingerprint(node_.ca_certificate);
+  if (!policy_.ca.empty() && policy_.ca != ca) {
+    return Refusal(absl::StrCat(node_.folder, "/ca.pem has the fingerprint ", ca,
+                                ", against this member's limit ca = ", policy_.ca));
+  }
+  const std::string key = KeyFingerprint(node_.coordinator_certificate);
+  if (!policy_.coordinator_key.empty() && policy_.coordinator_key != key) {
+    return Refusal(
+        absl::StrCat(node_.folder, "/coordinator.pem is for the key ", key,
+                     ", against this member's limit coordinator_key = ", policy_.coordinator_key));
+  }
+  return absl::OkStatus();
+}
+
+// The identity of the registered data, whose ledger this member uses; none for an evaluator.
+absl::StatusOr<std::optional<Digest>> ClientService::CheckData() const {
+  if (node_.membership.role != MEMBER) return std::nullopt;
+  if (options_.make_trainer) return options_.data_identity;
+  DURE_ASSIGN_OR_RETURN(const std::string root, DataLedgersFolder());
+  DURE_ASSIGN_OR_RETURN(const Digest identity, CheckRegistration(node_, root));
+  return identity;
+}
+
+absl::Status ClientService::OpenLedgers(const std::optional<Digest>& data, uint64_t dim) {
+  std::string root;
+  if (data) {
+    DURE_ASSIGN_OR_RETURN(root, DataLedgersFolder());
+    if (options_.data_identity) {
+      DURE_RETURN_IF_ERROR(DataLedgerFile::Register(root, *data, *node_.data_folder));
+    }
+  }
+  const RoundsSection& rounds = node_.spec.rounds();
+  DURE_ASSIGN_OR_RETURN(
+      const RoundTerms terms,
+      DeriveTerms(node_.spec, dim, rounds.has_cohort() ? rounds.cohort() : rounds.minimum()));
+  const Digest member = secagg::MemberIdOf(node_.key.public_key());
+  std::vector<std::string> notes;
+  DURE_ASSIGN_OR_RETURN(ledgers_, Ledgers::Open({.path = LedgerPath(node_.folder),
+                                                 .root = root,
+                                                 .data = data,
+                                                 .member = member,
+                                                 .charge_for =
+                                                     [&](const ChargeEntry& entry) {
+                                                       return DataCharge{
+                                                           .federation = node_.spec_digest,
+                                                           .name = node_.spec.federation().name(),
+                                                           .member = member,
+                                                           .attempt = entry,
+                                                           .cost = ChargedCostOf(terms)};
+                                                     },
+                                                 .charge_missing = options_.charge_missing},
+                                                &notes));
+  for (std::string& note : notes) Tell(member::Tell::Level::kNote, std::move(note));
+  return absl::OkStatus();
+}
+
+absl::Status ClientService::CheckTrainer(const ParamManifest& manifest) const {
+  if (!(trainer_->manifest() == manifest)) {
+    return absl::FailedPreconditionError(
+        "the trainer builds another model than this client expects: dure and dure-trainer are of "
+        "different versions");
+  }
+  if (node_.membership.role == MEMBER) {
+    DURE_RETURN_IF_ERROR(
+        CheckRecordCount(node_.spec, trainer_->data().records, *node_.data_folder));
+  }
+  if (!policy_.require_sandbox) return absl::OkStatus();
+  for (const SandboxLayer& layer : sandbox_) {
+    if (layer.applied) continue;
+    return Refusal(absl::StrCat("the trainer lacks a layer of its sandbox (", layer.name, ": ",
+                                layer.detail,
+                                "), against this member's limit require_sandbox = true"));
+  }
   return absl::OkStatus();
 }
 
@@ -175,6 +282,7 @@ void ClientService::OnClose(absl::Status status) {
 void ClientService::Closed(const absl::Status& status) {
   connected_ = false;
   Step(member::Disconnected{});
+  if (leaving_) return End(*leaving_, "");
   if (over_) return;
   if (IsLasting(status)) return End(status, "");
   if (absl::IsAborted(status)) {
@@ -194,21 +302,44 @@ void ClientService::Closed(const absl::Status& status) {
 
 void ClientService::Step(member::Input input) {
   if (over_) return;
+  if (const auto* from = std::get_if<member::FromCoordinator>(&input);
+      from != nullptr && from->message.has_offer()) {
+    if (absl::Status status = LookAgain(); !status.ok()) return End(std::move(status), "");
+  }
   std::vector<member::Output> outputs;
   engine_->Step(std::move(input), &outputs);
   for (member::Output& output : outputs) {
-    if (auto* write = std::get_if<member::WriteLedger>(&output)) {
-      if (absl::Status status = ledger_.Append(write->entry); !status.ok()) {
-        // Nothing that the entry is for may leave.
-        return End(absl::UnknownError(absl::StrCat("the ledger could not be written, and this "
-                                                   "member takes no further part until it can: ",
-                                                   status.message())),
-                   "");
-      }
+    if (const auto* write = std::get_if<member::WriteLedger>(&output)) {
+      if (!Write(*write)) return;
     } else {
       Handle(std::move(output));
     }
   }
+}
+
+bool ClientService::Write(const member::WriteLedger& write) {
+  const absl::StatusOr<bool> written =
+      ledgers_->Write(write, policy_.total_epsilon, policy_.total_delta);
+  if (!written.ok()) {
+    End(LedgerBroken(written.status()), "");
+  } else if (!*written) {
+    Step(member::BudgetSpent{});
+  }
+  return written.ok() && *written;
+}
+
+// The person at this machine may have changed the limits, and others may have spent on the data.
+absl::Status ClientService::LookAgain() {
+  if (std::optional<FileStamp> stamp = StampOfPolicy(node_.folder); stamp != policy_stamp_) {
+    DURE_ASSIGN_OR_RETURN(LimitsFile limits, ReadPolicy(node_));
+    policy_ = std::move(limits.policy);
+    policy_stamp_ = std::move(stamp);
+    engine_->set_policy(policy_);
+    DURE_RETURN_IF_ERROR(CheckPins());
+    DURE_RETURN_IF_ERROR(CheckTrainer(trainer_->manifest()));
+    Tell(member::Tell::Level::kNote, "the limits have changed and hold from here on");
+  }
+  return ledgers_->Refresh();
 }
 
 void ClientService::Handle(member::Output output) {
@@ -226,11 +357,36 @@ void ClientService::Handle(member::Output output) {
     strand_->Post([this] { Step(member::Idle{}); });
   } else if (auto* done = std::get_if<member::Done>(&output)) {
     End(absl::OkStatus(), std::move(done->text));
+  } else if (const auto* offered = std::get_if<member::TermsOffered>(&output)) {
+    OnTermsOffered(offered->spec);
+  } else if (const auto* refused = std::get_if<member::Refused>(&output)) {
+    Leave(Refusal(refused->why.message()));
   }
+}
+
+void ClientService::OnTermsOffered(const FederationSpec& spec) {
+  if (absl::Status valid = ValidateFederation(spec); !valid.ok()) {
+    return End(Refusal(absl::StrCat("the coordinator asks for terms that make no sense: ",
+                                    Printable(std::string(valid.message())))),
+               "");
+  }
+  if (absl::Status written = WriteOfferedTerms(node_.folder, spec); !written.ok()) {
+    return End(std::move(written), "");
+  }
+  End(Refusal("the coordinator now asks for other terms: see `dure terms show`"), "");
+}
+
+void ClientService::Leave(absl::Status why) {
+  over_ = true;
+  leaving_ = std::move(why);
+  if (!connected_ || !session_) return End(*leaving_, "");
+  session_->Close();
+  strand_->PostAfter(kLeavePatience, [this] { End(*leaving_, ""); });
 }
 
 void ClientService::Train(member::StartTraining training) {
   newest_training_ = training.training;
+  trainer_->Cancel();  // what runs is for an attempt that is over
   worker_->Post([this, training = std::move(training)] {
     if (training.training != newest_training_) return;  // its attempt is over
     member::TrainingDone done{training.training, trainer_->Train(training.params, training.plan)};
@@ -290,8 +446,15 @@ ControlReply ClientService::Control(const ControlRequest& request) {
   status->set_rounds(node_.spec.rounds().count());
   status->set_attempt(engine_->charges());
   status->set_epsilon(engine_->epsilon());
-  status->set_max_epsilon(node_.policy.max_epsilon);
+  status->set_max_epsilon(policy_.max_epsilon);
   status->set_delta(node_.spec.privacy().delta());
+  status->set_unit(ChoiceName(*PrivacySection::Unit_descriptor(), node_.spec.privacy().unit()));
+  status->set_secure_aggregation(node_.spec.secure_aggregation().enabled());
+  status->set_max_attempts(node_.spec.rounds().max_attempts());
+  if (ledgers_->data() != nullptr) {
+    ledgers_->Refresh().IgnoreError();  // damage is told at the next offer
+    *status->mutable_data() = SpentOnData(*ledgers_->data(), policy_);
+  }
   return reply;
 }
 

@@ -20,7 +20,7 @@
 #include "base/file.h"
 #include "base/strand.h"
 #include "client/engine.h"
-#include "client/service/ledger_file.h"
+#include "client/service/ledgers.h"
 #include "client/service/node.h"
 #include "crypto/random.h"
 #include "learner/trainer_process.h"
@@ -36,23 +36,32 @@ struct ClientOptions {
   std::string node_folder;
   std::string trainer_program;  // path of dure-trainer
   int threads = 1;              // of the trainer
+  // Charges that a ledger lacks are added in full, instead of taking no part (docs/recovery.md).
+  bool charge_missing = false;
   // Called with what the person at this machine should see, on the service's thread.
   std::function<void(const member::Tell&)> tell;
 
   // For tests and measurements; programs leave them empty.
   // Makes the trainer instead of starting `trainer_program`.
   std::function<absl::StatusOr<std::unique_ptr<Trainer>>(const Node&)> make_trainer;
+  // Of that trainer's data; empty: they have no ledger.
+  std::optional<Digest> data_identity;
   // Called on the service's thread with each message just before it is sent, after what must be in
   // the ledger for it, and with each that was received, before it is dealt with.
   std::function<void(const ClientMessage&)> before_send;
   std::function<void(const ServerMessage&)> on_receive;
 };
 
+// Whether Start or Wait ended because this member did not agree: with its limits, its budget, or
+// the terms.
+bool IsRefusal(const absl::Status& status);
+
 class ClientService final : private SessionEvents {
  public:
   // Reads the node and its ledger, starts the trainer on the registered data and begins to dial.
   // FailedPrecondition, with the remedy, if no data is registered, if it does not fit the
-  // federation's model or limits, or if another client runs on the node.
+  // federation's model or limits, or if another client runs on the node. IsRefusal if the member's
+  // own limits forbid to take part here.
   static absl::StatusOr<std::unique_ptr<ClientService>> Start(ClientOptions options);
   // The same with a node that was read already.
   static absl::StatusOr<std::unique_ptr<ClientService>> Start(ClientOptions options, Node node);
@@ -72,8 +81,13 @@ class ClientService final : private SessionEvents {
   std::string end_text();
 
  private:
-  ClientService(ClientOptions options, Node node, FileLock lock, LedgerFile ledger);
+  ClientService(ClientOptions options, Node node, FileLock lock);
   absl::Status Open();
+  // In the order in which Open calls them.
+  absl::Status CheckPins() const;
+  absl::StatusOr<std::optional<Digest>> CheckData() const;
+  absl::Status CheckTrainer(const ParamManifest& manifest) const;
+  absl::Status OpenLedgers(const std::optional<Digest>& data, uint64_t dim);
   absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer();
 
   void OnOpen(Certificate coordinator, std::string certificate_der) override;
@@ -84,7 +98,14 @@ class ClientService final : private SessionEvents {
   void Dial();
   void Closed(const absl::Status& status);
   void Step(member::Input input);
+  // False, and nothing that follows may be done, if the entry was not written.
+  bool Write(const member::WriteLedger& write);
   void Handle(member::Output output);
+  // Limits and spending as they are now.
+  absl::Status LookAgain();
+  void OnTermsOffered(const FederationSpec& spec);
+  // Ends when the coordinator has read the last words.
+  void Leave(absl::Status why);
   void Train(member::StartTraining training);
   void Evaluate(member::StartEvaluation evaluation);
   void Tell(member::Tell::Level level, std::string text);
@@ -94,7 +115,9 @@ class ClientService final : private SessionEvents {
   const ClientOptions options_;
   const Node node_;
   const FileLock lock_;
-  LedgerFile ledger_;
+  Policy policy_;
+  std::optional<FileStamp> policy_stamp_;
+  std::unique_ptr<Ledgers> ledgers_;
   SystemClock clock_;
   SystemRandom random_;
   secagg::CertificateCache verifier_;
@@ -103,6 +126,7 @@ class ClientService final : private SessionEvents {
   bool over_ = false;  // nothing more is done
   bool connected_ = false;
   bool said_unreachable_ = false;
+  std::optional<absl::Status> leaving_;
   std::optional<MemberEngine> engine_;
   std::unique_ptr<Trainer> trainer_;  // used on worker_ once it has started
   std::vector<SandboxLayer> sandbox_;

@@ -21,38 +21,60 @@ constexpr char kNoFurtherPart[] =
 
 std::string CountPath(const std::string& path) { return absl::StrCat(path, ".count"); }
 
-}  // namespace
+struct Contents {
+  Ledger ledger;
+  uint64_t entries = 0;
+  uint64_t bytes = 0;
+  uint64_t whole_bytes = 0;  // without a last line that has no newline
+};
 
-absl::Status LedgerFile::Create(const std::string& path) { return WriteFileAtomic(path, "", 0600); }
-
-absl::StatusOr<LedgerFile> LedgerFile::Open(const std::string& path) {
+absl::StatusOr<Contents> ReadContents(const std::string& path) {
   if (!FileExists(path)) {
     return absl::DataLossError(absl::StrCat(path, " is missing", kNoFurtherPart));
   }
   DURE_ASSIGN_OR_RETURN(std::string text, ReadFile(path, kMaxLedgerBytes));
-  FileDescriptor fd(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
-  if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("cannot write ", path));
-  LedgerFile file(path, std::move(fd));
+  Contents contents{.bytes = text.size()};
   size_t begin = 0;
   for (size_t line = 1; begin < text.size(); ++line) {
-    size_t end = text.find('\n', begin);
+    const size_t end = text.find('\n', begin);
     if (end == std::string::npos) break;
     absl::StatusOr<LedgerEntry> entry =
         DecodeLedgerEntry(std::string_view(text).substr(begin, end - begin));
-    absl::Status status = entry.ok() ? file.ledger_.Add(*entry) : entry.status();
+    const absl::Status status = entry.ok() ? contents.ledger.Add(*entry) : entry.status();
     if (!status.ok()) {
       return absl::DataLossError(
           absl::StrCat(path, ":", line, ": ", status.message(), kNoFurtherPart));
     }
     begin = end + 1;
-    ++file.entries_;
+    ++contents.entries;
   }
+  contents.whole_bytes = begin;
+  return contents;
+}
+
+}  // namespace
+
+absl::Status LedgerFile::Create(const std::string& path) { return WriteFileAtomic(path, "", 0600); }
+
+absl::StatusOr<LedgerFile> LedgerFile::Open(const std::string& path) {
+  DURE_ASSIGN_OR_RETURN(Contents contents, ReadContents(path));
+  FileDescriptor fd(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("cannot write ", path));
+  LedgerFile file(path, std::move(fd));
+  file.ledger_ = std::move(contents.ledger);
+  file.entries_ = contents.entries;
   DURE_RETURN_IF_ERROR(file.OpenCount());
-  if (begin < text.size() &&
-      (ftruncate(file.fd_.get(), static_cast<off_t>(begin)) != 0 || fsync(file.fd_.get()) != 0)) {
+  if (contents.whole_bytes < contents.bytes &&
+      (ftruncate(file.fd_.get(), static_cast<off_t>(contents.whole_bytes)) != 0 ||
+       fsync(file.fd_.get()) != 0)) {
     return ErrnoStatus(errno, absl::StrCat("cannot mend ", path));
   }
   return file;
+}
+
+absl::StatusOr<Ledger> LedgerFile::Read(const std::string& path) {
+  DURE_ASSIGN_OR_RETURN(Contents contents, ReadContents(path));
+  return std::move(contents.ledger);
 }
 
 absl::Status LedgerFile::OpenCount() {

@@ -27,6 +27,9 @@ class LedgerFile {
   // numbers, if entries are missing at the end.
   static absl::StatusOr<LedgerFile> Open(const std::string& path);
 
+  // What `path` says, without a change to anything: beside a client that may be writing.
+  static absl::StatusOr<Ledger> Read(const std::string& path);
+
   const Ledger& ledger() const { return ledger_; }
   // Checks, writes and fsyncs. After an error nothing may leave the machine, and every further
   // call fails too: what is on disk is not known.

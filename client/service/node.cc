@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "client/service/data_ledger_file.h"
 #include "client/service/ledger_file.h"
 #include "crypto/pem_files.h"
 #include "federation/spec.h"
@@ -59,37 +60,106 @@ absl::StatusOr<std::string> Text(const json& object, const std::string& path, co
   return found->get<std::string>();
 }
 
-absl::StatusOr<double> Number(const json& object, const std::string& path, const char* key) {
-  auto found = object.find(key);
-  if (found == object.end() || !found->is_number()) return Lacks(path, key);
-  return found->get<double>();
-}
+std::string TermsPath(const std::string& folder) { return folder + "/federation.toml"; }
+std::string OfferedPath(const std::string& folder) { return folder + "/offered.toml"; }
 
-absl::StatusOr<Policy> ReadPolicy(const std::string& folder) {
-  std::string path = folder + "/policy.json";
-  DURE_ASSIGN_OR_RETURN(json object, ReadJson(path));
-  Policy policy;
-  DURE_ASSIGN_OR_RETURN(policy.max_epsilon, Number(object, path, "max_epsilon"));
-  DURE_ASSIGN_OR_RETURN(policy.min_noise_multiplier, Number(object, path, "min_noise_multiplier"));
-  DURE_ASSIGN_OR_RETURN(double min_sum, Number(object, path, "min_sum"));
-  if (!(min_sum >= 0 && min_sum <= UINT32_MAX)) return Lacks(path, "min_sum");
-  policy.min_sum = static_cast<uint32_t>(min_sum);
-  return policy;
+absl::StatusOr<DataRegistration> ReadRegistration(const json& data, const std::string& path) {
+  DataRegistration registration;
+  DURE_ASSIGN_OR_RETURN(std::string identity, Text(data, path, "sha256"));
+  if (!ReadLedgerDigest(identity, &registration.identity)) return Lacks(path, "sha256");
+  const auto files = data.find("files");
+  if (files == data.end() || !files->is_array()) return Lacks(path, "files");
+  for (const json& file : *files) {
+    const auto bytes = file.find("bytes"), modified = file.find("modified_ns");
+    if (!file.is_object() || bytes == file.end() || !bytes->is_number_unsigned() ||
+        modified == file.end() || !modified->is_number_integer()) {
+      return Lacks(path, "files");
+    }
+    FileStamp stamp{.bytes = bytes->get<uint64_t>(), .modified_ns = modified->get<int64_t>()};
+    DURE_ASSIGN_OR_RETURN(stamp.path, Text(file, path, "path"));
+    registration.files.push_back(std::move(stamp));
+  }
+  return registration;
 }
 
 }  // namespace
 
 bool IsNode(const std::string& folder) { return FileExists(MembershipPath(folder)); }
 
-absl::Status WriteDataFolder(const std::string& node_folder, const std::string& data_folder) {
-  return WriteJson(node_folder + "/data.json", {{"path", data_folder}});
+absl::Status WriteDataFolder(const std::string& node_folder, const std::string& data_folder,
+                             const std::optional<DataRegistration>& registration) {
+  json data = {{"path", data_folder}};
+  if (registration) {
+    data["sha256"] = ToHex(registration->identity);
+    data["files"] = json::array();
+    for (const FileStamp& file : registration->files) {
+      data["files"].push_back(
+          {{"path", file.path}, {"bytes", file.bytes}, {"modified_ns", file.modified_ns}});
+    }
+  }
+  return WriteJson(node_folder + "/data.json", data);
 }
 
-absl::Status WritePolicy(const std::string& node_folder, const Policy& policy) {
-  return WriteJson(node_folder + "/policy.json",
-                   {{"max_epsilon", policy.max_epsilon},
-                    {"min_noise_multiplier", policy.min_noise_multiplier},
-                    {"min_sum", policy.min_sum}});
+absl::Status RegisterData(const std::string& node_folder, const std::string& data_folder,
+                          const Dataset& data, const std::string& root) {
+  DataRegistration registration{.identity = DataIdentity(data)};
+  DURE_ASSIGN_OR_RETURN(registration.files, StampsOf(data_folder));
+  DURE_RETURN_IF_ERROR(DataLedgerFile::Register(root, registration.identity, data_folder));
+  return WriteDataFolder(node_folder, data_folder, registration);
+}
+
+absl::StatusOr<Digest> CheckRegistration(const Node& node, const std::string& root) {
+  const std::string& folder = *node.data_folder;
+  DURE_ASSIGN_OR_RETURN(std::vector<FileStamp> stamps, StampsOf(folder));
+  if (node.registration && node.registration->files == stamps) return node.registration->identity;
+  DURE_ASSIGN_OR_RETURN(const Dataset data, ReadDataFolder(folder));
+  const Digest identity = DataIdentity(data);
+  if (node.registration && node.registration->identity != identity) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the data in ", folder, " has changed since it was registered: `dure data add ", folder,
+        " --node ", node.folder, "` registers it as it is now; what was spent on it still counts"));
+  }
+  DURE_RETURN_IF_ERROR(RegisterData(node.folder, folder, data, root));
+  return identity;
+}
+
+LimitsFile DefaultLimitsOf(const Node& node) {
+  return DefaultLimits(node.spec,
+                       {.ca = node.ca_certificate, .coordinator = node.coordinator_certificate},
+                       node.origins.approved);
+}
+
+absl::StatusOr<LimitsFile> ReadPolicy(const Node& node) {
+  return ReadLimits(PolicyPath(node.folder), DefaultLimitsOf(node));
+}
+
+absl::Status WritePolicy(const std::string& node_folder, const LimitsFile& limits) {
+  return WriteLimits(PolicyPath(node_folder), limits);
+}
+
+absl::Status WriteOfferedTerms(const std::string& node_folder, const FederationSpec& spec) {
+  return WriteFileAtomic(OfferedPath(node_folder), FederationToToml(spec), 0600);
+}
+
+absl::StatusOr<std::optional<FederationSpec>> ReadOfferedTerms(const std::string& node_folder) {
+  const std::string path = OfferedPath(node_folder);
+  if (FileIsMissing(path)) return std::nullopt;
+  DURE_ASSIGN_OR_RETURN(std::string toml, ReadFile(path, kMaxFederationFileBytes));
+  DURE_ASSIGN_OR_RETURN(FederationSpec spec, BlameFile(ParseFederation(toml, path)));
+  return spec;
+}
+
+absl::Status ApproveTerms(const Node& node, const FederationSpec& spec, const LimitsFile& limits) {
+  DURE_RETURN_IF_ERROR(WritePolicy(node.folder, limits));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(TermsPath(node.folder), FederationToToml(spec)));
+  return ForgetOfferedTerms(node.folder);
+}
+
+absl::Status ForgetOfferedTerms(const std::string& node_folder) {
+  std::error_code error;
+  std::filesystem::remove(OfferedPath(node_folder), error);
+  if (!error) return absl::OkStatus();
+  return ErrnoStatus(error.value(), absl::StrCat("cannot remove ", OfferedPath(node_folder)));
 }
 
 absl::Status PrepareNode(const Node& node) {
@@ -109,8 +179,10 @@ absl::Status PrepareNode(const Node& node) {
   DURE_RETURN_IF_ERROR(WriteCertificateFile(folder + "/ca.pem", node.ca_certificate));
   DURE_RETURN_IF_ERROR(
       WriteCertificateFile(folder + "/coordinator.pem", node.coordinator_certificate));
-  DURE_RETURN_IF_ERROR(WriteFileAtomic(folder + "/federation.toml", FederationToToml(node.spec)));
-  DURE_RETURN_IF_ERROR(WritePolicy(folder, node.policy));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(TermsPath(folder), FederationToToml(node.spec)));
+  LimitsFile limits = DefaultLimitsOf(node);
+  if (!node.origins.of.empty()) limits = {.policy = node.policy, .origins = node.origins};
+  DURE_RETURN_IF_ERROR(WritePolicy(folder, limits));
   DURE_RETURN_IF_ERROR(LedgerFile::Create(LedgerPath(folder)));
   return WriteFileAtomic(ReservedPath(folder), std::string(kReservedBytes, '\0'), 0600);
 }
@@ -133,8 +205,8 @@ void ForgetPreparedNode(const std::string& folder) {
   std::error_code ignored;
   for (const std::string& path :
        {ReservedPath(folder), LedgerPath(folder), folder + "/ca.pem", folder + "/coordinator.pem",
-        folder + "/member.pem", folder + "/federation.toml", folder + "/policy.json",
-        MemberKeyPath(folder), PrivateFolder(folder), folder}) {
+        folder + "/member.pem", TermsPath(folder), PolicyPath(folder),
+        LedgerPath(folder) + ".count", MemberKeyPath(folder), PrivateFolder(folder), folder}) {
     std::filesystem::remove(path, ignored);  // a folder only if it is empty
   }
 }
@@ -157,7 +229,7 @@ absl::StatusOr<Node> ReadNode(const std::string& folder) {
 
   DURE_ASSIGN_OR_RETURN(SigningKey key, ReadKeyFile(MemberKeyPath(folder)));
   Node node{.folder = folder, .membership = std::move(membership), .key = std::move(key)};
-  std::string toml_path = folder + "/federation.toml";
+  std::string toml_path = TermsPath(folder);
   DURE_ASSIGN_OR_RETURN(std::string toml, ReadFile(toml_path, kMaxFederationFileBytes));
   DURE_ASSIGN_OR_RETURN(node.spec, ParseFederation(toml, toml_path));
   node.spec_digest = SpecDigest(node.spec);
@@ -165,11 +237,16 @@ absl::StatusOr<Node> ReadNode(const std::string& folder) {
   DURE_ASSIGN_OR_RETURN(node.coordinator_certificate,
                         ReadCertificateFile(folder + "/coordinator.pem"));
   DURE_ASSIGN_OR_RETURN(node.certificate, ReadCertificateFile(folder + "/member.pem"));
-  DURE_ASSIGN_OR_RETURN(node.policy, ReadPolicy(folder));
+  DURE_ASSIGN_OR_RETURN(LimitsFile limits, ReadPolicy(node));
+  node.policy = std::move(limits.policy);
+  node.origins = std::move(limits.origins);
   std::string data_path = folder + "/data.json";
   if (FileExists(data_path)) {
     DURE_ASSIGN_OR_RETURN(json data, ReadJson(data_path));
     DURE_ASSIGN_OR_RETURN(node.data_folder, Text(data, data_path, "path"));
+    if (data.contains("sha256")) {
+      DURE_ASSIGN_OR_RETURN(node.registration, ReadRegistration(data, data_path));
+    }
   }
   return node;
 }

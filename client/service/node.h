@@ -4,8 +4,9 @@
 //   federation.toml   the terms that were approved
 //   ca.pem coordinator.pem member.pem   certificates
 //   private/member.key                  the identity; never leaves (0600)
-//   data.json         the registered data
+//   data.json         the registered data, and its identity (client/service/data_identity.h)
 //   policy.json       limits of the member's own, which the coordinator cannot lower
+//   offered.toml      terms that the coordinator asks for now, not approved yet
 //   ledger            what has been spent (client/ledger.h)
 //
 // Functions here read and write those files; not thread-safe for one folder.
@@ -18,6 +19,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/policy.h"
+#include "client/service/data_identity.h"
+#include "client/service/policy_file.h"
 #include "crypto/digest.h"
 #include "crypto/ed25519.h"
 #include "proto/federation.pb.h"
@@ -45,7 +48,9 @@ struct Node {
   std::string certificate;              // DER
   SigningKey key;
   Policy policy;
-  std::optional<std::string> data_folder;  // absolute path
+  PolicyOrigins origins;                         // of `policy`; empty: those of just approved terms
+  std::optional<std::string> data_folder;        // absolute path
+  std::optional<DataRegistration> registration;  // absent: registered by an older dure
 };
 
 // Whether `folder` is a member's already.
@@ -65,9 +70,33 @@ void ForgetPreparedNode(const std::string& folder);
 // cannot be understood.
 absl::StatusOr<Node> ReadNode(const std::string& folder);
 
-absl::Status WriteDataFolder(const std::string& node_folder, const std::string& data_folder);
-absl::Status WritePolicy(const std::string& node_folder, const Policy& policy);
+absl::Status WriteDataFolder(const std::string& node_folder, const std::string& data_folder,
+                             const std::optional<DataRegistration>& registration = std::nullopt);
+// The limits that hold while nobody has set any.
+LimitsFile DefaultLimitsOf(const Node& node);
+// Reads policy.json again.
+absl::StatusOr<LimitsFile> ReadPolicy(const Node& node);
+absl::Status WritePolicy(const std::string& node_folder, const LimitsFile& limits);
 
+// Registers what lies in `data_folder`, which has been read as `data`: makes its ledger below
+// `root` and writes data.json. Errors as DataLedgerFile::Register.
+absl::Status RegisterData(const std::string& node_folder, const std::string& data_folder,
+                          const Dataset& data, const std::string& root);
+// The identity of the data that the node has registered, read again if a file was touched since.
+// FailedPrecondition, with the remedy, if it has changed.
+absl::StatusOr<Digest> CheckRegistration(const Node& node, const std::string& root);
+
+// Terms that the coordinator offers in place of those approved, kept until somebody decides.
+absl::Status WriteOfferedTerms(const std::string& node_folder, const FederationSpec& spec);
+// Nothing if there are none.
+absl::StatusOr<std::optional<FederationSpec>> ReadOfferedTerms(const std::string& node_folder);
+// Replaces the approved terms; the limits first, so that a crash in between leaves the old terms.
+absl::Status ApproveTerms(const Node& node, const FederationSpec& spec, const LimitsFile& limits);
+absl::Status ForgetOfferedTerms(const std::string& node_folder);
+
+inline std::string PolicyPath(const std::string& node_folder) {
+  return node_folder + "/policy.json";
+}
 inline std::string LedgerPath(const std::string& node_folder) { return node_folder + "/ledger"; }
 inline std::string PrivateFolder(const std::string& node_folder) {
   return node_folder + "/private";

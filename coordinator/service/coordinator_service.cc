@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "coordinator/service/membership.h"
+#include "coordinator/service/new_terms.h"
 
 namespace dure {
 namespace {
@@ -74,8 +75,11 @@ absl::Status CoordinatorService::Open() {
                         CertificateIssuer::Create(federation_.ca_certificate, &federation_.ca_key));
   DURE_ASSIGN_OR_RETURN(ModelFile initial, ReadInitialModel(options_.folder, federation_.spec));
   const uint64_t initial_dim = initial.params.size();
-  DURE_ASSIGN_OR_RETURN(store_, Store::Open(options_.folder + "/state", federation_.spec_digest));
+  DURE_ASSIGN_OR_RETURN(
+      store_, Store::Open(options_.folder + "/state", federation_.spec_digest,
+                          options_.new_terms ? TermsChange::kAccepted : TermsChange::kRefused));
   DURE_ASSIGN_OR_RETURN(RunState state, store_->LoadRun());
+  DURE_RETURN_IF_ERROR(AdoptTerms(federation_, state.attempts, *store_));
   if (!state.history.empty()) {
     traffic_ = {state.history.back().bytes_received, state.history.back().bytes_sent};
   }
@@ -161,6 +165,7 @@ void CoordinatorService::OnMessage(PeerId peer, ClientMessage message, ReadCredi
     traffic_.received += shared->ByteSizeLong();
     auto present = present_.find(peer);
     if (present == present_.end()) return;
+    if (!present->second.arrived && !Greet(peer, *shared)) return;
     Step(run::Said{present->second.member, std::move(*shared)});
   });
 }
@@ -175,6 +180,7 @@ void CoordinatorService::OnClose(PeerId peer, absl::Status status) {
     peer_of_.erase(gone.member);
     LogInfo(absl::StrCat(gone.name, " has left",
                          status.ok() ? "" : absl::StrCat(": ", status.message())));
+    if (!gone.arrived) return;
     Step(run::Left{.member = gone.member, .lost = absl::IsUnavailable(status)});
   });
 }
@@ -232,10 +238,36 @@ void CoordinatorService::Open(const Peer& peer) {
     return server_->Close(peer.id, record.status());
   }
   store_->Seen(member, clock_.Now()).IgnoreError();  // for people only
-  present_[peer.id] = Presence{member, record->name};
+  present_[peer.id] = Presence{.member = member, .name = record->name, .role = record->role};
   peer_of_[member] = peer.id;
   LogInfo(absl::StrCat(record->name, " is here"));
-  Step(run::Arrived{member, record->name, record->role});
+}
+
+// A member of other terms is told these, before anything is begun with it.
+bool CoordinatorService::Greet(PeerId peer, const ClientMessage& message) {
+  Presence& presence = present_[peer];
+  if (!message.has_hello()) {
+    server_->Close(peer, absl::InvalidArgumentError("the first message is not Hello"));
+    return false;
+  }
+  const bool agrees = message.hello().spec_digest() == ToString(federation_.spec_digest);
+  if (agrees && !message.hello().terms_only()) {
+    presence.arrived = true;
+    Step(run::Arrived{presence.member, presence.name, presence.role});
+    return true;
+  }
+  ServerMessage terms;
+  *terms.mutable_terms_changed()->mutable_spec() = federation_.spec;
+  server_->Send(peer, std::move(terms));
+  if (message.hello().terms_only()) {
+    server_->Close(peer, absl::OkStatus());
+    return false;
+  }
+  LogWarning(absl::StrCat(presence.name, " has approved other terms: it was shown these"));
+  server_->Close(peer, absl::FailedPreconditionError(
+                           "the terms that this member approved are not this federation's any "
+                           "more: see `dure terms show`"));
+  return false;
 }
 
 void CoordinatorService::Step(run::Input input) {

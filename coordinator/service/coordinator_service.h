@@ -33,6 +33,8 @@ struct CoordinatorOptions {
   // HOST:PORT to listen on. Empty: the port of the federation's address, on this machine only.
   // Port 0: the one that this coordinator had before, or at first any that is free.
   std::string listen;
+  // federation.toml may have changed since members agreed to it: they are asked to approve it.
+  bool new_terms = false;
 
   // For tests and measurements; programs leave them empty. Called on the service's thread with each
   // output of the engine, before and after it is carried out.
@@ -79,6 +81,8 @@ class CoordinatorService final : private ServerEvents {
   absl::StatusOr<DescribeReply> Describe(const DescribeRequest& request);
   absl::StatusOr<EnrolReply> Enrol(const EnrolRequest& request);
   void Open(const Peer& peer);
+  // True if the member, which says its first words, takes part under these terms.
+  bool Greet(PeerId peer, const ClientMessage& message);
   void Step(run::Input input);
   void Handle(std::vector<run::Output> outputs);
   // False, and the run is over, if the fact could not be written down.
@@ -94,6 +98,8 @@ class CoordinatorService final : private ServerEvents {
   struct Presence {
     secagg::MemberId member;
     std::string name;
+    Role role = MEMBER;
+    bool arrived = false;  // it has said that it agrees to the terms
   };
   struct Traffic {
     uint64_t received = 0;

@@ -49,6 +49,7 @@ constexpr const char* kMigrations[] = {
     )sql",
     "ALTER TABLE invitations ADD COLUMN withdrawn INTEGER",
     "ALTER TABLE rounds ADD COLUMN clip_norm REAL NOT NULL DEFAULT 0",
+    "CREATE TABLE last_attempts (client_id BLOB PRIMARY KEY, attempt INTEGER NOT NULL) STRICT",
 };
 
 absl::Status Execute(sqlite3* database, const char* sql) {
@@ -83,7 +84,7 @@ Store::Store(std::string folder, std::optional<FileLock> lock, sqlite3* database
 Store::~Store() { sqlite3_close(database_); }
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& folder,
-                                                   const Digest& spec_digest) {
+                                                   const Digest& spec_digest, TermsChange change) {
   DURE_RETURN_IF_ERROR(ExpectDatabase(folder));
   DURE_RETURN_IF_ERROR(MakeStateFiles(folder));
   absl::StatusOr<FileLock> lock = FileLock::Acquire(StateLockPath(folder));
@@ -107,7 +108,10 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& folder,
   DURE_RETURN_IF_ERROR(Execute(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"));
   DURE_RETURN_IF_ERROR(store->CheckDatabase());
   DURE_RETURN_IF_ERROR(store->Migrate());
-  DURE_RETURN_IF_ERROR(store->BindToFederation(spec_digest));
+  const absl::Status bound = store->BindToFederation(spec_digest);
+  if (!absl::IsFailedPrecondition(bound) || change == TermsChange::kRefused) {
+    DURE_RETURN_IF_ERROR(bound);
+  }
   DURE_RETURN_IF_ERROR(store->CheckModels());
   store->RemoveOldFiles();
   return store;
@@ -205,7 +209,34 @@ absl::Status Store::BindToFederation(const Digest& spec_digest) {
   }
   return absl::FailedPreconditionError(
       absl::StrCat("federation.toml has changed since members agreed to it (", members.Int(0),
-                   " enrolled): change it back, or start a new federation in another folder"));
+                   " enrolled): change it back, or `dure coordinator ", FederationOf(folder_),
+                   " --new-terms` asks every member to approve the new terms"));
+}
+
+absl::StatusOr<std::string> Store::SavedTerms() {
+  std::lock_guard lock(mutex_);
+  Statement row(database_, "SELECT value FROM meta WHERE key = 'terms'");
+  DURE_ASSIGN_OR_RETURN(const bool found, row.Step());
+  return found ? row.Blob(0) : std::string();
+}
+
+absl::StatusOr<Digest> Store::BoundDigest() {
+  std::lock_guard lock(mutex_);
+  Statement row(database_, "SELECT value FROM meta WHERE key = 'spec'");
+  DURE_ASSIGN_OR_RETURN(const bool found, row.Step());
+  return found ? DigestFromBytes(row.Blob(0)).value_or(Digest{}) : Digest{};
+}
+
+absl::Status Store::Rebind(const Digest& spec_digest, const std::string& toml) {
+  std::lock_guard lock(mutex_);
+  DURE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
+  DURE_RETURN_IF_ERROR(Statement(database_, "INSERT OR REPLACE INTO meta VALUES ('spec', ?)")
+                           .BindBlob(spec_digest)
+                           .Run());
+  DURE_RETURN_IF_ERROR(Statement(database_, "INSERT OR REPLACE INTO meta VALUES ('terms', ?)")
+                           .BindBlob(AsBytes(toml))
+                           .Run());
+  return transaction.Commit();
 }
 
 absl::Status Store::AddInvitation(const InvitationRecord& invitation, absl::Time now) {
@@ -390,11 +421,15 @@ absl::Status Store::Record(const Fact& fact) {
         .Run();
   }
   if (const auto* failed = std::get_if<AttemptFailed>(&fact)) {
-    return Statement(database_, "UPDATE attempts SET ended = ?, failure = ? WHERE attempt = ?")
-        .Bind(failed->at)
-        .Bind(failed->reason)
-        .Bind(int64_t{failed->attempt.value()})
-        .Run();
+    DURE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
+    DURE_RETURN_IF_ERROR(
+        Statement(database_, "UPDATE attempts SET ended = ?, failure = ? WHERE attempt = ?")
+            .Bind(failed->at)
+            .Bind(failed->reason)
+            .Bind(int64_t{failed->attempt.value()})
+            .Run());
+    DURE_RETURN_IF_ERROR(RecordDealers(failed->dealers, failed->attempt));
+    return transaction.Commit();
   }
   if (const auto* evaluation = std::get_if<EvaluationReceived>(&fact)) {
     return Statement(database_, "INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?, ?)")
@@ -407,6 +442,17 @@ absl::Status Store::Record(const Fact& fact) {
         .Run();
   }
   return RecordRelease(std::get<RoundReleased>(fact));
+}
+
+// Inside a transaction.
+absl::Status Store::RecordDealers(const std::vector<Digest>& dealers, AttemptNumber attempt) {
+  for (const Digest& dealer : dealers) {
+    DURE_RETURN_IF_ERROR(Statement(database_, "INSERT OR REPLACE INTO last_attempts VALUES (?, ?)")
+                             .BindBlob(dealer)
+                             .Bind(int64_t{attempt.value()})
+                             .Run());
+  }
+  return absl::OkStatus();
 }
 
 // The files first, then the transaction that names them: a crash in between leaves files that
@@ -434,6 +480,7 @@ absl::Status Store::RecordRelease(const RoundReleased& release) {
           .Bind(optimizer)
           .Bind(release.clip_norm)
           .Run());
+  DURE_RETURN_IF_ERROR(RecordDealers(release.dealers, release.attempt));
   DURE_RETURN_IF_ERROR(transaction.Commit());
   RemoveOldFiles();
   return absl::OkStatus();
@@ -472,6 +519,16 @@ absl::StatusOr<RunState> Store::LoadRun() {
   if (!run.history.empty()) {
     DURE_ASSIGN_OR_RETURN(run.model, ReadModelFile(folder_, model));
     DURE_ASSIGN_OR_RETURN(run.optimizer, ReadModelFile(folder_, optimizer));
+  }
+  if (lock_) {  // nobody is told of it while only reading
+    Statement last(database_, "SELECT client_id, attempt FROM last_attempts");
+    for (;;) {
+      DURE_ASSIGN_OR_RETURN(const bool found, last.Step());
+      if (!found) break;
+      if (std::optional<Digest> member = DigestFromBytes(last.Blob(0))) {
+        run.last_attempts[*member] = AttemptNumber(static_cast<uint32_t>(last.Int(1)));
+      }
+    }
   }
   Statement evaluations(database_,
                         "SELECT round, evaluator, loss, accuracy, records, received "

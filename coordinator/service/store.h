@@ -50,14 +50,20 @@ struct MemberRecord {
 // "3.40.1": the database that runs here.
 std::string SqliteVersion();
 
+// Whether a federation's terms may be others than those that the store knows.
+enum class TermsChange { kRefused, kAccepted };
+
 class Store {
  public:
   // Opens or makes the state under `folder`, the "state" of a federation's folder, which holds the
   // run of the federation whose spec has `spec_digest`. Takes the folder's lock: FailedPrecondition
   // if another process has it. Reads the whole database: DataLoss if anything of it is damaged, if
   // it is gone, or if it is older than the models beside it.
+  // FailedPrecondition if members agreed to another spec, unless `change` is kAccepted: then
+  // nothing is bound before Rebind.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& folder,
-                                                     const Digest& spec_digest);
+                                                     const Digest& spec_digest,
+                                                     TermsChange change = TermsChange::kRefused);
   // Opens what is there for LoadRun and Members only, beside a coordinator that may be running.
   // NotFound if no coordinator has run in the folder yet; DataLoss as above.
   static absl::StatusOr<std::unique_ptr<Store>> OpenForReading(const std::string& folder);
@@ -85,6 +91,13 @@ class Store {
   absl::Status SavePaused(bool paused);
   absl::StatusOr<bool> SavedPaused();
 
+  // The federation file of the terms that members agreed to; "" if an older dure began the run.
+  absl::StatusOr<std::string> SavedTerms();
+  // The digest that the store is bound to.
+  absl::StatusOr<Digest> BoundDigest();
+  // Binds the store to these terms from now on.
+  absl::Status Rebind(const Digest& spec_digest, const std::string& toml);
+
   // Writes one fact of the run.
   absl::Status Record(const Fact& fact);
   absl::StatusOr<RunState> LoadRun();
@@ -99,6 +112,7 @@ class Store {
   absl::Status BindToFederation(const Digest& spec_digest);
   absl::StatusOr<InvitationRecord> FindInvitationLocked(const Digest& secret_hash, absl::Time now);
   absl::Status RecordRelease(const RoundReleased& release);
+  absl::Status RecordDealers(const std::vector<Digest>& dealers, AttemptNumber attempt);
   // The names of the model files that are kept.
   absl::StatusOr<std::set<std::string>> KeptFiles();
   void RemoveOldFiles();

@@ -216,7 +216,41 @@ TEST_F(StoreTest, TermsThatChangedAfterMembersAgreedAreRefused) {
   ASSERT_TRUE(InviteNamed("a", 2).ok());
   ASSERT_TRUE(store_->Enrol(Filled(2), {.client_id = Filled(9), .name = "a"}, kNow).ok());
   store_.reset();
-  EXPECT_EQ(Store::Open(folder_, Filled(2)).status().code(), absl::StatusCode::kFailedPrecondition);
+  absl::Status changed = Store::Open(folder_, Filled(2)).status();
+  EXPECT_EQ(changed.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(changed.message()), HasSubstr("--new-terms"));
+  // Unless members are to be asked again.
+  auto store = Store::Open(folder_, Filled(2), TermsChange::kAccepted);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ(*(*store)->BoundDigest(), Filled(1));
+  EXPECT_EQ(*(*store)->SavedTerms(), "");
+  ASSERT_TRUE((*store)->Rebind(Filled(2), "the new terms").ok());
+  EXPECT_EQ(*(*store)->SavedTerms(), "the new terms");
+  store->reset();
+  EXPECT_TRUE(Store::Open(folder_, Filled(2)).ok());
+}
+
+TEST_F(StoreTest, TheLastAttemptOfEachMemberIsKept) {
+  RunRound(1);
+  RoundReleased released = Release(2);
+  released.dealers = {Filled(7), Filled(8)};
+  ASSERT_TRUE(
+      store_->Record(AttemptBegun{.attempt = released.attempt, .round = released.round, .at = kNow})
+          .ok());
+  ASSERT_TRUE(store_->Record(released).ok());
+  ASSERT_TRUE(
+      store_->Record(AttemptBegun{.attempt = AttemptNumber(4), .round = RoundNumber(3), .at = kNow})
+          .ok());
+  ASSERT_TRUE(
+      store_
+          ->Record(AttemptFailed{
+              .attempt = AttemptNumber(4), .reason = "x", .at = kNow, .dealers = {Filled(8)}})
+          .ok());
+  Reopen();
+  const std::map<Digest, AttemptNumber> last = store_->LoadRun()->last_attempts;
+  EXPECT_EQ(last.size(), 2u);
+  EXPECT_EQ(last.at(Filled(7)), AttemptNumber(3));
+  EXPECT_EQ(last.at(Filled(8)), AttemptNumber(4));
 }
 
 TEST_F(StoreTest, ADatabaseWithoutItsHeaderIsReported) {

@@ -1,0 +1,48 @@
+#include "client/service/data_identity.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace dure {
+namespace {
+
+absl::StatusOr<FileStamp> StampOf(const FileDescriptor& file, std::string path) {
+  struct stat info;
+  if (fstat(file.get(), &info) != 0) return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
+  return FileStamp{
+      .path = std::move(path),
+      .bytes = static_cast<uint64_t>(info.st_size),
+      .modified_ns = int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + int64_t{info.st_mtim.tv_nsec}};
+}
+
+}  // namespace
+
+Digest DataIdentity(const Dataset& data) {
+  Transcript transcript("data");
+  transcript.AddU64(data.records());
+  for (uint32_t length : data.shape) transcript.AddU64(length);
+  transcript.Add(Sha256(data.features)).Add(Sha256(data.labels));
+  return transcript.Hash();
+}
+
+absl::StatusOr<FileStamp> StampOfFile(const std::string& path) {
+  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
+  return StampOf(file, path);
+}
+
+absl::StatusOr<std::vector<FileStamp>> StampsOf(const std::string& folder) {
+  DURE_ASSIGN_OR_RETURN(const DataFiles files, OpenDataFolder(folder));
+  std::vector<FileStamp> stamps(2);
+  DURE_ASSIGN_OR_RETURN(stamps[0], StampOf(files.images, files.images_path));
+  DURE_ASSIGN_OR_RETURN(stamps[1], StampOf(files.labels, files.labels_path));
+  return stamps;
+}
+
+}  // namespace dure
