@@ -1,4 +1,4 @@
-// Work of one process: sums, masks, what a member does to its update, per-example gradients.
+// Work of one process: sums, masks, per-example gradients.
 #include <algorithm>
 #include <cstdint>
 #include <thread>
@@ -16,8 +16,6 @@
 #include "learner/architecture.h"
 #include "learner/gradient_sum.h"
 #include "learner/initial_weights.h"
-#include "privacy/dp/discrete_gaussian.h"
-#include "privacy/dp/record_gradient.h"
 #include "privacy/secagg/mask.h"
 #include "privacy/secagg/session_keys.h"
 
@@ -27,8 +25,6 @@ namespace {
 constexpr int kBits = 20;  // of the ring
 constexpr uint64_t kMaskDim = 1'000'000;
 constexpr int kMasks = 20;  // in one run: a single one is too quick to time
-constexpr uint64_t kEncodeDim = 10'000'000;
-constexpr uint64_t kSigma2 = 45'624'361;  // of the demo's members
 constexpr size_t kPictures = 600;
 
 std::string RandomBytes(size_t count) {
@@ -80,32 +76,6 @@ absl::StatusOr<Figure> Mask(const Settings& settings) {
   return Figure{.value = seconds,
                 .limit = kMaskDim * sizeof(uint32_t) / rate,
                 .more = {{"aes_bytes_per_s", rate}}};
-}
-
-// What a member does with each element of the trainer's sum before it is masked: round with secret
-// coins, add noise, take it mod 2^b; and the packing of the masked vector. One core.
-absl::StatusOr<Figure> Encode(const Settings& settings) {
-  SystemRandom system;
-  AesCtrRandom random(system);
-  DURE_ASSIGN_OR_RETURN(dp::DiscreteGaussian gaussian, dp::DiscreteGaussian::Create(kSigma2));
-  const std::vector<int64_t> sums(kEncodeDim, int64_t{12345} << 16);
-  std::vector<int64_t> input(kEncodeDim), noise(kEncodeDim);
-  double drawing = 0;
-  const double seconds = MedianSeconds(settings.runs(), [&] {
-    const double start = Now();
-    gaussian.Fill(random, noise);
-    drawing = Now() - start;
-    dp::RoundSum(sums, random, input);
-    for (size_t i = 0; i < input.size(); ++i) input[i] += noise[i];
-    Pack(RingFromSigned(input, kBits), kBits);
-  });
-  // The least randomness: two bytes to round and one word of eight for the noise.
-  const double rate = AesRate(settings);
-  return Figure{.value = seconds,
-                .limit = kEncodeDim * (2.0 + 8.0) / rate,
-                .more = {{"ns_per_element", seconds * 1e9 / kEncodeDim},
-                         {"noise_ns_per_element", drawing * 1e9 / kEncodeDim},
-                         {"aes_bytes_per_s", rate}}};
 }
 
 // Multiplications with addition of one forward pass.
@@ -172,7 +142,6 @@ std::vector<Benchmark> ComputeBenchmarks() {
   return {AggregateOf(10, 10'000'000),
           AggregateOf(100, 1'000'000),
           {.name = absl::StrCat("mask/", kMaskDim), .unit = "s", .run = Mask},
-          {.name = absl::StrCat("encode/", kEncodeDim), .unit = "s", .run = Encode},
           {.name = absl::StrCat("per-example/", kPictures), .unit = "s", .run = PerExample}};
 }
 

@@ -38,7 +38,8 @@ struct Benchmark {
 };
 
 // The benchmarks of each part, in the order in which they are shown.
-std::vector<Benchmark> ComputeBenchmarks();  // aggregate, mask, encode, per-example
+std::vector<Benchmark> ComputeBenchmarks();  // aggregate, mask, per-example
+std::vector<Benchmark> EncodeBenchmarks();
 std::vector<Benchmark> SecaggBenchmarks();
 std::vector<Benchmark> RoundBenchmarks();
 std::vector<Benchmark> StartBenchmarks();

@@ -11,6 +11,7 @@ namespace dure::bench {
 inline constexpr char kRoleWord[] = "role";
 inline constexpr char kCoordinatorRole[] = "coordinator";
 inline constexpr char kMemberRole[] = "member";
+inline constexpr char kEncodeRole[] = "encode";
 inline constexpr char kStreamServerRole[] = "stream-server";
 inline constexpr char kStreamClientRole[] = "stream-client";
 
@@ -23,6 +24,8 @@ int RunRole(const std::vector<std::string>& arguments);
 int RunCoordinator(const std::vector<std::string>& arguments);
 // NODE ADDRESS: a member whose trainer returns zeros at once. Prints "connected", "end" as above.
 int RunMember(const std::vector<std::string>& arguments);
+// Encodes an update once, beside a model. Prints the bytes by which that raised its peak memory.
+int RunEncode(const std::vector<std::string>& arguments);
 // FOLDER: the server of the bare stream (mtls_limit.h). Prints "listening ADDRESS".
 int RunStreamServer(const std::vector<std::string>& arguments);
 // FOLDER ADDRESS RUNS: its client. Prints "rates UP DOWN", bytes a second.
