@@ -162,6 +162,7 @@ class MemberEngine {
   void Refuse(absl::Status why, Outputs* out);
   void OnProtocol(const secagg::DownMessage& message, Outputs* out);
   void OnTrainingDone(member::TrainingDone done, Outputs* out);
+  absl::StatusOr<RingVector> InputFor(absl::StatusOr<LocalUpdate> update, Outputs* out);
   MemberSession MakeSession(const RoundTerms& terms) const;
   void OnEvaluate(const EvaluationRequest& request, Outputs* out);
   void OnEvaluationDone(const member::EvaluationDone& done, Outputs* out);
