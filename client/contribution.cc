@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "crypto/digest.h"
 #include "crypto/secret_bytes.h"
+#include "learner/dp_sgd.h"
 #include "privacy/dp/discrete_gaussian.h"
 #include "privacy/dp/fixed_grid.h"
 #include "privacy/dp/record_gradient.h"
@@ -129,9 +130,12 @@ std::optional<RingVector> Contribution::EncodeNothing(std::vector<uint32_t> nois
   if (terms_.unit == PrivacySection::NONE) return std::nullopt;
   if (encoder_) return dp::RingFromWords(std::move(noise), static_cast<int>(terms_.bits));
   if (terms_.mode == LocalSection::DP_SGD) {
-    absl::StatusOr<RingVector> steps = OnFixedGrid(StepsOfNoise(random));
-    DURE_CHECK(steps.ok());  // finite
-    return *std::move(steps);
+    const auto plan = std::get<DpSgdPlan>(MakePlan(random));
+    absl::StatusOr<std::vector<float>> update = DpSgdNoiseAlone(plan, terms_.dim, /*threads=*/1);
+    DURE_CHECK(update.ok());  // DeriveTerms keeps the plan in range
+    absl::StatusOr<RingVector> input = OnFixedGrid(*update);
+    DURE_CHECK(input.ok());  // finite
+    return *std::move(input);
   }
   return FromSums(std::vector<int64_t>(terms_.coordinates), std::move(noise), random);
 }
@@ -160,23 +164,6 @@ absl::StatusOr<RingVector> Contribution::OnFixedGrid(std::span<const float> upda
   DURE_ASSIGN_OR_RETURN(dp::GridUpdate encoded, dp::EncodeOnGrid(update, params));
   cut_off_ = encoded.saturated;
   return dp::RingFromWords(std::move(encoded.words), static_cast<int>(terms_.bits));
-}
-
-// What the steps of dp_sgd give from gradients that are all zero.
-std::vector<float> Contribution::StepsOfNoise(AesCtrRandom& random) const {
-  const dp::DiscreteGaussian gaussian = GaussianOf(terms_.sigma2_step);
-  std::vector<int64_t> step(terms_.dim), sum(terms_.dim);
-  for (uint32_t i = 0; i < terms_.steps; ++i) {
-    gaussian.Fill(random, std::span<int64_t>(step));
-    for (size_t j = 0; j < sum.size(); ++j) sum[j] += step[j];
-  }
-  const double factor =
-      local_.learning_rate() / (static_cast<double>(terms_.scale_step) * local_.batch_size());
-  std::vector<float> update(terms_.dim);
-  for (size_t j = 0; j < sum.size(); ++j) {
-    update[j] = static_cast<float>(factor * static_cast<double>(sum[j]));
-  }
-  return update;
 }
 
 }  // namespace dure

@@ -71,7 +71,6 @@ class Contribution {
   RingVector FromSums(std::vector<int64_t> sums, std::vector<uint32_t> noise,
                       AesCtrRandom& random) const;
   absl::StatusOr<RingVector> OnFixedGrid(std::span<const float> update);
-  std::vector<float> StepsOfNoise(AesCtrRandom& random) const;
   uint64_t weight() const;
 
   LocalSection local_;
