@@ -66,6 +66,7 @@ set(DURE_FOREIGN
   "sqlite3\\.h" "^coordinator/service/.*\\.cc$"
   "toml\\+\\+/" "^federation/.*\\.cc$"
   "spdlog/" "^base/.*\\.cc$"
+  "kissfft/" "^privacy/dp/.*\\.cc$"
   "CLI/" "^cli/.*\\.(h|cc)$|^learner/.*_main\\.cc$")
 
 function(dure_check_rooms root)

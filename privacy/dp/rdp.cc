@@ -136,11 +136,24 @@ double DiscreteGaussianSumRdp(const DiscreteGaussianSum& sum, double order) {
   const double bound = std::sqrt(sum.norm_bound_sq);
   const double noise = std::sqrt(sum.parties * sum.sigma2_local);
   const double l2 = bound / noise;
-  const double l1 = std::min(std::sqrt(dim) * bound, sum.norm_bound_sq) / noise;
+  const double l1 = IntegerL1Bound(sum.dim, sum.norm_bound_sq) / noise;
   const double l2_shifted = l2 + std::sqrt(dim) * tau;
   return std::min({order / 2 * l2 * l2 + tau * dim,
                    order / 2 * (l2 * l2 + 2 * l1 * tau + tau * tau * dim),
                    order / 2 * l2_shifted * l2_shifted});
+}
+
+double IntegerL1Bound(uint64_t dim, double norm_bound_sq) {
+  return std::min(std::sqrt(static_cast<double>(dim)) * std::sqrt(norm_bound_sq), norm_bound_sq);
+}
+
+double SkellamSumRdp(const SkellamSum& sum, int order) {
+  DURE_CHECK(sum.variance > 0 && sum.norm_bound_sq > 0 && sum.l1_bound >= 0 && order >= 2);
+  const double mu = sum.variance;
+  const double excess =
+      std::min(((2.0 * order - 1) * sum.norm_bound_sq + 6 * sum.l1_bound) / (4 * mu * mu),
+               3 * sum.l1_bound / (2 * mu));
+  return order * sum.norm_bound_sq / (2 * mu) + excess;
 }
 
 double SubsampledGaussianRdp(double sampling_rate, double noise_multiplier, int order) {

@@ -3,6 +3,7 @@
 //
 // Sources: Mironov 2017 (RDP); Kairouz, Liu, Steinke 2021 (sum of discrete Gaussians); Zhu, Wang
 // 2019, Theorem 5 (Poisson subsampling); Mironov, Talwar, Zhang 2019 (subsampled Gaussian);
+// Agarwal, Kairouz, Liu 2021 (Skellam); Wang, Balle, Kasiviswanathan 2019 (without replacement);
 // Canonne, Kamath, Steinke 2020, Proposition 12 (conversion).
 // Thread-safe: values and pure functions. Preconditions are the programmer's (DURE_CHECK); what
 // comes from people or peers is validated by the accountants that call this.
@@ -59,6 +60,19 @@ struct DiscreteGaussianSum {
 // Its RDP at `order` > 1.
 double DiscreteGaussianSumRdp(const DiscreteGaussianSum& sum, double order);
 
+// A sum of independent vectors of Skellam noise, of variance `variance` in every coordinate
+// together, released with a value of L2 sensitivity sqrt(norm_bound_sq) (Agarwal, Kairouz, Liu
+// 2021, Theorem 3.5). For comparison with DiscreteGaussianSum.
+struct SkellamSum {
+  double variance = 0;       // mu > 0
+  double norm_bound_sq = 0;  // B^2 > 0
+  double l1_bound = 0;       // Delta_1 >= 0
+};
+// The L1 sensitivity of integers of L2 norm at most sqrt(norm_bound_sq): min(sqrt(d) B, B^2).
+double IntegerL1Bound(uint64_t dim, double norm_bound_sq);
+// Its RDP at integer `order` >= 2.
+double SkellamSumRdp(const SkellamSum& sum, int order);
+
 // The Gaussian mechanism on a Poisson sample of rate q, noise multiplier z > 0, 0 < q <= 1,
 // add-or-remove adjacency, integer order >= 2. At q = 1: order / (2 z^2).
 double SubsampledGaussianRdp(double sampling_rate, double noise_multiplier, int order);
@@ -67,6 +81,16 @@ double SubsampledGaussianRdp(double sampling_rate, double noise_multiplier, int 
 // without a gap; so is the result. Factor 3 from the third term on; never more than `rdp` itself.
 // Precondition: 0 < q <= 1.
 std::vector<double> PoissonSubsampledRdp(double sampling_rate, std::span<const double> rdp);
+
+// The Gaussian mechanism on a fixed-size sample without replacement, `sampling_rate` = sample over
+// population; replace-one adjacency, so z is relative to that sensitivity (2 C of a clipped sum);
+// at orders 2..64 (Wang, Balle, Kasiviswanathan 2019, Theorem 27, with the bounds of Theorem 9
+// where they are smaller). Precondition: 0 < sampling_rate <= 1, z > 0.
+std::vector<double> WithoutReplacementRdp(double sampling_rate, double noise_multiplier);
+
+// Every prefix sum of `steps` >= 1 values, each seen once, by a binary tree of Gaussians (DP-FTRL,
+// Kairouz and others 2021): order ceil(log2(steps + 1)) / (2 z^2).
+double TreeRdp(uint64_t steps, double noise_multiplier, double order);
 
 }  // namespace dure::dp
 

@@ -1,29 +1,12 @@
 #include "privacy/dp/record_accountant.h"
 
-#include <cmath>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "privacy/dp/gaussian_accountant.h"
 
 namespace dure::dp {
-namespace {
-
-absl::Status CheckSamplingRate(double sampling_rate) {
-  if (sampling_rate > 0 && sampling_rate <= 1) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("sampling_rate = ", sampling_rate, " is outside (0, 1]"));
-}
-
-absl::StatusOr<EpsilonAtOrder> EpsilonOf(const RdpCurve& curve, uint64_t count, double delta) {
-  if (!(delta > 0 && delta < 1)) {
-    return absl::InvalidArgumentError(absl::StrCat("delta = ", delta, " is outside (0, 1)"));
-  }
-  return curve.Epsilon(count, delta);
-}
-
-}  // namespace
 
 absl::StatusOr<RecordAccountant> RecordAccountant::Create(const RecordGradientParams& params,
                                                           double sampling_rate) {
@@ -41,25 +24,8 @@ absl::StatusOr<RecordAccountant> RecordAccountant::Create(const RecordGradientPa
 }
 
 absl::StatusOr<EpsilonAtOrder> RecordAccountant::Epsilon(uint64_t attempts, double delta) const {
-  return EpsilonOf(curve_, attempts, delta);
-}
-
-absl::StatusOr<GaussianAccountant> GaussianAccountant::Create(double sampling_rate,
-                                                              double noise_multiplier) {
-  DURE_RETURN_IF_ERROR(CheckSamplingRate(sampling_rate));
-  if (!(std::isfinite(noise_multiplier) && noise_multiplier > 0)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("noise_multiplier = ", noise_multiplier, " is not a positive finite number"));
-  }
-  std::vector<double> rdp;
-  for (int order : AllOrders()) {
-    rdp.push_back(SubsampledGaussianRdp(sampling_rate, noise_multiplier, order));
-  }
-  return GaussianAccountant(RdpCurve(AllOrders(), std::move(rdp)));
-}
-
-absl::StatusOr<EpsilonAtOrder> GaussianAccountant::Epsilon(uint64_t steps, double delta) const {
-  return EpsilonOf(curve_, steps, delta);
+  DURE_RETURN_IF_ERROR(CheckDelta(delta));
+  return curve_.Epsilon(attempts, delta);
 }
 
 }  // namespace dure::dp

@@ -17,7 +17,7 @@ class RecordAccountant {
  public:
   // Computes the RDP of one attempt at orders 2..64 (a fraction of a millisecond); afterwards an
   // epsilon takes less than a microsecond or two. InvalidArgument as DeriveRecordGradient,
-  // unless 0 < sampling_rate <= 1, or without noise.
+  // unless kMinSamplingRate <= sampling_rate <= 1, or without noise.
   static absl::StatusOr<RecordAccountant> Create(const RecordGradientParams& params,
                                                  double sampling_rate);
 
@@ -25,7 +25,7 @@ class RecordAccountant {
 
   // After `attempts` attempts, each of which counts in full. `delta` is what is left for the
   // mechanism: the caller takes attempts * 2^-40 for the batch cap off first. 0 for 0 attempts.
-  // InvalidArgument unless 0 < delta < 1.
+  // InvalidArgument unless kMinDelta <= delta < 1.
   absl::StatusOr<EpsilonAtOrder> Epsilon(uint64_t attempts, double delta) const;
 
  private:
@@ -33,21 +33,6 @@ class RecordAccountant {
       : gradient_(gradient), curve_(std::move(curve)) {}
 
   RecordGradient gradient_;
-  RdpCurve curve_;
-};
-
-// The trusted-aggregator reference: the continuous Gaussian on a Poisson sample, orders 2..128,
-// 256, 512, 1024. For comparison and for mode dp_sgd, where the noise is local.
-class GaussianAccountant {
- public:
-  // InvalidArgument unless 0 < sampling_rate <= 1 and noise_multiplier is positive and finite.
-  static absl::StatusOr<GaussianAccountant> Create(double sampling_rate, double noise_multiplier);
-
-  // As RecordAccountant::Epsilon.
-  absl::StatusOr<EpsilonAtOrder> Epsilon(uint64_t steps, double delta) const;
-
- private:
-  explicit GaussianAccountant(RdpCurve curve) : curve_(std::move(curve)) {}
   RdpCurve curve_;
 };
 

@@ -97,25 +97,6 @@ TEST(RdpTest, HugeDivergencesDoNotOverflow) {
   EXPECT_GT(SubsampledGaussianRdp(1e-9, 100, 2), 0);  // (q/z)^2 = 1e-22 is not lost beside 1
 }
 
-TEST(RdpTest, CurvesCompose) {
-  for (const testing::Row& row : testing::ReadGolden("heterogeneous_composition.csv")) {
-    RdpCurve total(AllOrders(), std::vector<double>(AllOrders().size()));
-    std::string segments = row.at("segments_q_z_T") + ";";
-    for (size_t start = 0, end; (end = segments.find(';', start)) != std::string::npos;
-         start = end + 1) {
-      double q, z;
-      unsigned long long steps;
-      ASSERT_EQ(std::sscanf(segments.c_str() + start, "%lf:%lf:%llu", &q, &z, &steps), 3);
-      std::vector<double> rdp;
-      for (int order : AllOrders()) rdp.push_back(SubsampledGaussianRdp(q, z, order));
-      total.Compose(RdpCurve(AllOrders(), rdp), steps);
-    }
-    const EpsilonAtOrder result = total.Epsilon(1, std::stod(row.at("delta")));
-    ExpectRelative(result.epsilon, std::stod(row.at("epsilon_rdp_int")), 1e-6, segments);
-    EXPECT_EQ(std::to_string(result.order), row.at("rdp_order"));
-  }
-}
-
 TEST(RdpTest, WithoutSamplingEpsilonIsTheKnownOne) {
   int rows = 0;
   for (const testing::Row& row : testing::ReadGolden("distributed_epsilon.csv")) {
@@ -211,40 +192,10 @@ TEST(RecordAccountantTest, BadParametersAreRefused) {
 
 TEST(RecordAccountantTest, BadDeltaIsRefused) {
   const RecordAccountant accountant = RecordAccountant::Create(Params(), 0.01).value();
-  for (double delta : {0.0, -1e-5, 1.0, 2.0, kNan, kInfinity}) {
+  for (double delta : {0.0, -1e-5, 1.0, 2.0, kNan, kInfinity, 1e-320}) {
     EXPECT_EQ(accountant.Epsilon(1, delta).status().code(), absl::StatusCode::kInvalidArgument)
         << delta;
   }
-}
-
-TEST(GaussianAccountantTest, EpsilonIsTheKnownOneAndNotBelowTheTruth) {
-  for (const testing::Row& row : testing::ReadGolden("gaussian_epsilon.csv")) {
-    auto accountant =
-        GaussianAccountant::Create(std::stod(row.at("q")), std::stod(row.at("noise_multiplier")));
-    ASSERT_TRUE(accountant.ok());
-    auto result = accountant->Epsilon(std::stoull(row.at("steps")), std::stod(row.at("delta")));
-    ASSERT_TRUE(result.ok());
-    const double expected = std::stod(row.at("epsilon_rdp_int"));
-    EXPECT_NEAR(result->epsilon, expected, 1e-6 * expected + 1e-8);
-    if (!row.at("epsilon_prv_lower").empty()) {
-      EXPECT_GE(result->epsilon, std::stod(row.at("epsilon_prv_lower")));
-    }
-    if (!row.at("epsilon_exact").empty()) {
-      EXPECT_GE(result->epsilon, std::stod(row.at("epsilon_exact")));
-    }
-  }
-}
-
-TEST(GaussianAccountantTest, BadArgumentsAreRefused) {
-  for (double q : {0.0, -0.1, 1.5, kNan, kInfinity}) {
-    EXPECT_EQ(GaussianAccountant::Create(q, 1).status().code(), absl::StatusCode::kInvalidArgument);
-  }
-  for (double z : {0.0, -1.0, kNan, kInfinity}) {
-    EXPECT_EQ(GaussianAccountant::Create(0.1, z).status().code(),
-              absl::StatusCode::kInvalidArgument);
-  }
-  EXPECT_EQ(GaussianAccountant::Create(0.1, 1)->Epsilon(1, 0).status().code(),
-            absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace
