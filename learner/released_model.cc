@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "learner/data/dataset.h"
+#include "learner/model_card.h"
 
 namespace dure {
 namespace {
@@ -37,48 +38,6 @@ std::vector<uint32_t> ParseShape(const std::string& text) {
 }
 
 constexpr auto kReplaceBadUtf8 = nlohmann::json::error_handler_t::replace;
-
-std::string JsonString(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, kReplaceBadUtf8);
-}
-
-std::string ModelCard(const std::map<std::string, std::string>& metadata,
-                      const Architecture& architecture, uint64_t dim) {
-  const std::string name = Value(metadata, "dure.federation");
-  const std::string license = Value(metadata, "dure.license");
-  const std::string purpose = Value(metadata, "dure.purpose");
-  const std::string rounds = Value(metadata, "dure.rounds");
-  const std::string epsilon = Value(metadata, "dure.epsilon");
-  const std::string delta = Value(metadata, "dure.delta");
-  // JSON strings are YAML strings: nothing in a name can end the front matter.
-  std::string card = "---\nlibrary_name: dure\n";
-  if (!license.empty()) {
-    absl::StrAppend(&card, "license: ", JsonString(license), "\n");
-  }
-  absl::StrAppend(&card, "tags:\n- federated-learning\n- differential-privacy\n---\n\n# ",
-                  name.empty() ? architecture.name : name, "\n\n");
-  if (!purpose.empty()) absl::StrAppend(&card, purpose, "\n\n");
-  absl::StrAppend(&card, "A ", architecture.name, " of ", dim, " parameters for records of shape ",
-                  absl::StrJoin(architecture.shape, " x "), " in ", architecture.classes,
-                  " classes, trained by federated learning with dure: the data stayed with those "
-                  "who took part.\n\n## Privacy\n\n");
-  if (epsilon.empty()) {
-    absl::StrAppend(&card, "The model file states no privacy guarantee.\n");
-  } else {
-    absl::StrAppend(&card, "Record-level differential privacy: epsilon = ", epsilon,
-                    " at delta = ", delta.empty() ? "(not stated)" : delta,
-                    ". Whether any single record took part changes little about this model.\n");
-  }
-  if (!rounds.empty()) absl::StrAppend(&card, "\nRounds of training: ", rounds, ".\n");
-  absl::StrAppend(&card, "\n## Layers\n\n");
-  for (const Layer& layer : architecture.layers) {
-    absl::StrAppend(&card, "- ", DescribeLayer(layer), "\n");
-  }
-  absl::StrAppend(&card,
-                  "\nInput values lie between 0 and 1 (bytes divided by 255). The tensors in "
-                  "`model.safetensors` have the names and shapes of a PyTorch state dict.\n");
-  return card;
-}
 
 absl::Status WriteHuggingFace(const ModelFile& model, const Architecture& architecture,
                               const std::string& out) {

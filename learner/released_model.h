@@ -2,8 +2,9 @@
 // metadata as extra files. What is needed to run it, and to write it in another format.
 //
 // Keys: dure.architecture ("cnn"), dure.input ("1,28,28"), dure.classes ("10"). Others are passed
-// on as they are; the model card knows dure.federation, dure.purpose, dure.license, dure.rounds,
-// dure.epsilon and dure.delta. Not thread-safe.
+// on as they are; the model card (learner/model_card.h) knows dure.federation, dure.purpose,
+// dure.license, dure.rounds, dure.privacy_unit, dure.mode, dure.secure_aggregation, dure.epsilon
+// and dure.delta. Not thread-safe.
 #ifndef DURE_LEARNER_RELEASED_MODEL_H_
 #define DURE_LEARNER_RELEASED_MODEL_H_
 

@@ -1,5 +1,6 @@
 #include "coordinator/service/released_model.h"
 
+#include <cmath>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "base/status_macros.h"
 #include "coordinator/service/federation_folder.h"
 #include "coordinator/service/store.h"
+#include "federation/spec_fields.h"
 
 namespace dure {
 
@@ -30,8 +32,17 @@ absl::StatusOr<ModelFile> ReadReleasedModel(const std::string& folder) {
   model.metadata["dure.license"] = spec.federation().license();
   model.metadata["dure.rounds"] = absl::StrCat(last.round.value());
   model.metadata["dure.attempts"] = absl::StrCat(last.attempt.value());
-  model.metadata["dure.epsilon"] = absl::StrFormat("%.6f", last.epsilon);
-  model.metadata["dure.delta"] = absl::StrFormat("%g", spec.privacy().delta());
+  const PrivacySection& privacy = spec.privacy();
+  model.metadata["dure.privacy_unit"] =
+      ChoiceName(*PrivacySection::Unit_descriptor(), privacy.unit());
+  model.metadata["dure.mode"] = ChoiceName(*LocalSection::Mode_descriptor(), spec.local().mode());
+  model.metadata["dure.secure_aggregation"] =
+      spec.secure_aggregation().enabled() ? "true" : "false";
+  if (privacy.unit() != PrivacySection::NONE) {
+    // Rounded up, so that nothing smaller than the truth is claimed.
+    model.metadata["dure.epsilon"] = absl::StrFormat("%.6f", std::ceil(last.epsilon * 1e6) / 1e6);
+    model.metadata["dure.delta"] = absl::StrFormat("%g", privacy.delta());
+  }
   return model;
 }
 
