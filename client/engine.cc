@@ -89,10 +89,15 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
       if (!attempt_ || ended.session_id() != ToString(attempt_->session.session_id())) return;
       if (ended.released()) {
         round_ = attempt_->round;
+        const RoundTerms& terms = attempt_->terms;
         out->push_back(Tell{
             Tell::Level::kProgress,
-            absl::StrFormat("round %d released; epsilon per record %s of at most %g",
-                            round_.value(), EpsilonText(epsilon_), options_.policy.max_epsilon)});
+            absl::StrCat(
+                "round ", round_.value(), " released; ",
+                terms.unit == PrivacySection::NONE
+                    ? NoPrivacyInWords(terms.secure_aggregation)
+                    : absl::StrFormat("epsilon per %s %s of at most %g", ProtectedUnit(terms.unit),
+                                      EpsilonText(epsilon_), options_.policy.max_epsilon))});
       } else {
         out->push_back(Tell{Tell::Level::kNote, absl::StrCat("attempt ", attempt_->attempt.value(),
                                                              " of round ", attempt_->round.value(),
