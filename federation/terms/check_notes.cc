@@ -231,13 +231,13 @@ void NoteLimits(const CheckReport& report, Notes* notes) {
   }
   if (report.epsilon_own_noise) {
     notes->Add(Notes::kCost,
-               "If the coordinator also runs the enrolment CA, or enrols made-up members, only a "
+               "The coordinator also runs the enrolment CA: if it enrols made-up members, only a "
                "member's own noise protects it: epsilon %s after the last round.",
                EpsilonText(*report.epsilon_own_noise));
   } else if (terms.secure_aggregation && terms.unit == PrivacySection::NONE) {
     notes->Add(Notes::kCost,
-               "If the coordinator also runs the enrolment CA, or enrols made-up members, a sum "
-               "may hold one real update alone: then it sees that update.");
+               "The coordinator also runs the enrolment CA: if it enrols made-up members, a sum "
+               "may hold one real update alone, which it then sees.");
   }
   if (terms.unit == PrivacySection::RECORD) {
     notes->Add(Notes::kAlways,

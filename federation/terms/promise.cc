@@ -10,7 +10,8 @@ namespace {
 std::string SumsOnly(const RoundTerms& terms) {
   return absl::StrFormat(
       "The coordinator sees who takes part and one noised sum a round, over %u members or more. It "
-      "need not be trusted, while at most %u members collude with it.",
+      "need not be trusted, while at most %u members collude with it and nobody enrols made-up "
+      "ones.",
       terms.sum_minimum, terms.max_corrupt);
 }
 
