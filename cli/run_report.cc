@@ -121,6 +121,7 @@ std::string StatusToJson(const RunStatus& status) {
                  {"epsilon", NumberOrNull(status.epsilon())},
                  {"delta", protects ? json(status.delta()) : json()},
                  {"max_epsilon", protects ? json(status.max_epsilon()) : json()},
+                 {"clip_norm", protects ? json(status.clip_norm()) : json()},
                  {"bytes_received", status.bytes_received()},
                  {"bytes_sent", status.bytes_sent()},
                  {"seconds", status.seconds()},

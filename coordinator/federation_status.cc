@@ -63,6 +63,7 @@ RunStatus FederationEngine::Status(RoundNumber after_round, size_t max_rounds) c
   status.set_epsilon(account_->EpsilonAfter(state_.attempts.value()));
   status.set_delta(terms_.delta);
   status.set_max_epsilon(privacy.max_epsilon());
+  status.set_clip_norm(state_.clip_norm == 0 ? privacy.clip_norm() : state_.clip_norm);
   status.set_model_hash(ToHex(model_hash_));
   status.set_dim(model_.size());
   absl::Duration elapsed, recent;
