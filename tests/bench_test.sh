@@ -30,6 +30,9 @@ json --filter start/version,mask
 json --filter round/10x26000
 jq -e '.coordinator_peak_bytes > 0 and .bytes_up > 0' <out >/dev/null || fail "a round: $(cat out)"
 [ -z "$(ls tmp)" ] || fail "files were left: $(ls tmp)"
+# A process that encodes an update tells how much memory that took.
+json --filter encode/10000000/memory
+jq -e '.of_the_update > 1' <out >/dev/null || fail "the memory of an encoding: $(cat out)"
 
 dure bench --quick --filter mask >out
 grep -q '^name .*ratio$' out || fail "the table has no heading: $(cat out)"
