@@ -14,9 +14,13 @@ namespace dure::cli {
 void AddOrganiserCommands(CLI::App& app, int* exit_code);
 // join, client.
 void AddMemberCommands(CLI::App& app, int* exit_code);
+// policy show|set.
+void AddPolicyCommand(CLI::App& app, int* exit_code);
+// terms show|approve|reject.
+void AddTermsCommand(CLI::App& app, int* exit_code);
 // data add|list|show|partition.
 void AddDataCommands(CLI::App& app, int* exit_code);
-// privacy record|epsilon.
+// privacy epsilon|record|distributed|calibrate|graph.
 void AddPrivacyCommands(CLI::App& app, int* exit_code);
 // model …, which is a program of its own.
 void AddModelCommand(CLI::App& app, int* exit_code);

@@ -13,6 +13,7 @@
 #include "cli/node_folder.h"
 #include "cli/stop_signal.h"
 #include "client/policy.h"
+#include "client/service/data_ledger_file.h"
 #include "client/service/node.h"
 #include "learner/data/dataset.h"
 #include "learner/data/partition.h"
@@ -60,7 +61,11 @@ absl::Status AddData(const std::string& node_folder, const std::string& path) {
   if (node.membership.role == MEMBER) {
     DURE_RETURN_IF_ERROR(CheckRecordCount(node.spec, data.records(), path));
   }
-  return WriteDataFolder(node_folder, std::filesystem::absolute(path).lexically_normal().string());
+  const std::string folder = std::filesystem::absolute(path).lexically_normal().string();
+  // What an evaluator measures with is never spent.
+  if (node.membership.role == EVALUATOR) return WriteDataFolder(node_folder, folder);
+  DURE_ASSIGN_OR_RETURN(const std::string root, DataLedgersFolder());
+  return RegisterData(node_folder, folder, data, root);
 }
 
 int RunAdd(const std::string& node_folder, const std::string& path) {

@@ -104,7 +104,8 @@ int main(int argc, char** argv) {
 
   CLI::App app(
       "dure: train one open model together, while everybody's data stays at home.\n"
-      "Organisers: init, check, coordinator, invite, members, status. Members: join, data, client.",
+      "Organisers: init, check, coordinator, invite, members, status. Members: join, data, policy, "
+      "terms, client.",
       "dure");
   app.require_subcommand(1);
   app.failure_message(FailureLine);
@@ -113,6 +114,8 @@ int main(int argc, char** argv) {
   AddOrganiserCommands(app, &exit_code);
   AddMemberCommands(app, &exit_code);
   AddDataCommands(app, &exit_code);
+  AddPolicyCommand(app, &exit_code);
+  AddTermsCommand(app, &exit_code);
   AddModelCommand(app, &exit_code);
   AddPrivacyCommands(app, &exit_code);
   AddBenchCommand(app, &exit_code);

@@ -1,6 +1,7 @@
 // Commands of whoever takes part with data of their own.
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <filesystem>
@@ -11,22 +12,24 @@
 #include <thread>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "base/paragraph.h"
 #include "base/printable.h"
 #include "base/status_macros.h"
+#include "cli/ask.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/node_folder.h"
 #include "cli/programs.h"
+#include "cli/spending_text.h"
 #include "cli/stop_signal.h"
 #include "client/service/client_service.h"
 #include "client/service/node.h"
 #include "crypto/x509.h"
 #include "federation/spec.h"
+#include "federation/spec_fields.h"
 #include "federation/terms/check.h"
 #include "nlohmann/json.hpp"
 #include "transport/client.h"
@@ -36,7 +39,7 @@
 namespace dure::cli {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(20);
 constexpr absl::Duration kRefresh = absl::Milliseconds(250);
@@ -100,15 +103,6 @@ void PrintTerms(const Invitation& invitation, const Offered& offered) {
   std::printf("\n");
 }
 
-bool AskForYes() {
-  std::printf("Join on these terms? [yes/no] ");
-  std::fflush(stdout);
-  std::string answer;
-  if (!std::getline(std::cin, answer)) std::printf("\n");
-  answer = absl::AsciiStrToLower(std::string(absl::StripAsciiWhitespace(answer)));
-  return answer == "yes" || answer == "y";
-}
-
 absl::Status Join(const JoinFlags& flags, const Invitation& invitation, const Offered& offered) {
   SystemRandom random;
   Node node{.folder = flags.node,
@@ -120,8 +114,8 @@ absl::Status Join(const JoinFlags& flags, const Invitation& invitation, const Of
             .spec_digest = SpecDigest(offered.spec),
             .ca_certificate = invitation.ca_certificate(),
             .coordinator_certificate = offered.reply.coordinator_certificate(),
-            .key = SigningKey::Generate(random),
-            .policy = PolicyOf(offered.spec)};
+            .key = SigningKey::Generate(random)};
+  node.origins.approved = DayOf(absl::Now());
   // A folder that cannot be written must not cost the token.
   DURE_RETURN_IF_ERROR(PrepareNode(node));
   EnrolRequest request;
@@ -169,7 +163,7 @@ int RunJoin(const JoinFlags& flags) {
       return Fail(absl::InvalidArgumentError(
           "the token came on standard input, so nobody can be asked: add --yes to agree"));
     }
-    if (!AskForYes()) {
+    if (!AskForYes("Join on these terms?")) {
       return Fail(absl::PermissionDeniedError("not joined; the token still works"), kRefused);
     }
   }
@@ -191,6 +185,7 @@ struct ClientFlags {
   std::string node = DefaultNodeFolder();
   int threads = 0;
   bool as_json = false;
+  bool charge_missing = false;
 };
 
 // Lines for a person: the live one moves on a terminal; piped, it is said now and then.
@@ -235,8 +230,11 @@ int RunClient(const ClientFlags& flags) {
        .threads = flags.threads > 0
                       ? flags.threads
                       : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())),
+       .charge_missing = flags.charge_missing,
        .tell = [narrator](const member::Tell& tell) { (*narrator)(tell); }});
-  if (!started.ok()) return Fail(started.status(), kFailure);
+  if (!started.ok()) {
+    return Fail(started.status(), IsRefusal(started.status()) ? kRefused : kFailure);
+  }
   StopSignal stop;  // from here on there is something to bring to an end
   ClientService& service = **started;
   absl::PrintF("%s \"%s\" of \"%s\", %s in %s\n",
@@ -279,24 +277,36 @@ int RunClientStatus(const ClientFlags& flags) {
   if (!reply.ok()) return Fail(reply.status());
   const RunStatus& status = reply->status();
   if (flags.as_json) {
-    std::printf("%s\n", json({{"federation", status.federation()},
-                              {"state", status.state()},
-                              {"round", status.round()},
-                              {"rounds", status.rounds()},
-                              {"charged_attempts", status.attempt()},
-                              {"epsilon", status.epsilon()},
-                              {"max_epsilon", status.max_epsilon()},
-                              {"delta", status.delta()}})
-                            .dump()
-                            .c_str());
+    std::printf("%s\n",
+                json({{"federation", status.federation()},
+                      {"state", status.state()},
+                      {"round", status.round()},
+                      {"rounds", status.rounds()},
+                      {"charged_attempts", status.attempt()},
+                      {"epsilon", status.epsilon()},
+                      {"max_epsilon", status.max_epsilon()},
+                      {"delta", status.delta()},
+                      {"unit", status.unit()},
+                      {"epsilon_left", std::max(0.0, status.max_epsilon() - status.epsilon())},
+                      {"data", status.has_data() ? SpendingToJson(status.data()) : nullptr}})
+                    .dump()
+                    .c_str());
     return kSuccess;
   }
-  absl::PrintF(
-      "%s: %s, round %d of %d\n  privacy  epsilon %s of at most %g per record, delta %g; "
-      "%s charged\n",
-      status.federation(), status.phase(), status.round(), status.rounds(),
-      EpsilonText(status.epsilon()), status.max_epsilon(), status.delta(),
-      Counted(status.attempt(), "attempt"));
+  absl::PrintF("%s: %s, round %d of %d\n", status.federation(), status.phase(), status.round(),
+               status.rounds());
+  PrivacySection section;
+  const Field& unit = *PrivacySection::descriptor()->FindFieldByName("unit");
+  if (!SetChoice(status.unit(), &section, unit)) section.set_unit(PrivacySection::RECORD);
+  std::fputs(FederationSpendingText({.federation = status.federation(),
+                                     .unit = section.unit(),
+                                     .epsilon = status.epsilon(),
+                                     .max_epsilon = status.max_epsilon(),
+                                     .delta = status.delta(),
+                                     .charges = status.attempt()})
+                 .c_str(),
+             stdout);
+  if (status.has_data()) std::fputs(DataSpendingText(status.data()).c_str(), stdout);
   return kSuccess;
 }
 
@@ -318,6 +328,8 @@ void AddMemberCommands(CLI::App& app, int* exit_code) {
   AddNodeOption(command, &client->node);
   command->add_option("--threads", client->threads, "of the trainer; default: every core")
       ->check(CLI::Range(1, 1024));
+  command->add_flag("--charge-missing", client->charge_missing,
+                    "charges in full what a ledger lacks because it is an old copy, and goes on");
   auto status_flags = std::make_shared<ClientFlags>();
   CLI::App* status = AddCommand(*command, "status", "Prints how the running client is getting on",
                                 "dure client status");

@@ -517,6 +517,8 @@ void AddOrganiserCommands(CLI::App& app, int* exit_code) {
   command = AddCommand(app, "coordinator", "Runs a federation; after a crash it goes on by itself",
                        "dure coordinator clinics --listen 0.0.0.0:7443");
   AddFolder(command, coordinator->folder);
+  command->add_flag("--new-terms", coordinator->new_terms,
+                    "federation.toml has changed since members agreed to it: ask them again");
   command->add_option("--listen", coordinator->listen,
                       "HOST:PORT; without it 127.0.0.1 and the port of federation.address");
   command->callback([=] { *exit_code = RunCoordinator(*coordinator); });

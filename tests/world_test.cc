@@ -191,7 +191,9 @@ TEST(WorldTest, WeakerTermsThanApprovedAreDeclined) {
   world.Run(40);
   EXPECT_EQ(world.state_.round, RoundNumber(1));
   EXPECT_EQ(world.nodes_[1].ledger.charges(), 0u);
-  EXPECT_THAT(world.nodes_[1].told, Contains(HasSubstr("sigma2_local")));
+  ASSERT_TRUE(world.nodes_[1].refused.has_value());
+  EXPECT_THAT(std::string(world.nodes_[1].refused->message()), HasSubstr("sigma2_local"));
+  EXPECT_THAT(world.notes_, Contains(HasSubstr("m1 takes no part in attempt 1: the coordinator")));
 }
 
 TEST(WorldTest, TheRunStopsBeforeTheBudgetIsPassed) {

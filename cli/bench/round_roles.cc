@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -92,6 +93,9 @@ int RunMember(const std::vector<std::string>& arguments) {
   node->membership.address = arguments[2];
   ClientOptions options;
   options.node_folder = node->folder;
+  // Members have data, and so a second ledger, as people's have.
+  setenv("DURE_DATA_LEDGERS", (arguments[0] + "/data-ledgers").c_str(), 1);
+  options.data_identity = Sha256(AsBytes(node->folder));
   options.make_trainer = [](const Node& of) -> absl::StatusOr<std::unique_ptr<Trainer>> {
     absl::StatusOr<ParamManifest> manifest = BuiltInManifest(of.spec.model());
     if (!manifest.ok()) return manifest.status();

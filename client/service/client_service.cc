@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "base/printable.h"
 #include "base/status_macros.h"
@@ -39,13 +38,6 @@ absl::Duration TrainTimeout(const FederationSpec& spec) {
 
 // How long a member that leaves waits for the coordinator to have read why.
 constexpr absl::Duration kLeavePatience = absl::Seconds(3);
-constexpr char kRefusal[] = "dure/refusal";
-
-absl::Status Refusal(absl::string_view message) {
-  absl::Status status = absl::PermissionDeniedError(message);
-  status.SetPayload(kRefusal, absl::Cord());
-  return status;
-}
 
 // Nothing that an entry is for may leave when it could not be written.
 absl::Status LedgerBroken(const absl::Status& status) {
@@ -62,8 +54,6 @@ std::optional<FileStamp> StampOfPolicy(const std::string& node_folder) {
 }
 
 }  // namespace
-
-bool IsRefusal(const absl::Status& status) { return status.GetPayload(kRefusal).has_value(); }
 
 ClientService::ClientService(ClientOptions options, Node node, FileLock lock)
     : options_(std::move(options)),
@@ -143,83 +133,6 @@ absl::Status ClientService::Open() {
         return reply;
       }));
   strand_->Post([this] { Dial(); });
-  return absl::OkStatus();
-}
-
-absl::Status ClientService::CheckPins() const {
-  const std::string ca = CertificateFingerprint(node_.ca_certificate);
-  if (!policy_.ca.empty() && policy_.ca != ca) {
-    return Refusal(absl::StrCat(node_.folder, "/ca.pem has the fingerprint ", ca,
-                                ", against this member's limit ca = ", policy_.ca));
-  }
-  const std::string key = KeyFingerprint(node_.coordinator_certificate);
-  if (!policy_.coordinator_key.empty() && policy_.coordinator_key != key) {
-    return Refusal(
-        absl::StrCat(node_.folder, "/coordinator.pem is for the key ", key,
-                     ", against this member's limit coordinator_key = ", policy_.coordinator_key));
-  }
-  return absl::OkStatus();
-}
-
-// The identity of the registered data, whose ledger this member uses; none for an evaluator.
-absl::StatusOr<std::optional<Digest>> ClientService::CheckData() const {
-  if (node_.membership.role != MEMBER) return std::nullopt;
-  if (options_.make_trainer) return options_.data_identity;
-  DURE_ASSIGN_OR_RETURN(const std::string root, DataLedgersFolder());
-  DURE_ASSIGN_OR_RETURN(const Digest identity, CheckRegistration(node_, root));
-  return identity;
-}
-
-absl::Status ClientService::OpenLedgers(const std::optional<Digest>& data, uint64_t dim) {
-  std::string root;
-  if (data) {
-    DURE_ASSIGN_OR_RETURN(root, DataLedgersFolder());
-    if (options_.data_identity) {
-      DURE_RETURN_IF_ERROR(DataLedgerFile::Register(root, *data, *node_.data_folder));
-    }
-  }
-  const RoundsSection& rounds = node_.spec.rounds();
-  DURE_ASSIGN_OR_RETURN(
-      const RoundTerms terms,
-      DeriveTerms(node_.spec, dim, rounds.has_cohort() ? rounds.cohort() : rounds.minimum()));
-  const Digest member = secagg::MemberIdOf(node_.key.public_key());
-  std::vector<std::string> notes;
-  DURE_ASSIGN_OR_RETURN(ledgers_, Ledgers::Open({.path = LedgerPath(node_.folder),
-                                                 .root = root,
-                                                 .data = data,
-                                                 .member = member,
-                                                 .charge_for =
-                                                     [&](const ChargeEntry& entry) {
-                                                       return DataCharge{
-                                                           .federation = node_.spec_digest,
-                                                           .name = node_.spec.federation().name(),
-                                                           .member = member,
-                                                           .attempt = entry,
-                                                           .cost = ChargedCostOf(terms)};
-                                                     },
-                                                 .charge_missing = options_.charge_missing},
-                                                &notes));
-  for (std::string& note : notes) Tell(member::Tell::Level::kNote, std::move(note));
-  return absl::OkStatus();
-}
-
-absl::Status ClientService::CheckTrainer(const ParamManifest& manifest) const {
-  if (!(trainer_->manifest() == manifest)) {
-    return absl::FailedPreconditionError(
-        "the trainer builds another model than this client expects: dure and dure-trainer are of "
-        "different versions");
-  }
-  if (node_.membership.role == MEMBER) {
-    DURE_RETURN_IF_ERROR(
-        CheckRecordCount(node_.spec, trainer_->data().records, *node_.data_folder));
-  }
-  if (!policy_.require_sandbox) return absl::OkStatus();
-  for (const SandboxLayer& layer : sandbox_) {
-    if (layer.applied) continue;
-    return Refusal(absl::StrCat("the trainer lacks a layer of its sandbox (", layer.name, ": ",
-                                layer.detail,
-                                "), against this member's limit require_sandbox = true"));
-  }
   return absl::OkStatus();
 }
 

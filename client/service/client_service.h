@@ -83,6 +83,8 @@ class ClientService final : private SessionEvents {
  private:
   ClientService(ClientOptions options, Node node, FileLock lock);
   absl::Status Open();
+  // A status for which IsRefusal holds.
+  static absl::Status Refusal(absl::string_view message);
   // In the order in which Open calls them.
   absl::Status CheckPins() const;
   absl::StatusOr<std::optional<Digest>> CheckData() const;

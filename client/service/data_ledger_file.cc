@@ -231,7 +231,7 @@ absl::StatusOr<FileLock> DataLedgerFile::Lock() const {
 
 // With the lock held and everything read.
 absl::Status DataLedgerFile::Append(const DataEntry& entry) {
-  Source& source = sources_.front();
+  const Source source = sources_.front();  // others may be added behind it
   FileDescriptor fd(open(source.path.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
   if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("cannot write ", source.path));
   struct stat info;
@@ -254,7 +254,7 @@ absl::Status DataLedgerFile::Append(const DataEntry& entry) {
     return ErrnoStatus(errno, absl::StrCat("cannot write ", source.path));
   }
   DURE_RETURN_IF_ERROR(ReadNew(0));  // as everybody else will read it
-  return WriteCount(source.path, source.entries);
+  return WriteCount(source.path, sources_.front().entries);
 }
 
 absl::StatusOr<bool> DataLedgerFile::Charge(const DataCharge& charge,

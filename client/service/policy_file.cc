@@ -97,8 +97,10 @@ class Reader {
   }
 
   absl::Status Set(const std::string& name, const json& value) {
-    absl::Status set = SetPolicyValue(name, TextOf(value), &limits_.policy);
-    // No value of a pin: none was written.
+    const bool list = FindPolicyKey(name)->kind == PolicyKind::kList;
+    // A list of one is no number.
+    const std::string text = list == value.is_array() ? TextOf(value) : value.dump();
+    absl::Status set = SetPolicyValue(name, text, &limits_.policy);
     return set.ok() ? set : Damaged(std::string(set.message()));
   }
 
@@ -111,6 +113,7 @@ class Reader {
     if (!limit.is_object() || !limit.contains("value")) {
       return Damaged(absl::StrCat("\"", name, "\" has no \"value\""));
     }
+    // Without a value: nothing was pinned.
     if (!(IsPin(name) && limit["value"] == "")) {
       DURE_RETURN_IF_ERROR(Set(name, limit["value"]));
     }

@@ -1,10 +1,12 @@
 // A member and a coordinator that fail at a chosen moment, for scripts: the real services, without
 // a trainer process, so that what a round released shows exactly whose input is in it.
 //
-//   faulty client --node DIR [--initial FILE] [--train-ms N] [--network FILE]
+//   faulty client --node DIR [--initial FILE] [--train-ms N] [--network FILE] [--data NAME]
+//       [--charge-missing yes]
 //     Takes part as `dure client` does. Its training is known beforehand: each round whose sum has
 //     the input of member "NAME-K" in it moves coordinate K of the model by 1, if the server's
-//     optimiser is fedavg. It tells what happens to it, a line each:
+//     optimiser is fedavg. Its data are called NAME, or as its folder. It tells what happens to it,
+//     a line each:
 //       offer ROUND ATTEMPT MODEL_HASH MOVED SESSION   MOVED: see `faulty model`
 //       sends STEP ROUND ATTEMPT                 just before the message is sent
 //       released ROUND ATTEMPT                   the coordinator said so
@@ -173,10 +175,13 @@ class FaultyMember {
     }
   }
 
-  ClientOptions Options() {
+  // `data` names the data that it trains on: members that say the same share a ledger.
+  ClientOptions Options(const std::string& data, bool charge_missing) {
     return {.node_folder = folder_,
+            .charge_missing = charge_missing,
             .tell = [](const member::Tell& tell) { Print(absl::StrCat("says ", tell.text)); },
             .make_trainer = [this](const Node& node) { return MakeTrainer(node); },
+            .data_identity = Sha256(AsBytes(data)),
             .before_send = [this](const ClientMessage& message) { OnSend(message); },
             .on_receive = [this](const ServerMessage& message) { OnReceive(message); }};
   }
@@ -260,12 +265,18 @@ class FaultyMember {
   int fault_step_ = -1;
 };
 
+int Refused(const absl::Status& status) {
+  std::fprintf(stderr, "faulty: %s\n", std::string(status.message()).c_str());
+  return 3;
+}
+
 // Until `service` has ended, or is asked to stop.
 template <typename Service>
 int WaitForEnd(Service& service) {
   for (;;) {
     if (std::optional<absl::Status> end = service.Wait(kPoll)) {
       if (end->ok() || absl::IsCancelled(*end)) return 0;
+      if (IsRefusal(*end)) return Refused(*end);
       Die(std::string(end->message()));
     }
     if (stop_requested) service.Stop();
@@ -276,8 +287,11 @@ int RunMember(const Flags& flags) {
   FaultyMember member(flags);
   Node node = OrDie(ReadNode(Flag(flags, "node")));
   node.data_folder = node.folder;  // the trainer needs none
-  auto service = OrDie(ClientService::Start(member.Options(), std::move(node)));
-  return WaitForEnd(*service);
+  const std::string data = Flag(flags, "data").empty() ? node.folder : Flag(flags, "data");
+  absl::StatusOr<std::unique_ptr<ClientService>> service = ClientService::Start(
+      member.Options(data, !Flag(flags, "charge-missing").empty()), std::move(node));
+  if (IsRefusal(service.status())) return Refused(service.status());
+  return WaitForEnd(*OrDie(std::move(service)));
 }
 
 // ---- the coordinator ----

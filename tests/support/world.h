@@ -85,6 +85,9 @@ class World {
     int evaluations_that_fail = 0;  // the next so many
     bool slow = false;              // evaluations wait for Measure()
     bool done = false;
+    std::optional<absl::Status> refused;  // why it left
+    const DataSpent* spent = nullptr;     // on its data
+    bool charge_missing = false;
     std::vector<std::string> told;
     std::deque<std::pair<uint64_t, LocalPlan>> training;
     std::deque<RoundNumber> measuring;
@@ -129,7 +132,9 @@ class World {
                                                              .certificate = node.certificate,
                                                              .coordinator = key_.public_key(),
                                                              .verifier = verifier_.get(),
-                                                             .random = &random_},
+                                                             .random = &random_,
+                                                             .data = node.spent,
+                                                             .charge_missing = node.charge_missing},
                                        node.ledger);
   }
 
@@ -276,6 +281,12 @@ class World {
         node.told.push_back(tell->text);
       } else if (std::holds_alternative<member::WantIdle>(output)) {
         messages_.push_back([this, &node] { StepMember(node, member::Idle{}); });
+      } else if (auto* refused = std::get_if<member::Refused>(&output)) {
+        node.refused = std::move(refused->why);
+        // After its last words.
+        messages_.push_back([this, &node] {
+          if (node.connected) Disconnect(node, /*lost=*/false);
+        });
       } else {
         node.done = true;
       }
@@ -326,13 +337,18 @@ class World {
   uint32_t attempts_failed_ = 0;
 
  private:
+  void Seen(const std::vector<Digest>& dealers, AttemptNumber attempt) {
+    for (const Digest& dealer : dealers) state_.last_attempts[dealer] = attempt;
+  }
   void Record(const Fact& fact) {
     if (const auto* begun = std::get_if<AttemptBegun>(&fact)) {
       state_.attempts = begun->attempt;
     } else if (const auto* released = std::get_if<RoundReleased>(&fact)) {
+      Seen(released->dealers, released->attempt);
       state_.round = released->round;
       state_.model = released->model;
       state_.optimizer = released->optimizer;
+      state_.clip_norm = released->clip_norm;
       state_.history.push_back({.round = released->round,
                                 .attempt = released->attempt,
                                 .cohort = released->cohort,
@@ -342,6 +358,8 @@ class World {
     } else if (const auto* evaluation = std::get_if<EvaluationReceived>(&fact)) {
       state_.evaluations.push_back(*evaluation);
     } else {
+      const auto& failed = std::get<AttemptFailed>(fact);
+      Seen(failed.dealers, failed.attempt);
       ++attempts_failed_;
     }
   }

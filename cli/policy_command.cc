@@ -1,0 +1,229 @@
+// `dure policy`: a member's own limits, which the coordinator cannot lower.
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "base/paragraph.h"
+#include "base/status_macros.h"
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/node_folder.h"
+#include "cli/spending_text.h"
+#include "client/policy_keys.h"
+#include "client/service/data_ledger_file.h"
+#include "client/service/ledger_file.h"
+#include "client/service/node.h"
+#include "client/service/spending.h"
+#include "federation/spec_fields.h"
+#include "federation/suggest.h"
+#include "nlohmann/json.hpp"
+#include "privacy/secagg/identity.h"
+
+namespace dure::cli {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+// What a member's folder says, beside a client that may be running.
+struct Overview {
+  Node node;
+  uint32_t charges = 0;
+  double epsilon = 0;  // in the federation
+  std::optional<DataSpending> data;
+};
+
+absl::StatusOr<Overview> ReadOverview(const std::string& folder) {
+  DURE_ASSIGN_OR_RETURN(Node node, ReadNode(folder));
+  Overview overview{.node = std::move(node)};
+  DURE_ASSIGN_OR_RETURN(const Ledger ledger, LedgerFile::Read(LedgerPath(folder)));
+  overview.charges = ledger.charges();
+  std::unique_ptr<DataLedgerFile> data;
+  if (overview.node.registration && overview.node.membership.role == MEMBER) {
+    DURE_ASSIGN_OR_RETURN(const std::string root, DataLedgersFolder());
+    DURE_ASSIGN_OR_RETURN(data,
+                          DataLedgerFile::Open(root, overview.node.registration->identity,
+                                               secagg::MemberIdOf(overview.node.key.public_key())));
+    overview.data = SpentOnData(*data, overview.node.policy);
+  }
+  overview.epsilon =
+      SpentInFederation(overview.node.spec, overview.charges, data ? &data->spent() : nullptr);
+  return overview;
+}
+
+const std::string& OriginOf(const Node& node, const std::string& key) {
+  static const std::string& unknown = *new std::string("default");
+  auto found = node.origins.of.find(key);
+  return found == node.origins.of.end() ? unknown : found->second;
+}
+
+// A value as JSON has it.
+json ValueOf(const Policy& policy, const PolicyKey& key) {
+  const std::string text = PolicyValue(policy, key.name);
+  if (key.kind == PolicyKind::kText) return text;
+  if (key.kind == PolicyKind::kList) return policy.allowed_models;
+  json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return value.is_discarded() ? json(nullptr) : value;  // "none"
+}
+
+void PrintJson(const Overview& overview) {
+  const Node& node = overview.node;
+  json limits = json::object();
+  for (const PolicyKey& key : PolicyKeys()) {
+    limits[key.name] = {{"value", ValueOf(node.policy, key)}, {"origin", OriginOf(node, key.name)}};
+  }
+  json out = {
+      {"federation", node.spec.federation().name()},
+      {"limits", limits},
+      {"spent",
+       {{"unit", ChoiceName(*PrivacySection::Unit_descriptor(), node.spec.privacy().unit())},
+        {"epsilon", overview.epsilon},
+        {"epsilon_left", std::max(0.0, node.policy.max_epsilon - overview.epsilon)},
+        {"delta", node.spec.privacy().delta()},
+        {"charged_attempts", overview.charges}}},
+      {"data", nullptr}};
+  if (overview.data) out["data"] = SpendingToJson(*overview.data);
+  std::printf("%s\n", out.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+}
+
+void PrintText(const Overview& overview) {
+  const Node& node = overview.node;
+  std::printf("%-27s %-26s %s\n", "limit", "value", "from");
+  for (const PolicyKey& key : PolicyKeys()) {
+    std::printf("%-27s %-26s %s\n", key.name.c_str(), PolicyValue(node.policy, key.name).c_str(),
+                OriginOf(node, key.name).c_str());
+  }
+  std::printf("\n%s", FederationSpendingText({.federation = node.spec.federation().name(),
+                                              .unit = node.spec.privacy().unit(),
+                                              .epsilon = overview.epsilon,
+                                              .max_epsilon = node.policy.max_epsilon,
+                                              .delta = node.spec.privacy().delta(),
+                                              .charges = overview.charges})
+                          .c_str());
+  if (overview.data) std::fputs(DataSpendingText(*overview.data).c_str(), stdout);
+}
+
+int RunShow(const std::string& folder, bool as_json) {
+  absl::StatusOr<Overview> overview = ReadOverview(folder);
+  if (!overview.ok()) return Fail(overview.status());
+  as_json ? PrintJson(*overview) : PrintText(*overview);
+  return kSuccess;
+}
+
+struct SetFlags {
+  std::string node = DefaultNodeFolder();
+  std::string key;
+  std::string value;
+  bool to_default = false;
+};
+
+absl::Status CheckKey(const std::string& key) {
+  if (FindPolicyKey(key) != nullptr) return absl::OkStatus();
+  std::vector<std::string> names;
+  for (const PolicyKey& known : PolicyKeys()) names.push_back(known.name);
+  return absl::InvalidArgumentError(NoSuchWord("limit", key, names));
+}
+
+absl::Status CheckFlags(const SetFlags& flags) {
+  DURE_RETURN_IF_ERROR(CheckKey(flags.key));
+  if (flags.to_default && !flags.value.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flags.key, ": either a value or --default, not both"));
+  }
+  if (flags.to_default) return absl::OkStatus();
+  Policy ignored;
+  if (flags.value.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flags.key, " has no value: it must be ", FindPolicyKey(flags.key)->limits,
+                     "; --default goes back to what holds when nobody sets it"));
+  }
+  return SetPolicyValue(flags.key, flags.value, &ignored);
+}
+
+int RunSet(const SetFlags& flags) {
+  if (absl::Status wrong = CheckFlags(flags); !wrong.ok()) return Fail(wrong);
+  absl::StatusOr<Node> node = ReadNode(flags.node);
+  if (!node.ok()) return Fail(node.status());
+  const LimitsFile defaults = DefaultLimitsOf(*node);
+  LimitsFile limits{.policy = node->policy, .origins = node->origins};
+  if (flags.to_default) {
+    CopyPolicyValue(flags.key, defaults.policy, &limits.policy);
+    limits.origins.of[flags.key] = defaults.origins.of.at(flags.key);
+  } else {
+    if (absl::Status wrong = SetPolicyValue(flags.key, flags.value, &limits.policy); !wrong.ok()) {
+      return Fail(wrong);
+    }
+    MarkSetHere(flags.key, absl::Now(), &limits.origins);
+  }
+  if (absl::Status written = WritePolicy(flags.node, limits); !written.ok()) {
+    return Fail(written, kFailure);
+  }
+  std::printf("%s = %s (%s); it holds from the next offer on\n", flags.key.c_str(),
+              PolicyValue(limits.policy, flags.key).c_str(),
+              limits.origins.of.at(flags.key).c_str());
+  if (IsLooser(flags.key, limits.policy, defaults.policy)) {
+    std::fprintf(stderr, "dure: careful: %s = %s allows more than the default, %s (%s)\n",
+                 flags.key.c_str(), PolicyValue(limits.policy, flags.key).c_str(),
+                 PolicyValue(defaults.policy, flags.key).c_str(),
+                 defaults.origins.of.at(flags.key).c_str());
+  }
+  return kSuccess;
+}
+
+std::string KeyTable() {
+  std::string text = "Limits:\n";
+  for (const PolicyKey& key : PolicyKeys()) {
+    absl::StrAppendFormat(&text, "  %-27s %s; %s\n", key.name, key.meaning, key.limits);
+  }
+  return text + "Example:\n  dure policy set max_epsilon 2";
+}
+
+}  // namespace
+
+void AddPolicyCommand(CLI::App& app, int* exit_code) {
+  CLI::App* policy =
+      AddCommand(app, "policy", "Shows and sets this member's own limits, with what is spent", "");
+  policy->require_subcommand(1);
+
+  struct ShowFlags {
+    std::string node = DefaultNodeFolder();
+    bool as_json = false;
+  };
+  auto show = std::make_shared<ShowFlags>();
+  CLI::App* command = AddCommand(*policy, "show",
+                                 "Every limit with its value and where it comes from; what is "
+                                 "spent and left",
+                                 "dure policy show");
+  AddNodeOption(command, &show->node);
+  command->add_flag("--json", show->as_json, "one JSON object");
+  command->callback([show, exit_code] { *exit_code = RunShow(show->node, show->as_json); });
+
+  auto set = std::make_shared<SetFlags>();
+  command =
+      AddCommand(*policy, "set", "Sets one limit; a running client takes it at the next offer", "");
+  command->footer(KeyTable());
+  command->add_option("KEY", set->key, "a limit")->required();
+  command->add_option("VALUE", set->value, "its new value");
+  command->add_flag("--default", set->to_default, "back to what holds when nobody sets it");
+  AddNodeOption(command, &set->node);
+  // "-inf" is a wrong value, not an option.
+  command->allow_extras();
+  command->callback([set, command, exit_code] {
+    for (const std::string& word : command->remaining()) {
+      if (!set->value.empty() || word.starts_with("--")) {
+        *exit_code = Fail(absl::InvalidArgumentError(absl::StrCat(
+            "the argument \"", word, "\" was not expected; see dure policy set --help")));
+        return;
+      }
+      set->value = word;
+    }
+    *exit_code = RunSet(*set);
+  });
+}
+
+}  // namespace dure::cli
