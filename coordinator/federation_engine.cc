@@ -313,12 +313,13 @@ void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
   }
   if (double after = account_->EpsilonAfter(next);
       terms_.unit != PrivacySection::NONE && !(after <= options_.spec.privacy().max_epsilon())) {
-    return EndRun(absl::ResourceExhaustedError(absl::StrFormat(
-                      "one more attempt would bring epsilon to %.4f, above the federation's "
-                      "max_epsilon = %g, after round %d of %d",
-                      after, options_.spec.privacy().max_epsilon(), state_.round.value(),
-                      options_.spec.rounds().count())),
-                  "the privacy budget is spent", out);
+    return EndRun(
+        absl::ResourceExhaustedError(absl::StrFormat(
+            "one more attempt would bring epsilon per %s to %s, above the federation's "
+            "max_epsilon = %g, after round %d of %d",
+            ProtectedUnit(terms_.unit), EpsilonText(after), options_.spec.privacy().max_epsilon(),
+            state_.round.value(), options_.spec.rounds().count())),
+        "the privacy budget is spent", out);
   }
   if (absl::Status status = StartAttempt(now, DrawCohort(std::move(connected)), out);
       !status.ok()) {
