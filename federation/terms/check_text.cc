@@ -111,13 +111,15 @@ std::string PrivacyText(const CheckReport& report) {
 std::string NoiseText(const CheckReport& report) {
   if (report.terms.unit == PrivacySection::NONE) return "none: no accuracy is lost to it";
   const double ratio = report.round_noise.ratio();
-  const char* meaning = "learning is impossible unless rounds, records or members grow a lot.";
-  if (ratio < kQuietNoise) {
-    meaning = "little accuracy is lost to it.";
-  } else if (ratio <= 1) {
-    meaning = "some accuracy is lost to it; more records a round, or more rounds, win some back.";
-  } else if (ratio < kDrowningNoise) {
-    meaning = "learning will be slow or impossible unless rounds, records or members grow.";
+  const char* more = report.terms.unit == PrivacySection::CLIENT ? "members" : "records a round";
+  std::string meaning = "little accuracy is lost to it.";
+  if (ratio >= kDrowningNoise) {
+    meaning = absl::StrCat("learning is impossible unless rounds or ", more, " grow a lot.");
+  } else if (ratio > 1) {
+    meaning = absl::StrCat("learning will be slow or impossible unless rounds or ", more, " grow.");
+  } else if (ratio >= kQuietNoise) {
+    meaning = absl::StrCat("some accuracy is lost to it; more ", more,
+                           ", or more rounds, win some back.");
   }
   return absl::StrFormat(
       "in the mean update of a round its norm is %.2g times the largest that honest data can "

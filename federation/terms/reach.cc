@@ -109,7 +109,7 @@ Reach WhatReaches(const FederationSpec& spec, const RoundTerms& terms, double ep
 std::string ReachInWords(const Reach& reach) {
   std::string text = reach.noise_multiplier
                          ? absl::StrFormat("noise_multiplier %g", *reach.noise_multiplier)
-                         : "no noise_multiplier within its limits";
+                         : "no noise_multiplier does";
   absl::StrAppend(&text, reach.rounds == 0
                              ? "; as it is, not one round"
                              : absl::StrCat("; or, as it is, ", Counted(reach.rounds, "round")));

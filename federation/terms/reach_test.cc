@@ -89,7 +89,7 @@ TEST(ReachTest, ATargetOutOfReachIsSaidSo) {
   const Reach reach = Checked(DemoToml(), 1e-6).reaches[0];
   EXPECT_FALSE(reach.noise_multiplier.has_value());
   EXPECT_EQ(reach.rounds, 0u);
-  EXPECT_EQ(ReachInWords(reach), "no noise_multiplier within its limits; as it is, not one round");
+  EXPECT_EQ(ReachInWords(reach), "no noise_multiplier does; as it is, not one round");
 }
 
 TEST(ReachTest, InWords) {
