@@ -119,7 +119,12 @@ fi
 # ---- old copies ----
 keep() { rm -rf "$dir/kept" && mkdir "$dir/kept" && cp -a "$nodes/member-0" "$DURE_DATA_LEDGERS" "$dir/kept"; }
 restore_node() { rm -r "$nodes/member-0" && cp -a "$dir/kept/member-0" "$nodes"; }
-restore_data() { rm -r "$DURE_DATA_LEDGERS" && cp -a "$dir/kept/data-ledgers" "$dir"; }
+# Of this member alone: the others are running.
+restore_data() {
+  local folder
+  folder=$(dirname "$(ledger_of member-0)")
+  rm -r "$folder" && cp -a "$dir/kept/data-ledgers/$(basename "$folder")" "$DURE_DATA_LEDGERS"
+}
 run_for_three() {
   local before
   before=$(charges member-0)
@@ -136,9 +141,8 @@ for what in node data; do
   ends_with member-0 1 'one of the two is an old copy; put the newest back, or charge what is missing in full with `dure client --charge-missing`'
   tail -n 1 "$logs/member-0.log" | grep -qF "$newest" || fail "the numbers are not named"
   begin_charging member-0
-  takes_part member-0
+  wait_for "charges above those before a restored $what" more_charges member-0 "$newest"
   stop_program member-0
-  [ "$(charges member-0)" -gt "$newest" ] || fail "charges of a restored $what were lost"
   agree member-0
 done
 
@@ -147,12 +151,12 @@ keep
 run_for_three
 last=$(awk '$1 == "charge" {n = $3} END {print n}' "$nodes/member-0/ledger")
 restore_node
-# The other members' charges stay.
-cp -a "$dir/kept/data-ledgers/$(basename "$(dirname "$(ledger_of member-0)")")" "$DURE_DATA_LEDGERS"
+restore_data
 begin member-0
 ends_with member-0 3 "the coordinator has seen this member's shares of attempt"
 begin_charging member-0
-takes_part member-0
+wait_for 'a charge after those that were missing' \
+  awk -v last="$last" '$1 == "charge" && $2 > 0 && $3 > last {found = 1} END {exit !found}' "$nodes/member-0/ledger"
 stop_program member-0
 agree member-0
 grep -q "^charge 0 $last " "$nodes/member-0/ledger" || fail "attempt $last was not charged afterwards"
