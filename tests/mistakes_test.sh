@@ -15,6 +15,7 @@ examples=$build/share/dure/examples
 edited() { sed -e "$1" small.toml >wrong.toml; }
 # start_coordinator FOLDER [ARGUMENT...]: its process is in $coordinator, its port in $port.
 start_coordinator() {
+  rm -f coordinator.log
   dure coordinator "$@" >coordinator.log 2>&1 &
   coordinator=$!
   pids+=("$coordinator")
@@ -49,6 +50,11 @@ sed -e 's/^count = .*/count = 2/; s/^cohort = .*/cohort = 4/; s/^minimum = .*/mi
   -e 's/^max_epsilon = .*/max_epsilon = 50/; s/^sampling_rate = .*/sampling_rate = 0.1/' \
   -e 's/^address = .*/address = "127.0.0.1:0"/' "$examples/fashion.toml" >small.toml
 must dure check small.toml
+expect 2 '--target-epsilon is nan and must be a number above 0' \
+  dure check small.toml --target-epsilon nan
+expect 2 '--target-epsilon is 0 and must be a number above 0' \
+  dure check small.toml --target-epsilon 0
+must dure check small.toml --target-epsilon 2 --json
 expect 1 'cannot open missing.toml' dure check missing.toml
 expect 1 'Is a directory' dure check .
 line() { grep -n "^$1" wrong.toml | cut -d: -f1; }
