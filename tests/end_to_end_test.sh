@@ -22,6 +22,8 @@ dir=$(mktemp -d)
 logs=$dir/logs
 wire=$dir/wire
 federation=$dir/federation
+# What earlier runs have spent on the same data is theirs.
+export DURE_DATA_LEDGERS=$dir/data-ledgers
 mkdir "$logs" "$wire"
 
 # Ends what this script started, and nothing else.
