@@ -186,22 +186,31 @@ std::string KeyTable() {
 }  // namespace
 
 void AddPolicyCommand(CLI::App& app, int* exit_code) {
-  CLI::App* policy =
-      AddCommand(app, "policy", "Shows and sets this member's own limits, with what is spent", "");
-  policy->require_subcommand(1);
-
   struct ShowFlags {
     std::string node = DefaultNodeFolder();
     bool as_json = false;
   };
+  auto alone = std::make_shared<ShowFlags>();
+  CLI::App* policy = AddCommand(
+      app, "policy", "Shows and sets this member's own limits, with what is spent", "dure policy");
+  policy->require_subcommand(0, 1);
+  AddNodeOption(policy, &alone->node);
+  policy->add_flag("--json", alone->as_json, "one JSON object");
+  policy->callback([policy, alone, exit_code] {
+    if (policy->get_subcommands().empty()) *exit_code = RunShow(alone->node, alone->as_json);
+  });
+
   auto show = std::make_shared<ShowFlags>();
-  CLI::App* command = AddCommand(*policy, "show",
-                                 "Every limit with its value and where it comes from; what is "
-                                 "spent and left",
-                                 "dure policy show");
+  CLI::App* command = AddCommand(
+      *policy, "show", "Every limit with its value and where it comes from; what is spent and left",
+      "dure policy show");
   AddNodeOption(command, &show->node);
   command->add_flag("--json", show->as_json, "one JSON object");
-  command->callback([show, exit_code] { *exit_code = RunShow(show->node, show->as_json); });
+  command->callback([command, show, alone, exit_code] {
+    // `dure policy --node DIR show` means the same.
+    if (command->count("--node") == 0) show->node = alone->node;
+    *exit_code = RunShow(show->node, show->as_json || alone->as_json);
+  });
 
   auto set = std::make_shared<SetFlags>();
   command =
@@ -213,7 +222,8 @@ void AddPolicyCommand(CLI::App& app, int* exit_code) {
   AddNodeOption(command, &set->node);
   // "-inf" is a wrong value, not an option.
   command->allow_extras();
-  command->callback([set, command, exit_code] {
+  command->callback([set, alone, command, exit_code] {
+    if (command->count("--node") == 0) set->node = alone->node;
     for (const std::string& word : command->remaining()) {
       if (!set->value.empty() || word.starts_with("--")) {
         *exit_code = Fail(absl::InvalidArgumentError(absl::StrCat(

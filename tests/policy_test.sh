@@ -57,6 +57,8 @@ jq -e --arg keys "${keys[*]}" '(.limits | keys_unsorted) == ($keys | split(" "))
   .limits.min_sum.value == 4 and .limits.max_per_organisation.value == null and
   .limits.total_epsilon.value == 50 and .limits.privacy_unit == {value: "record", origin: "default"} and
   .spent.epsilon == 0 and .spent.epsilon_left == 50' "$dir/out" >/dev/null || fail "$(cat "$dir/out")"
+must dure policy --node "$node"
+says 'epsilon 0.00 of at most 50 spent'
 expect 1 'is not a member'"'"'s folder' dure policy show --node "$dir/nowhere"
 
 # ---- what is no value ----

@@ -100,8 +100,16 @@ absl::StatusOr<std::string> ReadFrom(const std::string& path, uint64_t offset) {
 }  // namespace
 
 absl::StatusOr<std::string> DataLedgersFolder() {
-  if (const char* folder = Variable("DURE_DATA_LEDGERS")) return std::string(folder);
-  if (const char* data = Variable("XDG_DATA_HOME")) return absl::StrCat(data, "/dure/data-ledgers");
+  if (const char* folder = Variable("DURE_DATA_LEDGERS")) {
+    if (*folder == '/') return std::string(folder);
+    return absl::FailedPreconditionError(absl::StrCat(
+        "DURE_DATA_LEDGERS is ", folder,
+        ": it must be an absolute path, or every folder would have ledgers of its own"));
+  }
+  // A relative one does not count (XDG Base Directory Specification).
+  if (const char* data = Variable("XDG_DATA_HOME"); data != nullptr && *data == '/') {
+    return absl::StrCat(data, "/dure/data-ledgers");
+  }
   if (const char* home = Variable("HOME")) {
     return absl::StrCat(home, "/.local/share/dure/data-ledgers");
   }
