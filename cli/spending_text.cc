@@ -15,11 +15,11 @@ namespace {
 
 constexpr size_t kShownDigits = 12;  // of an identity
 
-// "1.24 of at most 4 spent, 2.76 left". What is left is rounded down.
-std::string SpentAndLeft(double epsilon, double limit) {
+// "epsilon 1.24 of at most 4 per record, 2.76 left". What is left is rounded down.
+std::string SpentAndLeft(double epsilon, double limit, absl::string_view unit) {
   const double left = std::max(0.0, limit - epsilon);
-  return absl::StrFormat("epsilon %s of at most %g spent, %.2f left", EpsilonText(epsilon), limit,
-                         std::floor(left * 100) / 100);
+  return absl::StrFormat("epsilon %s of at most %g per %s, %.2f left", EpsilonText(epsilon), limit,
+                         unit, std::floor(left * 100) / 100);
 }
 
 }  // namespace
@@ -29,22 +29,25 @@ std::string FederationSpendingText(const FederationSpending& spending) {
     return absl::StrFormat("in \"%s\"  no privacy beyond the sum; %s charged\n",
                            spending.federation, Counted(spending.charges, "attempt"));
   }
-  return absl::StrFormat("in \"%s\"  %s per %s, delta %g; %s charged\n", spending.federation,
-                         SpentAndLeft(spending.epsilon, spending.max_epsilon),
-                         ProtectedUnit(spending.unit), spending.delta,
-                         Counted(spending.charges, "attempt"));
+  return absl::StrFormat(
+      "in \"%s\"  %s, delta %g; %s charged\n", spending.federation,
+      SpentAndLeft(spending.epsilon, spending.max_epsilon, ProtectedUnit(spending.unit)),
+      spending.delta, Counted(spending.charges, "attempt"));
 }
 
 std::string DataSpendingText(const DataSpending& spending) {
   std::string text =
       absl::StrFormat("on this data (%s...), all federations together, delta %g\n",
                       spending.identity().substr(0, kShownDigits), spending.total_delta());
-  absl::StrAppendFormat(&text, "  per record  %s; %s\n",
-                        SpentAndLeft(spending.record_epsilon(), spending.total_epsilon()),
-                        Counted(spending.record_charges(), "attempt"));
-  absl::StrAppendFormat(&text, "  per member  %s; %s\n",
-                        SpentAndLeft(spending.client_epsilon(), spending.total_epsilon()),
-                        Counted(spending.client_charges(), "attempt"));
+  const double limit = spending.total_epsilon();
+  absl::StrAppendFormat(
+      &text, "  %s; %s\n",
+      SpentAndLeft(spending.record_epsilon(), limit, ProtectedUnit(PrivacySection::RECORD)),
+      Counted(spending.record_charges(), "attempt"));
+  absl::StrAppendFormat(
+      &text, "  %s; %s\n",
+      SpentAndLeft(spending.client_epsilon(), limit, ProtectedUnit(PrivacySection::CLIENT)),
+      Counted(spending.client_charges(), "attempt"));
   if (spending.unprotected_charges() > 0) {
     absl::StrAppendFormat(&text, "  without protection  %s\n",
                           Counted(spending.unprotected_charges(), "attempt"));

@@ -51,14 +51,14 @@ keys=(ca coordinator_key min_cohort min_sum assume_corrupt max_per_organisation 
   max_attempts allowed_models require_secure_aggregation require_sandbox)
 for key in "${keys[@]}"; do says "$key "; done
 says "terms approved $(date -u +%F)"
-says 'epsilon 0.00 of at most 50 spent'
+says 'epsilon 0.00 of at most 50 per record, 50.00 left'
 must dure policy show --node "$node" --json
 jq -e --arg keys "${keys[*]}" '(.limits | keys_unsorted) == ($keys | split(" ")) and
   .limits.min_sum.value == 4 and .limits.max_per_organisation.value == null and
   .limits.total_epsilon.value == 50 and .limits.privacy_unit == {value: "record", origin: "default"} and
   .spent.epsilon == 0 and .spent.epsilon_left == 50' "$dir/out" >/dev/null || fail "$(cat "$dir/out")"
 must dure policy --node "$node"
-says 'epsilon 0.00 of at most 50 spent'
+says 'epsilon 0.00 of at most 50 per record, 50.00 left'
 expect 1 'is not a member'"'"'s folder' dure policy show --node "$dir/nowhere"
 
 # ---- what is no value ----
