@@ -156,7 +156,16 @@ expect 1 'there is no folder nowhere' dure data add nowhere --node a
 expect 1 'wide holds records of shape 28 x 30, the model takes 1 x 28 x 28' dure data add wide --node a
 expect 1 'record 0 has label 12, the model has 10 classes (0 to 9)' dure data add mislabelled --node a
 expect 1 'max_records_per_member is 25' dure data add many --node a
+cp -r good shifting
+must dure data add shifting --node a
+records relabelled 20 4 28 28
+cp relabelled/labels-idx1-ubyte shifting
+expect 1 'shifting has changed since it was registered: `dure data add' dure client --node a
+must dure data add shifting --node a
+expect 1 'must be an absolute path' env DURE_DATA_LEDGERS=ledgers dure data add good --node a
+expect 1 'set DURE_DATA_LEDGERS to a folder' env -u HOME dure data add good --node a
 must dure data add good --node a
+touch good/*  # the same records all the same
 expect 4 'no client is running in a: start it with `dure client --node a`' dure client status --node a
 dure client --node a >client.log 2>&1 &
 client=$!
