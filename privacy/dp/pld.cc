@@ -33,6 +33,8 @@ constexpr double kPromise = 2e-3;
 constexpr double kPromiseRelative = 5e-3;
 // Grid points of window or loss up to which a finer grid than needed is taken.
 constexpr double kCheapSize = 0x1p16;
+// Below it, a coarser grid will do.
+constexpr double kLeastEpsilon = 1e-4;
 constexpr int kMostAttempts = 3;
 // Grid points of one use's loss.
 constexpr double kMostPoints = 0x1p21;
@@ -113,6 +115,9 @@ Ends FindEnds(const std::vector<Component>& components, double theta) {
   return ends;
 }
 
+// The largest step of a grid that tells epsilons of about `epsilon` apart.
+double Resolution(double epsilon) { return std::max(epsilon, kLeastEpsilon) / 128; }
+
 // What a grid of `step` adds to the Chernoff bound on epsilon.
 double GridSlack(const std::vector<Component>& components, double theta, double step) {
   double cost = 0;
@@ -122,7 +127,8 @@ double GridSlack(const std::vector<Component>& components, double theta, double 
   return cost / theta;
 }
 
-Window ChooseWindow(const std::vector<Component>& components, double theta, double delta) {
+// A window for the tilt `theta`, and a grid fine enough for `epsilon`, about what is expected.
+Window ChooseWindow(const std::vector<Component>& components, double theta, double epsilon) {
   Window window = {.theta = theta};
   const Ends ends = FindEnds(components, window.theta);
   window.chernoff = ends.chernoff;
@@ -136,8 +142,6 @@ Window ChooseWindow(const std::vector<Component>& components, double theta, doub
   }
   const double top = std::min(ends.top, most);
   const double bottom = std::max(ends.bottom, least);
-  const double epsilon =
-      std::max(0.0, (Estimate(components, window.theta).value - std::log(delta)) / window.theta);
   const double span = top - bottom;
   if (!(span > 0) || !std::isfinite(span)) return window;
   const double cheap = std::max(span, range) / kCheapSize;
@@ -145,6 +149,7 @@ Window ChooseWindow(const std::vector<Component>& components, double theta, doub
       std::max(range / kMostPoints, span / static_cast<double>(CircularSum::kMaxSize - 4));
   double step = span / 64;
   for (; step > finest; step /= std::numbers::sqrt2) {
+    if (step > Resolution(epsilon)) continue;
     const double slack = GridSlack(components, window.theta, step);
     if (slack <= kFineSlack * epsilon) break;
     if (step <= cheap && slack <= kGridSlack + kGridSlackRelative * epsilon) break;
@@ -263,7 +268,8 @@ Answer Solve(const TiltedSum& sum, const Window& window, double delta) {
       if (point < 0) return {.epsilon = 0, .slack = 0};
       const double share = (delta - last) / (now - last);
       const double epsilon = static_cast<double>(point + 1) * h + std::log1p(-rise * share);
-      slack += (error + above) / std::max(d, 1e-300) / window.theta + sum.loss_error;
+      // What was added to delta, by the slope of delta there.
+      slack += sum.loss_error + std::exp(log_factor) * (error + above) * h / (now - last);
       return {.epsilon = std::max(0.0, epsilon) + sum.loss_error, .slack = slack};
     }
     if (point <= 0) return {.epsilon = 0, .slack = 0};
@@ -290,15 +296,18 @@ Answer EpsilonOf(const std::vector<GaussianUses>& uses, LossDirection direction,
          .steps = static_cast<double>(use.steps)});
   }
   double theta = ChernoffTilt(components, delta);
+  double expected = (Estimate(components, theta).value - std::log(delta)) / theta;
   Answer best = {.epsilon = kInfinity, .slack = kInfinity};
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
-    const Window window = ChooseWindow(components, theta, delta);
+    const Window window = ChooseWindow(components, theta, expected);
     if (window.size == 0) break;
     const Answer answer = Solve(ComposeTilted(components, window), window, delta);
     if (answer.epsilon < best.epsilon) best = answer;
-    if (IsTight(best) || !std::isfinite(best.epsilon)) break;
+    if (!std::isfinite(best.epsilon) || best.epsilon == 0) break;
+    if (IsTight(best) && window.step <= 2 * Resolution(best.epsilon)) break;
     // The Chernoff bound misleads where a few uses make most of the loss.
-    theta = SaddleTilt(components, best.epsilon);
+    expected = best.epsilon;
+    theta = SaddleTilt(components, expected);
   }
   return best;
 }
