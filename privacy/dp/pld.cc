@@ -35,7 +35,7 @@ constexpr double kPromiseRelative = 5e-3;
 constexpr double kCheapSize = 0x1p16;
 // Below it, a coarser grid will do.
 constexpr double kLeastEpsilon = 1e-4;
-constexpr int kMostAttempts = 3;
+constexpr int kMostAttempts = 2;
 // Grid points of one use's loss.
 constexpr double kMostPoints = 0x1p21;
 
@@ -381,8 +381,8 @@ absl::StatusOr<double> PldEpsilon(std::span<const GaussianUses> uses, double del
   if (!IsTight(answer)) {
     return absl::OutOfRangeError(absl::StrCat(
         "accountant pld: these rates, noise multipliers and steps spread too wide for a tight "
-        "answer (up to ",
-        answer.slack, " above the true epsilon); use accountant rdp"));
+        "answer: epsilon is at most ",
+        answer.epsilon, ", perhaps ", answer.slack, " less; use accountant rdp"));
   }
   return answer.epsilon;
 }
