@@ -54,11 +54,7 @@ void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
   } else if (const auto* evaluated = std::get_if<member::EvaluationDone>(&input)) {
     OnEvaluationDone(*evaluated, out);
   } else if (std::holds_alternative<member::BudgetSpent>(input)) {
-    if (!attempt_) return;
-    absl::Status spent = BudgetOfDataSpent();
-    SendDecline(ToString(attempt_->session.session_id()), spent, out);
-    attempt_->session.End(spent);
-    Refuse(std::move(spent), out);
+    if (attempt_) RefuseAttempt(BudgetOfDataSpent(), out);
   } else {
     noise_.Refill(bulk_random_);  // Idle
   }
@@ -320,9 +316,22 @@ void MemberEngine::OnProtocol(const secagg::DownMessage& message, Outputs* out) 
           absl::StrCat("a message of the coordinator was ignored: ", answer.status().message())});
       return;
     }
+    // A roster of too few members may pass by itself; one against another limit does not.
+    const bool small =
+        static_cast<uint32_t>(message.roster().entries_size()) < options_.policy.min_cohort;
+    if (absl::IsPermissionDenied(answer.status()) && !(message.has_roster() && small)) {
+      return RefuseAttempt(answer.status(), out);
+    }
     return FailAttempt(answer.status(), out);
   }
   if (answer->has_value()) SendProtocol(*std::move(*answer), out);
+}
+
+// Ends the attempt under way, and this member's part in the run.
+void MemberEngine::RefuseAttempt(absl::Status why, Outputs* out) {
+  SendDecline(ToString(attempt_->session.session_id()), why, out);
+  attempt_->session.End(why);
+  Refuse(std::move(why), out);
 }
 
 // What must be on disk is written before the message that it is for.

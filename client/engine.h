@@ -160,6 +160,7 @@ class MemberEngine {
   DataCharge ChargeFor(const ChargeEntry& entry, const RoundTerms& terms) const;
   void OnWelcome(const Welcome& welcome, Outputs* out);
   void Refuse(absl::Status why, Outputs* out);
+  void RefuseAttempt(absl::Status why, Outputs* out);
   void OnProtocol(const secagg::DownMessage& message, Outputs* out);
   void OnTrainingDone(member::TrainingDone done, Outputs* out);
   absl::StatusOr<RingVector> InputFor(absl::StatusOr<LocalUpdate> update, Outputs* out);

@@ -134,6 +134,33 @@ TEST(PolicyWorldTest, ARefusalSaysNothingOfOtherFederations) {
   EXPECT_EQ(node.ledger.charges(), 0u);
 }
 
+TEST(PolicyWorldTest, TooManyOfOneOrganisationAreRefused) {
+  World world(SmallFederation(2), 5);
+  CertificateIssuer issuer = CertificateIssuer::Create(world.ca_, &world.ca_key_).value();
+  const Validity validity{world.clock_.Now() - absl::Hours(1), world.clock_.Now() + absl::Hours(9)};
+  for (World::Node& node : world.nodes_) {
+    if (node.name == "m3" || node.name == "m4" || node.role != MEMBER) continue;
+    node.certificate = issuer
+                           .IssueMember({.role = CertificateRole::kMember,
+                                         .name = node.name,
+                                         .organisation = "City Hospital"},
+                                        node.key.public_key(), validity, world.random_)
+                           .value();
+    Policy policy = PolicyOf(world.spec_);
+    if (node.name == "m0") policy.max_per_organisation = 2;
+    world.StartMember(node, policy);
+  }
+  world.ConnectAll();
+  world.Run(40);
+  EXPECT_EQ(world.state_.round, RoundNumber(2));
+  ASSERT_TRUE(world.nodes_[0].refused.has_value());
+  EXPECT_THAT(std::string(world.nodes_[0].refused->message()),
+              HasSubstr("more members of City Hospital than the 2 that this member's policy "
+                        "allows (its limit max_per_organisation)"));
+  EXPECT_THAT(world.notes_, Contains(HasSubstr("max_per_organisation")));
+  EXPECT_EQ(world.nodes_[0].ledger.charges(), 0u);
+}
+
 // With an open cohort an attempt may be too small for one member, and the next may not.
 TEST(PolicyWorldTest, AnAttemptOfTooFewMembersIsDeclinedAndTheNextIsNot) {
   std::string toml = SmallFederation(2);

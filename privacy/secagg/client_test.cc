@@ -248,6 +248,10 @@ TEST_F(ClientTest, ARosterAgainstThePolicyEndsTheSession) {
   SessionRunForTest listed(cohort_);
   ExpectEnds(listed.RunTo(Phase::kShares)[kVictim], absl::StatusCode::kPermissionDenied);
 
+  cohort_.policy = {.smallest_roster = kMembers + 1};
+  SessionRunForTest small(cohort_);
+  ExpectEnds(small.RunTo(Phase::kShares)[kVictim], absl::StatusCode::kPermissionDenied);
+
   cohort_.policy = {.max_per_organisation = 2};
   for (uint32_t i : {0u, 3u, 5u}) cohort_.members[i]->organisation = "Sybil Ltd";
   SessionRunForTest capped(cohort_);
