@@ -122,20 +122,17 @@ absl::StatusOr<dp::EpsilonAtOrder> AccountFor(const GaussianFlags& flags) {
       flags.accountant == "pld" ? dp::Accountant::kPld : dp::Accountant::kRdp);
 }
 
-std::vector<CLI::Option*> AddDistributedFlags(CLI::App* command, DistributedFlags* flags) {
-  return {
-      command->add_option("--cohort", flags->encoding.invited, "members invited to a round")
-          ->check(WholeNumber(1)),
-      command->add_option("--u-min", flags->minimum, "fewest inputs of an opened sum, as given")
-          ->check(WholeNumber(1)),
-      command->add_option("--c-max", flags->corrupt, "members assumed to collude")
-          ->check(WholeNumber(0)),
-      command
-          ->add_option("--mechanism", flags->mechanism, "discrete_gaussian, or skellam to compare")
-          ->check(CLI::IsMember({"discrete_gaussian", "skellam"})),
-      command->add_flag("--rotation", flags->encoding.rotated,
-                        "updates are rotated: coordinates filled up to whole blocks, fewer bits"),
-  };
+void AddDistributedFlags(CLI::App* command, DistributedFlags* flags) {
+  command->add_option("--cohort", flags->encoding.invited, "members invited to a round")
+      ->check(WholeNumber(1));
+  command->add_option("--u-min", flags->minimum, "fewest inputs of an opened sum, as given")
+      ->check(WholeNumber(1));
+  command->add_option("--c-max", flags->corrupt, "members assumed to collude")
+      ->check(WholeNumber(0));
+  command->add_option("--mechanism", flags->mechanism, "discrete_gaussian, or skellam to compare")
+      ->check(CLI::IsMember({"discrete_gaussian", "skellam"}));
+  command->add_flag("--rotation", flags->encoding.rotated,
+                    "updates are rotated: coordinates filled up to whole blocks, fewer bits");
 }
 
 absl::StatusOr<dp::DistributedAccountant> AccountantFor(const DistributedFlags& flags) {

@@ -17,7 +17,7 @@
 
 namespace dure::cli {
 
-// `name` = VALUE with a status that names it; for CLI::Option::check.
+// For CLI::Option::check: a number within the accountants' limits, or an error that names it.
 CLI::Validator NoiseMultiplier();
 CLI::Validator SamplingRate();
 CLI::Validator Delta();
@@ -49,8 +49,8 @@ struct DistributedFlags {
   double delta = 0;
   std::string mechanism = "discrete_gaussian";
 };
-// --clip, --dim, --cohort, --u-min, --c-max, --mechanism, --rotation.
-std::vector<CLI::Option*> AddDistributedFlags(CLI::App* command, DistributedFlags* flags);
+// --cohort, --u-min, --c-max, --mechanism, --rotation.
+void AddDistributedFlags(CLI::App* command, DistributedFlags* flags);
 absl::StatusOr<dp::DistributedAccountant> AccountantFor(const DistributedFlags& flags);
 
 // Noise of all members together, record level.
