@@ -74,7 +74,7 @@ absl::Status Ledgers::AddHere(const std::vector<ChargeEntry>& missing,
     DURE_RETURN_IF_ERROR(file_.Append(charge));
   }
   notes->push_back(absl::StrCat(Charges(missing.size()), " of this membership in ", data_->path(),
-                                " were missing in ", options_.path, " and were added"));
+                                " missing in ", options_.path, ": added"));
   return absl::OkStatus();
 }
 
