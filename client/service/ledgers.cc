@@ -85,9 +85,8 @@ absl::Status Ledgers::AddThere(const std::vector<ChargeEntry>& missing,
     DURE_RETURN_IF_ERROR(
         data_->Charge(options_.charge_for(charge), [](const DataSpent&) { return true; }).status());
   }
-  notes->push_back(absl::StrCat(Charges(missing.size()), " in ", options_.path, " were missing in ",
-                                data_->path(),
-                                " and were added, at the cost of the approved terms"));
+  notes->push_back(absl::StrCat(Charges(missing.size()), " in ", options_.path, " missing in ",
+                                data_->path(), ": added, at the cost of the approved terms"));
   return absl::OkStatus();
 }
 
