@@ -10,8 +10,10 @@
 
 namespace dure::cli {
 
-// init, check, coordinator, invite, members, revoke, status, pause, resume, stop.
+// init, check, coordinator.
 void AddOrganiserCommands(CLI::App& app, int* exit_code);
+// invite, members, revoke, status, pause, resume, stop.
+void AddFederationCommands(CLI::App& app, int* exit_code);
 // join, client.
 void AddMemberCommands(CLI::App& app, int* exit_code);
 // policy show|set.
@@ -32,6 +34,9 @@ void AddVersionCommand(CLI::App& app, int* exit_code);
 // Adds a command with an example, shown by --help.
 CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& description,
                      const std::string& example);
+
+// Adds DIR, the folder of a federation.
+CLI::Option* AddFolder(CLI::App* command, std::string& folder);
 
 // A whole number from `least` to 10^15: what CLI11 alone would take also below 0, modulo 2^64.
 CLI::Validator WholeNumber(uint64_t least);

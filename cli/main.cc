@@ -27,6 +27,10 @@ CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& 
   return command;
 }
 
+CLI::Option* AddFolder(CLI::App* command, std::string& folder) {
+  return command->add_option("DIR", folder, "the federation's folder")->required();
+}
+
 CLI::Validator WholeNumber(uint64_t least) {
   static constexpr uint64_t kMost = 1'000'000'000'000'000;
   return CLI::Validator(
@@ -112,6 +116,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", absl::StrCat("dure ", dure::kVersion));
   int exit_code = kSuccess;
   AddOrganiserCommands(app, &exit_code);
+  AddFederationCommands(app, &exit_code);
   AddMemberCommands(app, &exit_code);
   AddDataCommands(app, &exit_code);
   AddPolicyCommand(app, &exit_code);

@@ -177,9 +177,9 @@ absl::Status CheckPolicy(const Policy& policy, const FederationSpec& spec, const
   if (terms.unit == PrivacySection::NONE) return absl::OkStatus();
   if (!(spending.epsilon <= policy.max_epsilon)) {
     return absl::ResourceExhaustedError(absl::StrFormat(
-        "this attempt would bring epsilon per %s to %.4f, above this member's limit "
+        "this attempt would bring epsilon per %s to %s, above this member's limit "
         "max_epsilon = %g",
-        ProtectedUnit(terms.unit), spending.epsilon, policy.max_epsilon));
+        ProtectedUnit(terms.unit), EpsilonText(spending.epsilon), policy.max_epsilon));
   }
   if (!(spending.total_epsilon <= policy.total_epsilon)) return BudgetOfDataSpent();
   return absl::OkStatus();

@@ -461,7 +461,10 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
 void FederationEngine::MoveClipNorm(double count_mean) {
   absl::StatusOr<dp::AdaptiveClip> clip = AdaptiveClipOf(options_.spec, terms_);
   DURE_CHECK(clip.ok());  // DeriveTerms made one
-  state_.clip_norm = clip->Next(terms_.clip_norm, clip->ShareWithin(count_mean, terms_.clip_norm));
+  const double next = clip->Next(terms_.clip_norm, clip->ShareWithin(count_mean, terms_.clip_norm));
+  // At the limits of the noise or of a message another norm may not work: the old one stays.
+  const bool works = DeriveTerms(options_.spec, terms_.dim, terms_.invited, next).ok();
+  state_.clip_norm = works ? next : terms_.clip_norm;
 }
 
 bool FederationEngine::EvaluatedNow(uint32_t round) const {

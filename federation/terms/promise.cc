@@ -10,9 +10,10 @@ namespace {
 std::string SumsOnly(const RoundTerms& terms) {
   return absl::StrFormat(
       "The coordinator sees who takes part and one noised sum a round, over %u members or more. It "
-      "need not be trusted, while at most %u members collude with it and nobody enrols made-up "
-      "ones.",
-      terms.sum_minimum, terms.max_corrupt);
+      "need not be trusted, while at most %s with it and nobody enrols made-up ones.",
+      terms.sum_minimum,
+      terms.max_corrupt == 1 ? "one member colludes"
+                             : absl::StrCat(terms.max_corrupt, " members collude"));
 }
 
 constexpr char kTrusted[] =
