@@ -24,6 +24,7 @@
 #include "cli/stop_signal.h"
 #include "coordinator/service/coordinator_service.h"
 #include "coordinator/service/federation_folder.h"
+#include "coordinator/service/membership.h"
 #include "crypto/x509.h"
 #include "federation/manifest.h"
 #include "federation/spec.h"
