@@ -1,17 +1,12 @@
 #include "client/engine.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "base/check.h"
 #include "base/printable.h"
-#include "base/status_macros.h"
 #include "base/version.h"
 #include "federation/model_file.h"
-#include "federation/terms/round_config.h"
-#include "privacy/secagg/thresholds.h"
 #include "privacy/secagg/transcript.h"
 
 namespace dure {
@@ -113,45 +108,6 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
   }
 }
 
-void MemberEngine::OnOffer(const RoundOffer& offer, Outputs* out) {
-  attempt_.reset();  // an offer ends whatever was there
-  absl::Status status = Accept(offer, out);
-  if (status.ok()) return;
-  attempt_.reset();
-  // What may pass by itself: an attempt that is over, an attempt of too few members.
-  const bool passing =
-      absl::IsFailedPrecondition(status) || (absl::IsPermissionDenied(status) && !RefusesAlways());
-  SendDecline(offer.offer().session_id(), status, out);
-  if (!passing) return Refuse(std::move(status), out);
-  TellDeclined(status, out);
-}
-
-// Whether the limits refuse even the attempt with the most members.
-bool MemberEngine::RefusesAlways() const {
-  const RoundsSection& rounds = options_.spec.rounds();
-  absl::StatusOr<RoundTerms> terms = DeriveTerms(
-      options_.spec, options_.dim, rounds.has_cohort() ? rounds.cohort() : secagg::kMaxMembers);
-  return !terms.ok() || !FaultsOfTerms(options_.policy, options_.spec, *terms).empty();
-}
-
-void MemberEngine::Refuse(absl::Status why, Outputs* out) {
-  attempt_.reset();
-  out->push_back(member::Refused{std::move(why)});
-}
-
-Spending MemberEngine::SpendingWithNext(const RoundTerms& terms) {
-  Spending spending{.epsilon = AccountFor(terms).EpsilonAfter(ledger_.charges() + 1)};
-  if (options_.data == nullptr) return spending;
-  const ChargedCost cost = ChargedCostOf(terms);
-  spending.total_epsilon = options_.data->all.EpsilonWith(cost, options_.policy.total_delta);
-  // Under other terms than now, or with other cohorts, attempts have cost something else.
-  if (!options_.data->own.IsAll(cost)) {
-    spending.epsilon =
-        std::max(spending.epsilon, options_.data->own.EpsilonWith(cost, terms.delta));
-  }
-  return spending;
-}
-
 // What goes into the ledger of the data for an entry of this member's own.
 DataCharge MemberEngine::ChargeFor(const ChargeEntry& entry, const RoundTerms& terms) const {
   return {.federation = options_.spec_digest,
@@ -159,116 +115,6 @@ DataCharge MemberEngine::ChargeFor(const ChargeEntry& entry, const RoundTerms& t
           .member = secagg::MemberIdOf(options_.key->public_key()),
           .attempt = entry,
           .cost = ChargedCostOf(terms)};
-}
-
-// A coordinator that has seen shares of this member in a later attempt than the ledger knows: the
-// ledger is an old copy, or lives on two machines.
-void MemberEngine::OnWelcome(const Welcome& welcome, Outputs* out) {
-  round_ = RoundNumber(welcome.round());
-  const uint32_t seen = welcome.last_attempt(), charged = ledger_.last_attempt().value();
-  if (options_.role != MEMBER || seen <= charged) return;
-  const Transcript statement = secagg::LastSeenStatement(
-      options_.spec_digest, secagg::MemberIdOf(options_.key->public_key()), seen);
-  if (!VerifySignature(options_.coordinator, statement.bytes(),
-                       AsBytes(welcome.last_attempt_signature()))) {
-    out->push_back(Tell{Tell::Level::kWarning,
-                        "the coordinator says what it last saw of this member, but did not sign "
-                        "it: ignored"});
-    return;
-  }
-  const RoundsSection& rounds = options_.spec.rounds();
-  absl::StatusOr<RoundTerms> terms = DeriveTerms(
-      options_.spec, options_.dim, rounds.has_cohort() ? rounds.cohort() : rounds.minimum());
-  if (!options_.charge_missing || !terms.ok() || seen > rounds.max_attempts()) {
-    return Refuse(
-        absl::DataLossError(absl::StrCat(
-            "the coordinator has seen this member's shares of attempt ", seen,
-            ", and its ledger ends with attempt ", charged,
-            ": put the newest ledger back, or charge the attempts that are missing in full with "
-            "`dure client --charge-missing`")),
-        out);
-  }
-  for (uint32_t attempt = charged + 1; attempt <= seen; ++attempt) {
-    const ChargeEntry entry{.attempt = AttemptNumber(attempt)};
-    DURE_CHECK(ledger_.Add(entry).ok());
-    out->push_back(member::WriteLedger{entry, ChargeFor(entry, *terms)});
-  }
-  epsilon_ = AccountFor(*terms).EpsilonAfter(ledger_.charges());
-  out->push_back(Tell{Tell::Level::kNote,
-                      absl::StrCat("attempts ", charged + 1, " to ", seen,
-                                   " were missing in the ledger and are charged in full")});
-}
-
-// Message 0: everything is derived again from what this member approved and compared.
-absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
-  if (options_.role != MEMBER) {
-    return absl::FailedPreconditionError("an evaluator takes no part in rounds");
-  }
-  const secagg::RoundConfig& offered = offer.offer().config();
-  DURE_ASSIGN_OR_RETURN(std::vector<float> params, ParamsFromBytes(offer.model(), options_.dim));
-  // With adaptive clipping the coordinator says which clip norm came of the last round. What one
-  // member changes, and the noise, are in proportion to it.
-  const bool adaptive = options_.spec.privacy().clipping() == PrivacySection::ADAPTIVE;
-  absl::StatusOr<RoundTerms> derived = DeriveTerms(options_.spec, options_.dim, offered.invited(),
-                                                   adaptive ? offered.clip_norm() : 0);
-  if (!derived.ok()) return absl::InvalidArgumentError(derived.status().message());
-  const RoundTerms& terms = *derived;
-  AttemptId id{.round = offered.round(),
-               .attempt = offered.attempt(),
-               .model_hash = Sha256(AsBytes(offer.model()))};
-  DURE_RETURN_IF_ERROR(
-      CompareConfigs(offered, MakeRoundConfig(options_.spec, options_.spec_digest, terms, id)));
-  if (id.round < 1 || id.round > options_.spec.rounds().count() ||
-      id.attempt > terms.max_attempts) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "attempt ", id.attempt, " of round ", id.round, " was offered; this member agreed to ",
-        options_.spec.rounds().count(), " rounds in at most ", terms.max_attempts, " attempts"));
-  }
-  if (AttemptNumber(id.attempt) <= ledger_.last_attempt()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "attempt ", id.attempt, " was offered, but attempt ", ledger_.last_attempt().value(),
-        " is charged in this member's ledger already"));
-  }
-  DURE_RETURN_IF_ERROR(CheckPolicy(options_.policy, options_.spec, terms, SpendingWithNext(terms)));
-
-  DURE_ASSIGN_OR_RETURN(
-      Contribution contribution,
-      Contribution::Create(options_.spec, terms, offered.rotation_seed(), options_.records));
-  MemberSession session = MakeSession(terms);
-  DURE_ASSIGN_OR_RETURN(std::optional<secagg::UpMessage> answer,
-                        session.StartFromOffer(offer.offer()));
-  attempt_ = Attempt{.session = std::move(session),
-                     .round = RoundNumber(id.round),
-                     .attempt = AttemptNumber(id.attempt),
-                     .terms = terms,
-                     .contribution = std::move(contribution)};
-  noise_.PrepareFor(terms, bulk_random_);
-  if (answer) SendProtocol(*std::move(answer), out);
-
-  attempt_->training = ++trainings_;
-  out->push_back(member::StartTraining{.training = attempt_->training,
-                                       .params = std::move(params),
-                                       .plan = attempt_->contribution.MakePlan(bulk_random_)});
-  return absl::OkStatus();
-}
-
-MemberSession MemberEngine::MakeSession(const RoundTerms& terms) const {
-  if (!terms.secure_aggregation) {
-    return MemberSession(secagg::PlainClient(options_.coordinator));
-  }
-  secagg::ClientPolicy limits{.minimum_roster = terms.sum_minimum,
-                              .minimum_sum = terms.sum_minimum,
-                              .max_corrupt = terms.max_corrupt,
-                              .smallest_roster = options_.policy.min_cohort};
-  if (options_.policy.max_per_organisation != 0) {
-    limits.max_per_organisation = options_.policy.max_per_organisation;
-  }
-  return MemberSession(secagg::Client({.policy = std::move(limits),
-                                       .key = options_.key,
-                                       .certificate = options_.certificate,
-                                       .coordinator = options_.coordinator,
-                                       .verifier = options_.verifier,
-                                       .random = options_.random}));
 }
 
 void MemberEngine::OnTrainingDone(member::TrainingDone done, Outputs* out) {
