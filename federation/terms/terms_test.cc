@@ -173,6 +173,64 @@ TEST(TermsTest, ARoundNeedsARecordToLearnFrom) {
   ExpectRefused(spec, 10, "raise local.sampling_rate");
 }
 
+RoundTerms TermsOf(const std::string& toml, uint32_t invited = 10) {
+  absl::StatusOr<FederationSpec> spec = ParseFederation(toml, "f.toml");
+  EXPECT_TRUE(spec.ok()) << spec.status();
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(*spec, kDim, invited);
+  EXPECT_TRUE(terms.ok()) << terms.status();
+  return terms.value_or(RoundTerms());
+}
+
+TEST(UnitTermsTest, AClientsUpdateCarriesItsCountAndItsPadding) {
+  const RoundTerms terms = TermsOf(dure::testing::ClientToml());
+  EXPECT_EQ(terms.coordinates, 32'768u);  // 26,010 and the count, in blocks of 2^14
+  EXPECT_GT(terms.count_coordinate, 0);
+  // The noise that the rest of the message has grows by as much as the count takes.
+  EXPECT_NEAR(terms.encoded_norm * terms.encoded_norm,
+              terms.clip_norm * terms.clip_norm + terms.count_coordinate * terms.count_coordinate,
+              1e-12);
+  const dp::AttemptCost cost = CostOf(terms);
+  EXPECT_EQ(cost.dim, terms.coordinates);
+  EXPECT_EQ(cost.parties, 6u);
+  EXPECT_EQ(cost.sampling_rate, 1.0);  // the coordinator knows who takes part
+  EXPECT_GE(static_cast<double>(cost.sigma2) * cost.parties,
+            static_cast<double>(cost.norm_bound_sq));
+}
+
+TEST(UnitTermsTest, ATrustedCoordinatorAddsAllTheNoise) {
+  const RoundTerms terms = TermsOf(dure::testing::ClientToml("enabled = false"));
+  EXPECT_EQ(terms.sigma2_local, 0u);
+  EXPECT_GE(terms.sigma2_central, terms.norm_bound_sq);
+  EXPECT_EQ(terms.threshold, 0u);
+  EXPECT_EQ(terms.sum_minimum, 8u);
+  EXPECT_EQ(CostOf(terms).parties, 1u);
+  EXPECT_EQ(CostOf(terms).sigma2, terms.sigma2_central);
+}
+
+// One party's discrete Gaussian on Poisson samples costs what a continuous one does.
+TEST(UnitTermsTest, LocalStepsCostWhatTheSampledGaussianCosts) {
+  const RoundTerms terms = TermsOf(dure::testing::DpSgdToml());
+  EXPECT_EQ(terms.sigma2_local, 0u);
+  EXPECT_EQ(CostOf(terms).uses, 5u);
+  double least = std::numeric_limits<double>::infinity();
+  for (int order : dp::AllOrders()) {
+    const double rdp = 300 * 5 * dp::SubsampledGaussianRdp(0.01, 1.0, order);
+    least = std::min(least, rdp + std::log1p(-1.0 / order) - std::log(1e-5 * order) / (order - 1));
+  }
+  EXPECT_NEAR(EpsilonAfter(terms, 300), least, 1e-6 * least);
+  EXPECT_LE(EpsilonAfter(terms, 300), least);  // sigma2 is rounded up
+}
+
+TEST(UnitTermsTest, WithoutPrivacyTheRingHoldsUpdatesAndWeights) {
+  const RoundTerms terms = TermsOf(dure::testing::NoneToml());
+  EXPECT_EQ(terms.coordinates, kDim + 1);
+  EXPECT_EQ(terms.scale * kFixedGridRange * 10 * 2 > (uint64_t{1} << 31), true);
+  EXPECT_LT(terms.scale * kFixedGridRange * 10, uint64_t{1} << 31);
+  EXPECT_GT((uint64_t{1} << (terms.bits - 1)), terms.scale * kFixedGridRange * 10);
+  EXPECT_GT((uint64_t{1} << (terms.bits - 1)), uint64_t{10} * 6000);
+  EXPECT_EQ(EpsilonAfter(terms, 1), std::numeric_limits<double>::infinity());
+}
+
 TEST(EpsilonTest, TheDemo) {
   const RoundTerms terms = DemoTerms();
   EXPECT_NEAR(EpsilonAfter(terms, 300), 1.64, 0.01);
