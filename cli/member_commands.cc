@@ -270,9 +270,9 @@ int RunClientStatus(const ClientFlags& flags) {
   request.mutable_status();
   absl::StatusOr<ControlReply> reply = CallControl(PrivateFolder(flags.node), request);
   if (absl::IsUnavailable(reply.status())) {
-    return Fail(absl::UnavailableError(absl::StrCat("no client is running in ", flags.node,
-                                                    ": start it with `dure client --node ",
-                                                    flags.node, "`")));
+    return Fail(absl::UnavailableError(absl::StrCat(
+        "no client is running in ", flags.node, ": start it with `dure client --node ", flags.node,
+        "`; what was spent: `dure policy show --node ", flags.node, "`")));
   }
   if (!reply.ok()) return Fail(reply.status());
   const RunStatus& status = reply->status();
