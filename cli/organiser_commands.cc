@@ -132,9 +132,10 @@ int RunCheck(const CheckFlags& flags) {
   CheckOptions options;
   if (flags.target_epsilon) {
     options.target_epsilon = *flags.target_epsilon;
-    if (!(std::isfinite(options.target_epsilon) && options.target_epsilon > 0)) {
-      return Fail(absl::InvalidArgumentError(absl::StrCat(
-          "--target-epsilon is ", options.target_epsilon, " and must be a number above 0")));
+    if (!(options.target_epsilon > 0 && options.target_epsilon <= 1000)) {
+      return Fail(
+          absl::InvalidArgumentError(absl::StrCat("--target-epsilon is ", options.target_epsilon,
+                                                  " and must be a number above 0, at most 1000")));
     }
   }
   absl::StatusOr<CheckReport> report = CheckFile(flags.path, options);

@@ -23,6 +23,7 @@
 #include "federation/spec.h"
 #include "federation/spec_fields.h"
 #include "federation/terms/check.h"
+#include "federation/terms/promise.h"
 #include "nlohmann/json.hpp"
 
 namespace dure::cli {
@@ -155,6 +156,14 @@ void PrintJson(const Terms& terms) {
   std::printf("%s\n", out.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
 }
 
+// What the whole run costs, and whom it is trusted to.
+std::string EpsilonInShort(const CheckReport& report) {
+  const RoundTerms& terms = report.terms;
+  if (terms.unit == PrivacySection::NONE) return NoPrivacyInWords(terms.secure_aggregation);
+  return absl::StrCat(EpsilonText(WholeRun(report)), " per ", ProtectedUnit(terms.unit),
+                      CoordinatorIsTrusted(terms) ? ", if the coordinator is trusted" : "");
+}
+
 // Old and new side by side, for each key and each limit that changes.
 void PrintDifferences(const Terms& terms) {
   std::printf("The coordinator now asks for other terms:\n");
@@ -164,15 +173,19 @@ void PrintDifferences(const Terms& terms) {
                 shown(difference.offered));
   }
   std::printf("  %-36s %s -> %s\n", "epsilon of the whole run",
-              EpsilonText(WholeRun(terms.approved_report)).c_str(),
-              EpsilonText(WholeRun(*terms.offered_report)).c_str());
-  std::printf("Approved, they move the limits that nobody has set here:\n");
+              EpsilonInShort(terms.approved_report).c_str(),
+              EpsilonInShort(*terms.offered_report).c_str());
+  std::string moved;
   for (const PolicyKey& key : PolicyKeys()) {
     const std::string before = PolicyValue(terms.node.policy, key.name);
     const std::string after = PolicyValue(terms.next.policy, key.name);
     if (before == after) continue;
-    std::printf("  %-36s %s -> %s%s\n", key.name.c_str(), before.c_str(), after.c_str(),
-                IsLooser(key.name, terms.next.policy, terms.node.policy) ? "  (allows more)" : "");
+    absl::StrAppendFormat(
+        &moved, "  %-36s %s -> %s%s\n", key.name, before, after,
+        IsLooser(key.name, terms.next.policy, terms.node.policy) ? "  (allows more)" : "");
+  }
+  if (!moved.empty()) {
+    std::printf("Approved, they move the limits that nobody has set here:\n%s", moved.c_str());
   }
   if (terms.faults.empty()) return;
   std::printf("Limits in the way, which no approval moves:\n");

@@ -60,11 +60,11 @@ void FederationEngine::LeaveOutTheLate(const round::Late& late, Outputs* out) {
     // 0, 2, 6, 14, ... attempts.
     const uint32_t sits_out = (1u << std::min(tardy.times, kMostDoublings)) - 2;
     tardy.until = AttemptNumber(state_.attempts.value() + sits_out);
-    out->push_back(run::Note{
-        true,
+    out->emplace_back(
+        std::in_place_type<run::Note>, true,
         absl::StrCat(NameOf(member), " did not send ", std::string(late.phase), " within ",
                      absl::FormatDuration(deadline()), ": it is left out until it is heard from",
-                     sits_out == 0 ? "" : absl::StrCat(", and for ", sits_out, " attempts"))});
+                     sits_out == 0 ? "" : absl::StrCat(", and for ", sits_out, " attempts")));
   }
 }
 

@@ -188,7 +188,10 @@ absl::Status Reader::ReadKey(const toml::node& node, const std::string& path, Me
       return absl::OkStatus();
     case KeyKind::kReal:
       if (!node.is_number()) return WrongType(path, key, node);
-      reflection.SetDouble(section, &key, *node.value<double>());
+      // value<double>() has nothing for an integer that binary64 cannot hold.
+      reflection.SetDouble(section, &key,
+                           node.is_integer() ? static_cast<double>(node.as_integer()->get())
+                                             : node.as_floating_point()->get());
       return absl::OkStatus();
     case KeyKind::kSwitch:
       if (!node.is_boolean()) return WrongType(path, key, node);

@@ -137,9 +137,9 @@ TEST(SpecTomlTest, FaultsOfValuesHaveTheirPlace) {
   EXPECT_EQ(ErrorOf(DemoWith("count = 300", "count = 0")),
             "f.toml:15:9: rounds.count: it is 0 and must be 1 to 1000000");
   EXPECT_EQ(ErrorOf(DemoWith("sampling_rate = 0.01", "sampling_rate = nan")),
-            "f.toml:23:17: local.sampling_rate: it is nan and must be above 0, at most 1");
+            "f.toml:23:17: local.sampling_rate: it is nan and must be 1e-9 to 1");
   EXPECT_EQ(ErrorOf(DemoWith("sampling_rate = 0.01", "")),
-            "f.toml:21:2: local.sampling_rate is missing: set it to a number, above 0, at most 1");
+            "f.toml:21:2: local.sampling_rate is missing: set it to a number, 1e-9 to 1");
   EXPECT_EQ(ErrorOf(""),
             "f.toml:1:1: federation.name is missing: set it to a text of 1 to 64 characters");
 }
@@ -202,6 +202,21 @@ TEST(SpecTomlTest, WrittenFilesExplainEveryKeyAndLeaveOutWhatIsNotUsed) {
                                  "100.\ncount = 300\n"));
   EXPECT_THAT(written, ::testing::Not(HasSubstr("beta2")));
   EXPECT_TRUE(ParseFederation(written, "again.toml").ok());
+}
+
+// Integers that binary64 cannot hold.
+TEST(SpecTomlTest, NumbersMayBeWrittenAsAnyInteger) {
+  for (const char* value : {"9007199254740993", "-9007199254740993", "-9223372036854775808"}) {
+    for (const char* line : {"beta1 = 0.9", "max_epsilon = 4.0", "max_corrupt = 0.2"}) {
+      const std::string key = std::string(line).substr(0, std::string(line).find(' '));
+      const absl::Status status =
+          ParseFederation(DemoWith(line, key + " = " + value), "f.toml").status();
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+      EXPECT_NE(std::string(status.message()).find(std::string(value).substr(0, 12)),
+                std::string::npos)
+          << status;
+    }
+  }
 }
 
 }  // namespace

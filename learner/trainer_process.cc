@@ -57,6 +57,7 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
+  setpgid(0, 0);  // Ctrl-C is for the client, which ends the trainer in its own time
   if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0) _exit(127);
   if (socket == kSocketInChild) {
     if (fcntl(socket, F_SETFD, 0) != 0) _exit(127);

@@ -175,7 +175,7 @@ TEST(UnitsWorldTest, ACoordinatorThatRestartsKeepsTheClipNorm) {
   World world(Toml({"mode = \"epochs\"",
                     absl::StrCat(kClient,
                                  "clip_norm = 5.0\nnoise_multiplier = 0.05\n"
-                                 "clipping = \"adaptive\"\nclip_count_noise = 0.1"),
+                                 "clipping = \"adaptive\"\nclip_count_noise = 0.3"),
                     ""},
                    6),
               kMembers);

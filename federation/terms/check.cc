@@ -77,7 +77,11 @@ RoundNoise NoiseOfRound(const FederationSpec& spec, const RoundTerms& terms) {
       static_cast<double>(terms.sigma2_local) * members + static_cast<double>(terms.sigma2_central);
   const double sum = std::sqrt(variance) / static_cast<double>(terms.scale) * root_dim;
   if (terms.mode == LocalSection::GRADIENT) {
-    return {.noise = sum / terms.expected_batch, .update = terms.clip_norm};
+    // Divided by what was agreed; no more records can be there than the members may hold.
+    const double most = terms.sampling_rate * members *
+                        static_cast<double>(spec.privacy().max_records_per_member());
+    return {.noise = sum / terms.expected_batch,
+            .update = terms.clip_norm * std::min(1.0, most / terms.expected_batch)};
   }
   const double weight = terms.weighted ? static_cast<double>(terms.weight_mean) /
                                              static_cast<double>(terms.weight_max)
@@ -133,10 +137,14 @@ void FindReaches(const FederationSpec& spec, double target, CheckReport* report)
   }
 }
 
+// The limit of privacy.max_epsilon.
+constexpr double kMaxTarget = 1000;
+
 absl::Status CheckTarget(const FederationSpec& spec, double target) {
-  if (!(target >= 0 && std::isfinite(target))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the target epsilon is ", target, " and must be a number above 0"));
+  if (!(target >= 0 && target <= kMaxTarget)) {
+    return absl::InvalidArgumentError(absl::StrCat("the target epsilon is ", target,
+                                                   " and must be a number above 0, at most ",
+                                                   kMaxTarget, ", as privacy.max_epsilon"));
   }
   if (target > 0 && spec.privacy().unit() == PrivacySection::NONE) {
     return absl::InvalidArgumentError(

@@ -248,7 +248,23 @@ absl::StatusOr<dp::AdaptiveClip> AdaptiveClipOf(const FederationSpec& spec,
                                    .count_noise = privacy.clip_count_noise()});
 }
 
+// With adaptive clipping B and sigma2 move with the clip norm, which nobody knows beforehand. Noise
+// of h sigma2 = z^2 B^2 is the least that any clip norm gives, so every attempt is counted as that:
+// one cost for all, whatever C does.
+dp::AttemptCost WorstCostOfAnyClipNorm(const RoundTerms& terms) {
+  const double z = terms.noise_multiplier;
+  // Large, so that rounding B^2 up costs next to nothing; with less noise B^2 must stay in 64 bits.
+  const uint64_t sigma2 = uint64_t{1} << (z >= 1 ? 40 : z >= 1e-3 ? 20 : 0);
+  const double norm_bound_sq =
+      std::ceil(terms.honest_survivors * static_cast<double>(sigma2) / (z * z) * (1 + 0x1p-50));
+  return {.dim = terms.coordinates,
+          .parties = terms.honest_survivors,
+          .sigma2 = norm_bound_sq < 0x1p63 ? sigma2 : 0,
+          .norm_bound_sq = norm_bound_sq < 0x1p63 ? static_cast<uint64_t>(norm_bound_sq) : 1};
+}
+
 dp::AttemptCost CostOf(const RoundTerms& terms) {
+  if (terms.adaptive_clipping) return WorstCostOfAnyClipNorm(terms);
   return {.dim = terms.mode == LocalSection::DP_SGD ? terms.dim : terms.coordinates,
           .parties = terms.honest_survivors,
           .sigma2 = std::max({terms.sigma2_local, terms.sigma2_step, terms.sigma2_central}),
@@ -293,12 +309,12 @@ std::string EpsilonInWords(PrivacySection::Unit unit, double epsilon, double del
   }
   const bool client = unit == PrivacySection::CLIENT;
   if (!(epsilon <= kMeaninglessEpsilon)) {
-    return absl::StrCat("An epsilon ",
-                        std::isfinite(epsilon) ? absl::StrCat("of ", EpsilonText(epsilon))
-                                               : "without bound",
-                        " promises next to nothing: from what is released it may be possible to "
-                        "tell whether a given ",
-                        client ? "member contributed its data." : "record was used.");
+    return absl::StrCat(
+        "An epsilon ",
+        std::isfinite(epsilon) ? absl::StrCat("of ", EpsilonText(epsilon)) : "without bound",
+        " promises next to nothing: from what is released it may be possible to "
+        "tell whether a given ",
+        client ? "member contributed its data." : "record was used.");
   }
   return absl::StrFormat(
       "Nobody can conclude more than this from all that is released: the odds that a given %s "

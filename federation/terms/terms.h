@@ -83,7 +83,8 @@ absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim,
 absl::StatusOr<dp::AdaptiveClip> AdaptiveClipOf(const FederationSpec& spec,
                                                 const RoundTerms& terms);
 
-// What one attempt costs the unit that is protected.
+// What one attempt costs the unit that is protected. With adaptive clipping it does not depend on
+// the clip norm: the most that any costs.
 dp::AttemptCost CostOf(const RoundTerms& terms);
 
 // "record", "member", or "nobody" in the unit of privacy: who epsilon is for.

@@ -193,8 +193,25 @@ TEST(UnitTermsTest, AClientsUpdateCarriesItsCountAndItsPadding) {
   EXPECT_EQ(cost.dim, terms.coordinates);
   EXPECT_EQ(cost.parties, 6u);
   EXPECT_EQ(cost.sampling_rate, 1.0);  // the coordinator knows who takes part
-  EXPECT_GE(static_cast<double>(cost.sigma2) * cost.parties,
-            static_cast<double>(cost.norm_bound_sq));
+}
+
+// What is said before a run holds for whatever the clip norm becomes.
+TEST(UnitTermsTest, AdaptiveClippingCostsTheSameAtEveryClipNorm) {
+  for (double noise_multiplier : {0.3, 1.0, 7.0}) {
+    FederationSpec spec = *ParseFederation(dure::testing::ClientToml(), "f.toml");
+    spec.mutable_privacy()->set_noise_multiplier(noise_multiplier);
+    spec.mutable_privacy()->set_clip_count_noise(noise_multiplier);
+    for (double clip_norm : {1e-4, 0.003, 0.1, 1.0, 7.3, 90.0}) {
+      absl::StatusOr<RoundTerms> terms = DeriveTerms(spec, kDim, 10, clip_norm);
+      ASSERT_TRUE(terms.ok()) << terms.status();
+      EXPECT_EQ(CostOf(*terms), CostOf(*DeriveTerms(spec, kDim, 10)));
+      auto loss = [](double bound, double sigma2) { return bound / sigma2; };
+      EXPECT_LE(
+          loss(static_cast<double>(terms->norm_bound_sq), static_cast<double>(terms->sigma2_local)),
+          loss(static_cast<double>(CostOf(*terms).norm_bound_sq),
+               static_cast<double>(CostOf(*terms).sigma2)));
+    }
+  }
 }
 
 TEST(UnitTermsTest, ATrustedCoordinatorAddsAllTheNoise) {
@@ -204,7 +221,6 @@ TEST(UnitTermsTest, ATrustedCoordinatorAddsAllTheNoise) {
   EXPECT_EQ(terms.threshold, 0u);
   EXPECT_EQ(terms.sum_minimum, 8u);
   EXPECT_EQ(CostOf(terms).parties, 1u);
-  EXPECT_EQ(CostOf(terms).sigma2, terms.sigma2_central);
 }
 
 // One party's discrete Gaussian on Poisson samples costs what a continuous one does.

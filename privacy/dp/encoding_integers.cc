@@ -105,7 +105,7 @@ absl::StatusOr<uint64_t> DeriveSigma2Local(const EncodingLimits& limits, uint64_
   return absl::InvalidArgumentError(absl::StrCat(
       "noise_multiplier = ", limits.noise_multiplier, " with ", limits.dim, " coordinates and ",
       limits.survivors, " honest survivors needs noise of variance ", rough,
-      " per member, limit 2^40; choose a smaller multiplier or a larger minimum"));
+      " per member, limit 2^40; choose a smaller noise multiplier"));
 }
 
 uint64_t NoiseBound(uint32_t invited, uint64_t sigma2, uint64_t dim) {
