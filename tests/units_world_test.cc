@@ -174,7 +174,7 @@ TEST_P(EveryWayTest, AnAdaptiveClipNormConvergesFromBothSides) {
 TEST(UnitsWorldTest, ACoordinatorThatRestartsKeepsTheClipNorm) {
   World world(Toml({"mode = \"epochs\"",
                     absl::StrCat(kClient,
-                                 "clip_norm = 5.0\nnoise_multiplier = 0.05\n"
+                                 "clip_norm = 5.0\nnoise_multiplier = 0.3\n"
                                  "clipping = \"adaptive\"\nclip_count_noise = 0.3"),
                     ""},
                    6),
