@@ -270,9 +270,9 @@ int RunClientStatus(const ClientFlags& flags) {
   request.mutable_status();
   absl::StatusOr<ControlReply> reply = CallControl(PrivateFolder(flags.node), request);
   if (absl::IsUnavailable(reply.status())) {
-    return Fail(absl::UnavailableError(absl::StrCat(
-        "no client is running in ", flags.node, ": start it with `dure client --node ", flags.node,
-        "`; what was spent: `dure policy show --node ", flags.node, "`")));
+    return Fail(absl::UnavailableError(
+        absl::StrCat("no client is running in ", flags.node, ": start it with `dure client --node ",
+                     flags.node, "`; what was spent: `dure policy show --node ", flags.node, "`")));
   }
   if (!reply.ok()) return Fail(reply.status());
   const RunStatus& status = reply->status();
@@ -300,6 +300,7 @@ int RunClientStatus(const ClientFlags& flags) {
   if (!SetChoice(status.unit(), &section, unit)) section.set_unit(PrivacySection::RECORD);
   std::fputs(FederationSpendingText({.federation = status.federation(),
                                      .unit = section.unit(),
+                                     .secure_aggregation = status.secure_aggregation(),
                                      .epsilon = status.epsilon(),
                                      .max_epsilon = status.max_epsilon(),
                                      .delta = status.delta(),

@@ -98,12 +98,14 @@ void PrintText(const Overview& overview) {
     std::printf("%-27s %-26s %s\n", key.name.c_str(), PolicyValue(node.policy, key.name).c_str(),
                 OriginOf(node, key.name).c_str());
   }
-  std::printf("\n%s", FederationSpendingText({.federation = node.spec.federation().name(),
-                                              .unit = node.spec.privacy().unit(),
-                                              .epsilon = overview.epsilon,
-                                              .max_epsilon = node.policy.max_epsilon,
-                                              .delta = node.spec.privacy().delta(),
-                                              .charges = overview.charges})
+  std::printf("\n%s", FederationSpendingText(
+                          {.federation = node.spec.federation().name(),
+                           .unit = node.spec.privacy().unit(),
+                           .secure_aggregation = node.spec.secure_aggregation().enabled(),
+                           .epsilon = overview.epsilon,
+                           .max_epsilon = node.policy.max_epsilon,
+                           .delta = node.spec.privacy().delta(),
+                           .charges = overview.charges})
                           .c_str());
   if (overview.data) std::fputs(DataSpendingText(*overview.data).c_str(), stdout);
 }

@@ -117,9 +117,10 @@ void ProgressTable::PrintLive(const RunStatus& status) {
   std::string line = absl::StrFormat("round %d/%d", status.round(), status.rounds());
   for (const std::string& field :
        {StateLine(status), absl::StrCat(SecondsInWords(status.eta_seconds()), " left"),
-        status.unit() == "none" ? std::string("no privacy beyond the sum")
-                                : absl::StrFormat("epsilon %s of %g", EpsilonText(status.epsilon()),
-                                                  status.max_epsilon()),
+        status.unit() == "none"
+            ? std::string(status.secure_aggregation() ? "no privacy beyond the sum" : "no privacy")
+            : absl::StrFormat("epsilon %s of %g", EpsilonText(status.epsilon()),
+                              status.max_epsilon()),
         absl::StrFormat("%s in, %s out", BytesInWords(status.bytes_received()),
                         BytesInWords(status.bytes_sent()))}) {
     if (line.size() + 2 + field.size() <= columns) absl::StrAppend(&line, "  ", field);

@@ -26,8 +26,9 @@ std::string SpentAndLeft(double epsilon, double limit, absl::string_view unit) {
 
 std::string FederationSpendingText(const FederationSpending& spending) {
   if (spending.unit == PrivacySection::NONE) {
-    return absl::StrFormat("in \"%s\"  no privacy beyond the sum; %s charged\n",
-                           spending.federation, Counted(spending.charges, "attempt"));
+    return absl::StrFormat("in \"%s\"  %s; %s charged\n", spending.federation,
+                           NoPrivacyInWords(spending.secure_aggregation),
+                           Counted(spending.charges, "attempt"));
   }
   return absl::StrFormat(
       "in \"%s\"  %s, delta %g; %s charged\n", spending.federation,

@@ -15,6 +15,7 @@ namespace dure::cli {
 struct FederationSpending {
   std::string federation;
   PrivacySection::Unit unit = PrivacySection::RECORD;
+  bool secure_aggregation = true;
   double epsilon = 0;
   double max_epsilon = 0;
   double delta = 0;
