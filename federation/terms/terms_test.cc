@@ -221,6 +221,11 @@ TEST(UnitTermsTest, ATrustedCoordinatorAddsAllTheNoise) {
   EXPECT_EQ(terms.threshold, 0u);
   EXPECT_EQ(terms.sum_minimum, 8u);
   EXPECT_EQ(CostOf(terms).parties, 1u);
+  FederationSpec spec = *ParseFederation(dure::testing::ClientToml("enabled = false"), "f.toml");
+  spec.mutable_privacy()->set_clipping(PrivacySection::FIXED);
+  const RoundTerms fixed = *DeriveTerms(spec, kDim, 10);
+  EXPECT_EQ(CostOf(fixed).sigma2, fixed.sigma2_central);
+  EXPECT_EQ(CostOf(fixed).norm_bound_sq, fixed.norm_bound_sq);
 }
 
 // One party's discrete Gaussian on Poisson samples costs what a continuous one does.
