@@ -6,7 +6,7 @@
 #     -> program privacy_dp_test and one test of that name. Tests find data at
 #        DURE_SOURCE_DIR (a macro), for example DURE_SOURCE_DIR "/tests/golden/x.csv".
 #   dure_fuzzer(NAME SOURCES x_fuzz.cc LINK ...)
-#     -> with -DDURE_FUZZ=ON (clang) a libFuzzer program; always a test that replays the corpus in
+#     -> with -DDURE_FUZZ=ON (clang) a libFuzzer program (all of them: target `fuzzers`); without it a test that replays the corpus in
 #        tests/fuzz/NAME/ and a fixed number of random and mutated inputs through the same function.
 
 function(dure_library room)
@@ -49,6 +49,10 @@ function(dure_fuzzer name)
     add_executable(${name} ${ARG_SOURCES})
     target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    if(NOT TARGET fuzzers)
+      add_custom_target(fuzzers)
+    endif()
+    add_dependencies(fuzzers ${name})
   else()
     add_executable(${name} ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/tests/support/fuzz_replay_main.cc)
     add_test(NAME ${name} COMMAND ${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/${name})
