@@ -24,6 +24,8 @@ void AddTermsCommand(CLI::App& app, int* exit_code);
 void AddDataCommands(CLI::App& app, int* exit_code);
 // privacy epsilon|record|distributed|calibrate|graph.
 void AddPrivacyCommands(CLI::App& app, int* exit_code);
+// audit evidence.
+void AddAuditCommands(CLI::App& app, int* exit_code);
 // model …, which is a program of its own.
 void AddModelCommand(CLI::App& app, int* exit_code);
 // bench, which is a program of its own.

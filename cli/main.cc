@@ -121,6 +121,7 @@ int main(int argc, char** argv) {
   AddDataCommands(app, &exit_code);
   AddPolicyCommand(app, &exit_code);
   AddTermsCommand(app, &exit_code);
+  AddAuditCommands(app, &exit_code);
   AddModelCommand(app, &exit_code);
   AddPrivacyCommands(app, &exit_code);
   AddBenchCommand(app, &exit_code);

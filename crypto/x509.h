@@ -125,6 +125,10 @@ absl::StatusOr<Certificate> VerifyCoordinatorCertificate(std::string_view der,
                                                          std::string_view ca_der, absl::Time now);
 absl::StatusOr<Certificate> VerifyMemberCertificate(std::string_view der, std::string_view ca_der,
                                                     absl::Time now);
+// The same for anybody's certificate (see `role`) and without a look at the time: whose key it was
+// does not change when the certificate ends. For what was signed in the past.
+absl::StatusOr<Certificate> VerifyCertificateAtAnyTime(std::string_view der,
+                                                       std::string_view ca_der);
 
 // The key in a certificate, whoever issued it: for telling which private key belongs to it. Nothing
 // is verified. InvalidArgument if it is not a certificate or the key is not Ed25519.

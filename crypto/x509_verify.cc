@@ -131,7 +131,7 @@ absl::StatusOr<Certificate> ReadLeaf(X509* certificate) {
 }
 
 absl::Status ChainFault(int error, int depth, const X509* certificate, const DecodedCa& ca,
-                        absl::Time now) {
+                        std::optional<absl::Time> now) {
   std::string who =
       absl::StrCat("the certificate of ", QuotedCommonName(X509_get_subject_name(certificate)));
   std::optional<Validity> validity = ca.certificate.validity;
@@ -140,11 +140,11 @@ absl::Status ChainFault(int error, int depth, const X509* certificate, const Dec
   } else {
     who = "the enrolment CA's certificate";
   }
-  if (validity &&
+  if (validity && now &&
       (error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID)) {
     const bool expired = error == X509_V_ERR_CERT_HAS_EXPIRED;
     return absl::FailedPreconditionError(absl::StrCat(
-        who, " is not valid at this machine's time of ", TimeText(now),
+        who, " is not valid at this machine's time of ", TimeText(*now),
         expired ? ": it expired on " : ": it is valid only from ",
         TimeText(expired ? validity->not_after : validity->not_before), "; check the clock"));
   }
@@ -165,7 +165,9 @@ absl::Status ChainFault(int error, int depth, const X509* certificate, const Dec
   }
 }
 
-absl::StatusOr<Certificate> Verify(std::string_view der, std::string_view ca_der, absl::Time now) {
+// Without `now`, certificates that have ended or not begun hold too.
+absl::StatusOr<Certificate> Verify(std::string_view der, std::string_view ca_der,
+                                   std::optional<absl::Time> now) {
   DURE_ASSIGN_OR_RETURN(DecodedCa ca, DecodeCa(ca_der));
   DURE_ASSIGN_OR_RETURN(X509Ptr certificate, Decode(der));
   std::unique_ptr<X509_STORE, FreeStore> store(X509_STORE_new());
@@ -174,9 +176,10 @@ absl::StatusOr<Certificate> Verify(std::string_view der, std::string_view ca_der
              X509_STORE_add_cert(store.get(), ca.native.get()) == 1 &&
              X509_STORE_CTX_init(context.get(), store.get(), certificate.get(), nullptr) == 1);
   X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(context.get());
-  X509_VERIFY_PARAM_set_time(parameters, absl::ToTimeT(now));
+  if (now) X509_VERIFY_PARAM_set_time(parameters, absl::ToTimeT(*now));
   X509_VERIFY_PARAM_set_depth(parameters, 0);  // no CA between the enrolment CA and the leaf
-  X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_X509_STRICT);
+  X509_VERIFY_PARAM_set_flags(parameters,
+                              X509_V_FLAG_X509_STRICT | (now ? 0 : X509_V_FLAG_NO_CHECK_TIME));
   if (X509_verify_cert(context.get()) != 1) {
     return ChainFault(X509_STORE_CTX_get_error(context.get()),
                       X509_STORE_CTX_get_error_depth(context.get()), certificate.get(), ca, now);
@@ -216,6 +219,12 @@ absl::StatusOr<Certificate> VerifyMemberCertificate(std::string_view der, std::s
     return WrongKind(certificate, "a member");
   }
   return certificate;
+}
+
+absl::StatusOr<Certificate> VerifyCertificateAtAnyTime(std::string_view der,
+                                                       std::string_view ca_der) {
+  ErrorScope errors;
+  return Verify(der, ca_der, std::nullopt);
 }
 
 absl::StatusOr<PublicKey> CertificateKey(std::string_view der) {
