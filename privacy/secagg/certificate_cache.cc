@@ -31,4 +31,10 @@ absl::StatusOr<MemberIdentity> CertificateCache::Verify(ByteView der) {
   return verified_.insert_or_assign(hash, std::move(verified)).first->second.identity;
 }
 
+std::optional<PublicKey> CertificateCache::KeyIn(ByteView der) const {
+  absl::StatusOr<PublicKey> key = CertificateKey(ToString(der));
+  if (!key.ok()) return std::nullopt;
+  return *key;
+}
+
 }  // namespace dure::secagg

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -25,6 +26,7 @@ class CertificateCache final : public CertificateVerifier {
       : ca_certificate_(std::move(ca_certificate)), clock_(clock) {}
 
   absl::StatusOr<MemberIdentity> Verify(ByteView der) override;
+  std::optional<PublicKey> KeyIn(ByteView der) const override;
 
  private:
   struct Verified {

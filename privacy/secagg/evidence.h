@@ -1,13 +1,18 @@
-// Two signed statements of one signer that an honest signer never makes together. Anyone who knows
-// the key can check them with VerifySignature; nothing else is needed.
+// Two signed statements of one signer that an honest signer never makes together, with all that
+// they hash: whoever knows the signer's certificate can check them (docs/formats/evidence.md).
+// Thread-safe: values and pure functions.
 #ifndef DURE_PRIVACY_SECAGG_EVIDENCE_H_
 #define DURE_PRIVACY_SECAGG_EVIDENCE_H_
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "crypto/ed25519.h"
+#include "google/protobuf/repeated_ptr_field.h"
+#include "privacy/secagg/transcript.h"
+#include "proto/audit.pb.h"
 
 namespace dure::secagg {
 
@@ -21,7 +26,13 @@ struct Evidence {
   std::string what;  // for people: "two rosters for one Advertise"
   SignedStatement first;
   SignedStatement second;
+  audit::Contradiction contradiction;  // the same, with what the statements hash
+  std::string certificate;             // DER, of a member that signed; empty: the coordinator
 };
+
+// A roster as evidence carries it.
+google::protobuf::RepeatedPtrField<audit::RosterMember> EvidenceRoster(
+    std::span<const RosterEntry> roster);
 
 }  // namespace dure::secagg
 

@@ -2,6 +2,7 @@
 #ifndef DURE_PRIVACY_SECAGG_IDENTITY_H_
 #define DURE_PRIVACY_SECAGG_IDENTITY_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -33,6 +34,9 @@ class CertificateVerifier {
   // The identity in `der`. Any error means that the certificate is not to be accepted; its message
   // says why.
   virtual absl::StatusOr<MemberIdentity> Verify(ByteView der) = 0;
+  // The key in `der`, whoever issued it: for telling what a hash was made of. nullopt if there is
+  // none to be found.
+  virtual std::optional<PublicKey> KeyIn(ByteView /*der*/) const { return std::nullopt; }
 };
 
 }  // namespace dure::secagg
