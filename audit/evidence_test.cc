@@ -5,10 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
+#include <filesystem>
+#include <string>
 
 #include "absl/strings/str_cat.h"
+#include "audit/evidence_folder.h"
 #include "audit/evidence_hashes.h"
+#include "base/file.h"
 #include "crypto/random.h"
 
 namespace dure::audit {
@@ -310,6 +313,30 @@ TEST_F(EvidenceTest, FieldsBeyondTheirLimitsAreRefused) {
   ExpectFault(OfCoordinator(said), "a field of a roster of 129 bytes, limit 128");
   said.mutable_config()->set_mechanism(std::string(65, 'm'));
   ExpectFault(OfCoordinator(said), "a field of the config of 65 bytes, limit 64");
+}
+
+TEST_F(EvidenceTest, AFolderKeepsEachOnceAndNotTooMany) {
+  const std::string folder = ::testing::TempDir() + "/dure_evidence_folder";
+  std::filesystem::remove_all(folder);
+  const EvidenceSigner signer{ca_, coordinator_certificate_};
+  absl::StatusOr<std::string> path = KeepEvidence(folder, Dealers(), signer);
+  ASSERT_TRUE(path.ok()) << path.status();
+  EXPECT_THAT(*path, AllOf(HasSubstr(folder + "/dealers-5-"), HasSubstr(".evidence")));
+  EXPECT_EQ(*ReadFile(*path, kMaxEvidenceBytes), OfCoordinator(Dealers()));
+  EXPECT_EQ(std::filesystem::status(*path).permissions(), std::filesystem::perms(0600));
+  EXPECT_EQ(std::filesystem::status(folder).permissions(), std::filesystem::perms(0700));
+  EXPECT_EQ(*KeepEvidence(folder, Dealers(), signer), *path);
+  Contradiction said = Dealers();
+  for (size_t i = 1; i < kMaxEvidenceFiles; ++i) {
+    said.mutable_config()->set_round(static_cast<uint32_t>(100 + i));
+    ASSERT_TRUE(KeepEvidence(folder, said, signer).ok());
+  }
+  said.mutable_config()->set_round(1000);
+  const absl::Status full = KeepEvidence(folder, said, signer).status();
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(full.message()), HasSubstr("has 64 files already"));
+  EXPECT_TRUE(KeepEvidence(folder, Dealers(), signer).ok());
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
