@@ -32,7 +32,7 @@ void MemberEngine::OnOffer(const RoundOffer& offer, Outputs* out) {
 bool MemberEngine::RefusesAlways() const {
   const RoundsSection& rounds = options_.spec.rounds();
   absl::StatusOr<RoundTerms> terms = DeriveTerms(
-      options_.spec, options_.dim, rounds.has_cohort() ? rounds.cohort() : secagg::kMaxMembers);
+      options_.spec, options_.dim, rounds.has_cohort() ? rounds.cohort() : secagg::kMaxDenseMembers);
   return !terms.ok() || !FaultsOfTerms(options_.policy, options_.spec, *terms).empty();
 }
 
@@ -149,8 +149,8 @@ MemberSession MemberEngine::MakeSession(const RoundTerms& terms) const {
   if (!terms.secure_aggregation) {
     return MemberSession(secagg::PlainClient(options_.coordinator));
   }
-  secagg::ClientPolicy limits{.minimum_roster = terms.sum_minimum,
-                              .minimum_sum = terms.sum_minimum,
+  secagg::ClientPolicy limits{.minimum_roster = terms.roster_minimum,
+                              .minimum_sum = terms.sum_asked,
                               .max_corrupt = terms.max_corrupt,
                               .smallest_roster = options_.policy.min_cohort};
   if (options_.policy.max_per_organisation != 0) {

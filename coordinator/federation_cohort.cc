@@ -107,7 +107,7 @@ std::vector<secagg::MemberId> FederationEngine::DrawCohort(
     std::vector<secagg::MemberId> connected) {
   const RoundsSection& rounds = options_.spec.rounds();
   size_t size = std::min<size_t>(connected.size(),
-                                 rounds.has_cohort() ? rounds.cohort() : secagg::kMaxMembers);
+                                 rounds.has_cohort() ? rounds.cohort() : secagg::kMaxDenseMembers);
   AesCtrRandom random(*options_.random);
   for (size_t i = 0; i < size; ++i) {
     // 64 bits modulo at most some thousands: the bias is below 2^-50.

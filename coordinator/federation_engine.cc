@@ -418,7 +418,7 @@ void FederationEngine::FailAttempt(absl::Time now, const std::string& reason, Ou
 
 void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* out) {
   absl::StatusOr<MeanUpdate> update =
-      ToMeanUpdate(closed.sum, closed.survivors, terms_, rotation_seed_, *options_.random);
+      ToMeanUpdate(closed.sums, terms_, rotation_seed_, *options_.random);
   if (!update.ok()) return FailAttempt(now, std::string(update.status().message()), out);
   LeaveOutTheFaulty(out);
   ForgiveThePunctual();

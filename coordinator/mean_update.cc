@@ -3,6 +3,7 @@
 #include <bit>
 #include <span>
 
+#include "aggregation/robust_rule.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "privacy/dp/central_noise.h"
@@ -46,26 +47,60 @@ absl::StatusOr<MeanUpdate> OfClients(std::span<const int64_t> sum, uint32_t surv
   return update;
 }
 
-}  // namespace
-
-absl::StatusOr<MeanUpdate> ToMeanUpdate(const RingVector& sum, uint32_t survivors,
-                                        const RoundTerms& terms, const std::string& rotation_seed,
-                                        Random& random) {
-  DURE_CHECK(RingSize(sum) == terms.coordinates && survivors >= 1);
-  std::vector<int64_t> values = RingToSigned(sum, static_cast<int>(terms.bits));
+absl::StatusOr<MeanUpdate> OfOneSum(const GroupSum& group, const RoundTerms& terms,
+                                    const std::string& rotation_seed, Random& random) {
+  DURE_CHECK(RingSize(group.sum) == terms.coordinates && group.survivors >= 1);
+  std::vector<int64_t> values = RingToSigned(group.sum, static_cast<int>(terms.bits));
   if (terms.sigma2_central != 0) {
     AesCtrRandom fresh(random);
     DURE_RETURN_IF_ERROR(dp::AddCentralNoise(terms.sigma2_central, fresh, /*threads=*/0, values));
   }
   if (terms.unit == PrivacySection::CLIENT) {
-    return OfClients(values, survivors, terms, rotation_seed);
+    return OfClients(values, group.survivors, terms, rotation_seed);
   }
-  if (terms.mode == LocalSection::GRADIENT) return Divided(values, terms, terms.expected_batch);
-  if (!terms.weighted) return Divided(values, terms, survivors);
+  if (terms.mode == LocalSection::GRADIENT) {
+    return Divided(values, terms, terms.expected_batch * group.share);
+  }
+  if (!terms.weighted) return Divided(values, terms, group.survivors);
   const int64_t weights = values.back();  // unit none: the true weights, added up
   if (weights <= 0) return absl::FailedPreconditionError("nobody in the sum has any records");
   return Divided(values, terms,
                  static_cast<double>(weights) / static_cast<double>(terms.weight_max));
+}
+
+std::vector<float> Combined(const std::vector<std::vector<float>>& means, const RoundTerms& terms) {
+  const size_t groups = means.size();
+  switch (terms.robust) {
+    case SecureAggregationSection::TRIMMED_MEAN:
+      return TrimmedMean(means, TrimmedGroups(terms.trim, static_cast<uint32_t>(groups)));
+    case SecureAggregationSection::KRUM:
+      return means[Krum(means, static_cast<uint32_t>(groups < 3 ? 0 : (groups - 3) / 2))];
+    default:
+      return CoordinateMedian(means);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<MeanUpdate> ToMeanUpdate(const std::vector<GroupSum>& sums, const RoundTerms& terms,
+                                        const std::string& rotation_seed, Random& random) {
+  DURE_CHECK(!sums.empty());
+  if (terms.robust == SecureAggregationSection::OFF) {
+    DURE_CHECK(sums.size() == 1);
+    return OfOneSum(sums[0], terms, rotation_seed, random);
+  }
+  std::vector<std::vector<float>> means;
+  std::vector<std::vector<float>> counts;
+  for (const GroupSum& group : sums) {
+    absl::StatusOr<MeanUpdate> mean = OfOneSum(group, terms, rotation_seed, random);
+    // A group of members that claim to have no records has nothing to say.
+    if (absl::IsFailedPrecondition(mean.status())) continue;
+    DURE_RETURN_IF_ERROR(mean.status());
+    means.push_back(std::move(mean->mean));
+    counts.push_back({static_cast<float>(mean->count_mean)});
+  }
+  if (means.empty()) return absl::FailedPreconditionError("nobody in the sums has any records");
+  return MeanUpdate{.mean = Combined(means, terms), .count_mean = CoordinateMedian(counts)[0]};
 }
 
 }  // namespace dure

@@ -1,6 +1,7 @@
-// From the opened sum to the mean update, by the terms of the attempt: central noise where the
+// From the opened sums to the mean update, by the terms of the attempt: central noise where the
 // coordinator is trusted to add it, the divisor, the rotation back, the count of adaptive clipping
-// (docs/secure-aggregation.md sections 2.1 and 2.4). Thread-safe: a pure function.
+// (docs/secure-aggregation.md sections 2.1 and 2.4), and the robust rule over groups. Thread-safe:
+// a pure function.
 #ifndef DURE_COORDINATOR_MEAN_UPDATE_H_
 #define DURE_COORDINATOR_MEAN_UPDATE_H_
 
@@ -15,17 +16,24 @@
 
 namespace dure {
 
+// The opened sum of the cohort, or of one group of it.
+struct GroupSum {
+  RingVector sum;
+  uint32_t survivors = 0;  // whose inputs are in it; at least 1
+  double share = 1;        // of the roster, that was in this group
+};
+
 struct MeanUpdate {
   std::vector<float> mean;  // the direction to add, terms.dim
   double count_mean = 0;    // of the count coordinate over the members (dp::AdaptiveClip)
 };
 
-// `sum` over `survivors` members, at least 1; `rotation_seed` of the RoundConfig. `random` is for
-// central noise only. FailedPrecondition if nobody's weight is in a weighted sum. The sizes are the
-// engine's own (DURE_CHECK).
-absl::StatusOr<MeanUpdate> ToMeanUpdate(const RingVector& sum, uint32_t survivors,
-                                        const RoundTerms& terms, const std::string& rotation_seed,
-                                        Random& random);
+// `sums`, at least one; several only by terms with a robust rule, which then combines their mean
+// updates. `rotation_seed` of the RoundConfig. `random` is for central noise only.
+// FailedPrecondition if nobody's weight is in a weighted sum. The sizes are the engine's own
+// (DURE_CHECK).
+absl::StatusOr<MeanUpdate> ToMeanUpdate(const std::vector<GroupSum>& sums, const RoundTerms& terms,
+                                        const std::string& rotation_seed, Random& random);
 
 }  // namespace dure
 

@@ -19,8 +19,32 @@ std::string_view NameOfPhase(const secagg::Server& server) {
 }
 std::string_view NameOfPhase(const secagg::PlainServer& server) { return server.phase_name(); }
 
-uint32_t Summed(const secagg::Server& server) { return server.survivors()->count(); }
-uint32_t Summed(const secagg::PlainServer& server) { return server.summed(); }
+uint32_t Groups(const secagg::Server& server) { return server.groups(); }
+uint32_t Groups(const secagg::PlainServer&) { return 1; }
+
+// The groups that were opened, with their sums taken out of `sums`.
+absl::StatusOr<std::vector<GroupSum>> Open(secagg::Server& server, std::vector<RingVector> sums) {
+  DURE_ASSIGN_OR_RETURN(const std::vector<uint32_t> opened, server.RemoveMasks(sums));
+  // What a rule over groups bears is counted in all of them.
+  if (2 * opened.size() <= server.groups()) {
+    return absl::AbortedError(absl::StrCat("only ", opened.size(), " of ", server.groups(),
+                                           " groups gave a sum; more than half are needed"));
+  }
+  std::vector<GroupSum> result;
+  for (const uint32_t group : opened) {
+    result.push_back({.sum = std::move(sums[group]),
+                      .survivors = server.SurvivorsIn(group),
+                      .share = server.ShareOfGroup(group)});
+  }
+  return result;
+}
+absl::StatusOr<std::vector<GroupSum>> Open(secagg::PlainServer& server,
+                                           std::vector<RingVector> sums) {
+  DURE_RETURN_IF_ERROR(server.RemoveMasks(&sums[0]));
+  std::vector<GroupSum> result;
+  result.push_back({.sum = std::move(sums[0]), .survivors = server.summed()});
+  return result;
+}
 
 }  // namespace
 
@@ -40,6 +64,11 @@ std::string_view Round::phase() const {
 
 std::vector<secagg::MemberId> Round::awaited() const {
   return std::visit([](const auto& server) { return server.Awaited(); }, session_);
+}
+
+std::span<const secagg::Evidence> Round::evidence() const {
+  if (const auto* server = std::get_if<secagg::Server>(&session_)) return server->evidence();
+  return {};
 }
 
 const std::map<secagg::MemberId, std::string>& Round::faults() const {
@@ -78,13 +107,20 @@ void Round::Step(absl::Time now, round::Input input, std::vector<round::Output>*
     if (!accepted.ok()) {
       out->push_back(round::Rejected{received->from, accepted.status()});
     } else if (accepted->has_value()) {
-      // The server has checked length and padding.
-      DURE_CHECK(sum_.AddPacked(AsBytes((*accepted)->packed)).ok());
+      Add(**accepted);
     }
   } else if (const auto* lost = std::get_if<round::MemberLost>(&input)) {
     std::visit([&](auto& server) { server.Drop(lost->member); }, session_);
   }
   AdvanceWhilePossible(now, out);
+}
+
+void Round::Add(const secagg::AcceptedInput& input) {
+  if (sums_.empty()) {
+    sums_.resize(std::visit([](const auto& server) { return Groups(server); }, session_), nothing_);
+  }
+  // The server has checked length and padding.
+  DURE_CHECK(sums_[input.group].AddPacked(AsBytes(input.packed)).ok());
 }
 
 void Round::AdvanceWhilePossible(absl::Time now, std::vector<round::Output>* out) {
@@ -102,10 +138,16 @@ void Round::AdvanceWhilePossible(absl::Time now, std::vector<round::Output>* out
       out->push_back(round::Failed{std::string(status.message())});
       return;
     }
+    // Those who receive the same get the same object.
+    std::shared_ptr<const secagg::DownMessage> last;
+    std::shared_ptr<ServerMessage> down;
     for (secagg::OutMessage& message : outbox) {
-      auto down = std::make_shared<ServerMessage>();
-      *down->mutable_secagg() = std::move(message.message);
-      out->push_back(round::SendTo{message.to, std::move(down)});
+      if (message.message != last) {
+        last = std::move(message.message);
+        down = std::make_shared<ServerMessage>();
+        *down->mutable_secagg() = *last;
+      }
+      out->push_back(round::SendTo{message.to, down});
     }
     deadline_ = now + phase_deadline_;
     if (std::visit([](const auto& server) { return IsFinished(server); }, session_)) Finish(out);
@@ -114,15 +156,18 @@ void Round::AdvanceWhilePossible(absl::Time now, std::vector<round::Output>* out
 
 void Round::Finish(std::vector<round::Output>* out) {
   ended_ = true;
-  absl::Status status =
-      std::visit([this](auto& server) { return server.RemoveMasks(sum_.mutable_sum()); }, session_);
-  if (!status.ok()) {
-    out->push_back(round::Failed{std::string(status.message())});
+  std::vector<RingVector> sums;
+  for (RingSum& sum : sums_) sums.push_back(std::move(*sum.mutable_sum()));
+  sums_.clear();
+  absl::StatusOr<std::vector<GroupSum>> opened =
+      std::visit([&](auto& server) { return Open(server, std::move(sums)); }, session_);
+  if (!opened.ok()) {
+    out->push_back(round::Failed{std::string(opened.status().message())});
     return;
   }
-  out->push_back(
-      round::Closed{std::move(*sum_.mutable_sum()),
-                    std::visit([](const auto& server) { return Summed(server); }, session_)});
+  round::Closed closed{.sums = *std::move(opened)};
+  for (const GroupSum& group : closed.sums) closed.survivors += group.survivors;
+  out->push_back(std::move(closed));
 }
 
 }  // namespace dure

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -21,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "aggregation/ring_sum.h"
+#include "coordinator/mean_update.h"
 #include "privacy/secagg/plain.h"
 #include "privacy/secagg/server.h"
 #include "proto/wire.pb.h"
@@ -53,9 +55,9 @@ struct Late {  // the deadline of a phase has passed without their answers
   std::vector<secagg::MemberId> members;
   std::string_view phase;
 };
-struct Closed {  // the sum of the survivors' noised inputs
-  RingVector sum;
-  uint32_t survivors = 0;
+struct Closed {  // the sums of the survivors' noised inputs, at least one
+  std::vector<GroupSum> sums;
+  uint32_t survivors = 0;  // in all of them
 };
 struct Failed {
   std::string reason;
@@ -87,23 +89,29 @@ class Round {
   std::string_view phase() const;
   std::vector<secagg::MemberId> awaited() const;
   const std::map<secagg::MemberId, std::string>& faults() const;
+  // How members have contradicted themselves.
+  std::span<const secagg::Evidence> evidence() const;
 
  private:
   // With secure aggregation, and without.
   using Session = std::variant<secagg::Server, secagg::PlainServer>;
 
-  Round(Session session, RingSum sum, absl::Duration phase_deadline)
-      : session_(std::move(session)), sum_(std::move(sum)), phase_deadline_(phase_deadline) {}
+  Round(Session session, RingSum nothing, absl::Duration phase_deadline)
+      : session_(std::move(session)),
+        nothing_(std::move(nothing)),
+        phase_deadline_(phase_deadline) {}
 
   static absl::StatusOr<Session> Create(secagg::Server::Params params);
   absl::StatusOr<std::optional<secagg::AcceptedInput>> Receive(const secagg::MemberId& from,
                                                                secagg::UpMessage message);
 
+  void Add(const secagg::AcceptedInput& input);
   void AdvanceWhilePossible(absl::Time now, std::vector<round::Output>* out);
   void Finish(std::vector<round::Output>* out);
 
   Session session_;
-  RingSum sum_;
+  RingSum nothing_;            // no inputs
+  std::vector<RingSum> sums_;  // by group; empty before the first input
   absl::Duration phase_deadline_;
   absl::Time deadline_;
   bool ended_ = false;

@@ -132,7 +132,7 @@ class Parties {
   absl::Status Deliver(const OutMessage& out, Server& server, RingSum& sum) {
     Member& member = members_.at(out.to);
     if (member.gone && server.phase() != Phase::kShares) return absl::OkStatus();
-    DURE_ASSIGN_OR_RETURN(std::optional<UpMessage> answer, member.client->Receive(out.message));
+    DURE_ASSIGN_OR_RETURN(std::optional<UpMessage> answer, member.client->Receive(*out.message));
     if (!answer) return absl::InternalError("a member had no answer");
     DURE_ASSIGN_OR_RETURN(std::optional<AcceptedInput> accepted,
                           server.Receive(out.to, *std::move(answer)));

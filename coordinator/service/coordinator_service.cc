@@ -29,7 +29,7 @@ constexpr absl::Duration kTimerResolution = absl::Milliseconds(5);
 // take in more: a model or a masked input (at most 64 bits a parameter), and room for the rest.
 size_t MaxMessageBytes(const FederationSpec& spec, uint64_t dim) {
   absl::StatusOr<RoundTerms> terms = DeriveTerms(
-      spec, dim, spec.rounds().has_cohort() ? spec.rounds().cohort() : secagg::kMaxMembers);
+      spec, dim, spec.rounds().has_cohort() ? spec.rounds().cohort() : secagg::kMaxDenseMembers);
   uint64_t payload = dim * sizeof(float);
   if (terms.ok()) payload = std::max(payload, terms->upload_bytes);
   return std::min<size_t>(kMaxMessageBytes, payload + kMaxOverheadBytes);

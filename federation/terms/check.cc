@@ -50,7 +50,7 @@ std::optional<double> EpsilonOfOwnNoise(const FederationSpec& spec, const RoundT
   if (!terms.secure_aggregation || terms.sigma2_local == 0) return std::nullopt;
   RoundTerms own = terms;
   if (!spec.rounds().has_cohort()) {
-    absl::StatusOr<RoundTerms> least_noise = DeriveTerms(spec, terms.dim, secagg::kMaxMembers);
+    absl::StatusOr<RoundTerms> least_noise = DeriveTerms(spec, terms.dim, secagg::kMaxDenseMembers);
     if (least_noise.ok()) own = *least_noise;
   }
   own.honest_survivors = 1;

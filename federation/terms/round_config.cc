@@ -91,12 +91,11 @@ secagg::RoundConfig MakeRoundConfig(const FederationSpec& spec, const Digest& sp
   config.set_norm_bound_sq(terms.norm_bound_sq);
   if (terms.rotation) config.set_rotation_seed(ToString(RotationSeed(spec_digest, id)));
   config.set_weighting(terms.weighted ? "records" : "uniform");
-  config.set_graph_rule(terms.secure_aggregation ? secagg::kGraphRuleComplete
-                                                 : secagg::kGraphRuleNone);
+  config.set_graph_rule(terms.graph_rule);
   config.set_security_bits(kSecurityBits);
   config.set_max_dropout(spec.secure_aggregation().max_dropout());
-  config.set_minimum_roster(terms.sum_minimum);
-  config.set_minimum_sum(terms.sum_minimum);
+  config.set_minimum_roster(terms.roster_minimum);
+  config.set_minimum_sum(terms.sum_asked);
   config.set_max_corrupt(terms.max_corrupt);
   config.set_deadline_ms(static_cast<uint64_t>(spec.rounds().deadline().seconds()) * 1000 +
                          static_cast<uint64_t>(spec.rounds().deadline().nanos()) / 1'000'000);

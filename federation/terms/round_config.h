@@ -22,9 +22,9 @@ struct AttemptId {
 };
 
 // Everything that config_hash covers. `terms` must come from DeriveTerms(spec, ...) and
-// `spec_digest` from SpecDigest(spec). minimum_roster and minimum_sum are both terms.sum_minimum,
-// not rounds.minimum: the noise is calibrated on it, and a roster smaller than `invited` must not
-// lower it.
+// `spec_digest` from SpecDigest(spec). Without groups minimum_roster and minimum_sum are both
+// terms.sum_minimum, not rounds.minimum: the noise is calibrated on it, and a roster smaller than
+// `invited` must not lower it. With groups terms.honest_survivors is the worst of all rosters.
 secagg::RoundConfig MakeRoundConfig(const FederationSpec& spec, const Digest& spec_digest,
                                     const RoundTerms& terms, const AttemptId& id);
 

@@ -11,6 +11,7 @@
 #include "privacy/dp/client_encoding.h"
 #include "privacy/dp/fixed_grid.h"
 #include "privacy/dp/record_gradient.h"
+#include "privacy/secagg/config.h"
 #include "privacy/secagg/thresholds.h"
 
 namespace dure {
@@ -23,6 +24,9 @@ constexpr double kRoundingSlack = 1e-9;
 // Longest model and longest masked input, in bytes: a message on the wire has at most 64 MiB
 // (transport/limits.h), signatures and certificates included.
 constexpr uint64_t kMaxPayloadBytes = uint64_t{60} << 20;
+
+// s: what a graph drawn at random may fail by, 2^-s.
+constexpr uint32_t kSecurityBits = 128;
 
 // Fewest records a round on average: the sum is divided by it. Far below 1 the check warns already.
 constexpr double kMinExpectedBatch = 1e-3;
@@ -44,6 +48,77 @@ absl::Status CannotWork(const absl::Status& status, absl::string_view remedy) {
   return absl::FailedPreconditionError(absl::StrCat(status.message(), "; ", remedy));
 }
 
+secagg::RuleParams RuleParamsOf(const FederationSpec& spec, const RoundTerms& terms,
+                                uint32_t members) {
+  using Kind = secagg::GraphRuleName::Kind;
+  const bool grouped = terms.group_size != 0;
+  return {.rule = {.kind = grouped                                     ? Kind::kGroups
+                           : terms.invited <= secagg::kMaxDenseMembers ? Kind::kComplete
+                                                                       : Kind::kRing,
+                   .group_size = terms.group_size},
+          .members = members,
+          .max_corrupt = terms.max_corrupt,
+          .minimum_sum = grouped ? terms.sum_asked : terms.minimum,
+          .minimum_roster = terms.minimum,
+          .max_dropout = spec.secure_aggregation().max_dropout(),
+          .security_bits = kSecurityBits};
+}
+
+// How many poisoned groups of `groups` the rule bears.
+uint32_t PoisonedBorne(const RoundTerms& terms, uint32_t groups) {
+  switch (terms.robust) {
+    case SecureAggregationSection::TRIMMED_MEAN:
+      return TrimmedGroups(terms.trim, groups);
+    case SecureAggregationSection::KRUM:
+      return groups < 3 ? 0 : (groups - 3) / 2;
+    default:
+      return (groups - 1) / 2;
+  }
+}
+
+// A robust rule: the cohort in groups, each a sum of its own. A roster may be smaller than what was
+// invited and its groups of other sizes, so the numbers are the worst of all that can be.
+absl::Status DeriveGroups(const FederationSpec& spec, RoundTerms* terms) {
+  const uint32_t invited = terms->invited;
+  terms->group_size = spec.secure_aggregation().group_size();
+  terms->trim = spec.secure_aggregation().trim();
+  terms->sum_asked = std::max(3u, (4 * terms->group_size + 4) / 5);
+  DURE_ASSIGN_OR_RETURN(const secagg::SessionRules full,
+                        secagg::ComputeSessionRules(RuleParamsOf(spec, *terms, invited)));
+  terms->groups = full.groups;
+  terms->poisoned_groups = PoisonedBorne(*terms, full.groups);
+  if (terms->poisoned_groups == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        invited, " members make ", full.groups, " groups of ", terms->group_size,
+        " or more, of which the rule bears no poisoned one: choose a smaller group_size or more ",
+        "members"));
+  }
+  terms->quorum = full.quorum;
+  terms->roster_minimum = terms->minimum;
+  terms->largest_sum = 0;
+  terms->sum_minimum = invited;
+  terms->may_vanish = invited;
+  terms->honest_survivors = invited;
+  for (uint32_t members = terms->minimum; members <= invited; ++members) {
+    const auto rules = secagg::ComputeSessionRules(RuleParamsOf(spec, *terms, members));
+    if (!rules.ok()) continue;  // a roster of so many is refused
+    const uint32_t small = members / rules->groups;
+    const uint32_t large = members % rules->groups == 0 ? small : small + 1;
+    terms->largest_sum = std::max(terms->largest_sum, large);
+    terms->neighbours = std::max(terms->neighbours, rules->larger.neighbours);
+    terms->threshold = std::max(terms->threshold, rules->larger.threshold);
+    terms->sum_minimum =
+        std::min({terms->sum_minimum, rules->smaller.sum_minimum, rules->larger.sum_minimum});
+    terms->may_vanish = std::min(
+        {terms->may_vanish, small - rules->smaller.sum_minimum, large - rules->larger.sum_minimum});
+    terms->corrupt_in_sum =
+        std::max({terms->corrupt_in_sum, rules->corrupt_in_smaller, rules->corrupt_in_larger});
+    terms->honest_survivors = std::min(terms->honest_survivors, rules->HonestMinimum());
+  }
+  terms->graph_rule = RuleParamsOf(spec, *terms, invited).rule.ToString();
+  return absl::OkStatus();
+}
+
 absl::Status DeriveMembers(const FederationSpec& spec, RoundTerms* terms) {
   const uint32_t invited = terms->invited;
   if (invited < secagg::kMinMembers) {
@@ -63,24 +138,39 @@ absl::Status DeriveMembers(const FederationSpec& spec, RoundTerms* terms) {
         absl::StrCat("rounds.minimum is ", terms->minimum, ", but there are ", invited,
                      " members: wait for more, or lower rounds.minimum"));
   }
+  if (!rounds.has_cohort() && invited > secagg::kMaxDenseMembers) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(invited, " members: more than ", secagg::kMaxDenseMembers,
+                     " take part only with rounds.cohort; set it"));
+  }
+  terms->largest_sum = invited;
+  terms->roster_minimum = terms->minimum;
+  terms->sum_asked = terms->minimum;
   if (!terms->secure_aggregation) {
     terms->sum_minimum = terms->minimum;
     terms->may_vanish = invited - terms->minimum;
     terms->honest_survivors = 1;  // the coordinator, which is trusted
+    terms->graph_rule = secagg::kGraphRuleNone;
     return absl::OkStatus();
   }
   // Of all who could have been invited: whoever chooses the cohort could choose a small one with
   // all the corrupt in it.
   terms->max_corrupt = MaxCorrupt(spec.secure_aggregation().max_corrupt(),
                                   rounds.has_cohort() ? rounds.cohort() : invited);
-  DURE_ASSIGN_OR_RETURN(const secagg::Thresholds thresholds,
-                        secagg::ComputeThresholds(invited, terms->max_corrupt, terms->minimum));
+  if (terms->robust != SecureAggregationSection::OFF) return DeriveGroups(spec, terms);
+  DURE_ASSIGN_OR_RETURN(const secagg::SessionRules rules,
+                        secagg::ComputeSessionRules(RuleParamsOf(spec, *terms, invited)));
+  const secagg::Thresholds& thresholds = rules.smaller;
   terms->neighbours = thresholds.neighbours;
   terms->threshold = thresholds.threshold;
   terms->quorum = thresholds.quorum;
   terms->sum_minimum = thresholds.sum_minimum;
+  terms->roster_minimum = thresholds.sum_minimum;
+  terms->sum_asked = thresholds.sum_minimum;
+  terms->corrupt_in_sum = terms->max_corrupt;
   terms->may_vanish = invited - thresholds.sum_minimum;
   terms->honest_survivors = thresholds.sum_minimum - terms->max_corrupt;
+  terms->graph_rule = RuleParamsOf(spec, *terms, invited).rule.ToString();
   return absl::OkStatus();
 }
 
@@ -105,7 +195,7 @@ absl::Status DeriveGradient(const FederationSpec& spec, RoundTerms* terms) {
   terms->batch_cap = *cap;
   terms->delta_per_attempt = std::ldexp(1.0, -dp::kBatchCapBits);
   absl::StatusOr<dp::RingRange> range = dp::DeriveRingRange(
-      {.gradient = params, .invited = terms->invited, .batch_cap = terms->batch_cap});
+      {.gradient = params, .invited = terms->largest_sum, .batch_cap = terms->batch_cap});
   if (!range.ok()) {
     return CannotWork(range.status(),
                       absl::StrCat("a member may send ", terms->batch_cap,
@@ -144,7 +234,7 @@ absl::Status DeriveClientUpdate(const FederationSpec& spec, RoundTerms* terms) {
       dp::DeriveClientEncoding({.dim = terms->coordinates,
                                 .clip_norm = terms->encoded_norm,
                                 .noise_multiplier = terms->noise_multiplier,
-                                .invited = terms->invited,
+                                .invited = terms->largest_sum,
                                 .honest_survivors = terms->honest_survivors,
                                 .rotated = terms->rotation,
                                 .noiseless = terms->noise_multiplier == 0});
@@ -161,13 +251,13 @@ absl::Status DeriveClientUpdate(const FederationSpec& spec, RoundTerms* terms) {
 absl::Status DeriveWithoutNoise(RoundTerms* terms) {
   const bool weights = terms->weighted && terms->unit == PrivacySection::NONE;
   terms->coordinates = terms->dim + (weights ? 1 : 0);
-  absl::StatusOr<dp::FixedGrid> grid = dp::DeriveFixedGrid(terms->invited, kFixedGridRange);
+  absl::StatusOr<dp::FixedGrid> grid = dp::DeriveFixedGrid(terms->largest_sum, kFixedGridRange);
   if (!grid.ok()) return CannotWork(grid.status(), "lower rounds.cohort");
   terms->scale = uint64_t{1} << grid->scale_log2;
   // The ring holds the sum of the updates, and that of the weights.
   const uint64_t largest =
       std::max(terms->scale * kFixedGridRange, weights ? terms->weight_max : 0);
-  terms->bits = std::bit_width(2 * terms->invited * largest + 1);
+  terms->bits = std::bit_width(2 * terms->largest_sum * largest + 1);
   return absl::OkStatus();
 }
 
@@ -228,6 +318,9 @@ absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim,
   terms.weighted = spec.local().weighting() == LocalSection::RECORDS;
   terms.adaptive_clipping = privacy.clipping() == PrivacySection::ADAPTIVE;
   terms.rotation = privacy.rotation();
+  if (spec.secure_aggregation().robust() != SecureAggregationSection::ROBUST_UNSPECIFIED) {
+    terms.robust = spec.secure_aggregation().robust();
+  }
   terms.invited = invited;
   terms.dim = dim;
   DURE_RETURN_IF_ERROR(DeriveMembers(spec, &terms));
@@ -271,6 +364,11 @@ dp::AttemptCost CostOf(const RoundTerms& terms) {
           .norm_bound_sq = std::max<uint64_t>(1, terms.norm_bound_sq),
           .sampling_rate = terms.sampling_rate,
           .uses = terms.steps};
+}
+
+uint32_t TrimmedGroups(double trim, uint32_t groups) {
+  const auto share = static_cast<uint32_t>(trim * groups + kRoundingSlack);
+  return std::min(std::max(1u, share), (groups - 1) / 2);
 }
 
 absl::string_view ProtectedUnit(PrivacySection::Unit unit) {

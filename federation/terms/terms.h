@@ -36,8 +36,25 @@ struct RoundTerms {
   uint32_t neighbours = 0;   // k
   uint32_t threshold = 0;    // t
   uint32_t quorum = 0;       // Q
-  uint32_t sum_minimum = 0;  // U_min' = max(U_min, Q, t + 1, c_max + 2); else U_min
-  uint32_t may_vanish = 0;   // invited - sum_minimum
+  // U_min' = max(U_min, Q, t + 1, c_max + 2), the fewest inputs of any sum that is opened; without
+  // secure aggregation U_min.
+  uint32_t sum_minimum = 0;
+  uint32_t may_vanish = 0;  // before an attempt fails, or, of a group, before it is left out
+  std::string graph_rule;   // of the RoundConfig
+
+  // Groups, each with a sum of its own; one without a robust rule. The numbers of a sum above are
+  // then those of the group that bears least.
+  SecureAggregationSection::Robust robust = SecureAggregationSection::OFF;
+  uint32_t group_size = 0;       // asked for; 0 without groups
+  uint32_t groups = 1;           // of a full cohort
+  uint32_t largest_sum = 0;      // most members in one sum: invited without groups
+  uint32_t corrupt_in_sum = 0;   // most corrupt members in one sum: max_corrupt without groups
+  uint32_t poisoned_groups = 0;  // borne by the rule in a full cohort
+  double trim = 0;
+
+  // What the RoundConfig says. Without groups both are sum_minimum: the noise is calibrated on it.
+  uint32_t roster_minimum = 0;  // n_min
+  uint32_t sum_asked = 0;       // U_min
 
   // What a member sends.
   uint64_t dim = 0;          // parameters of the model
@@ -82,6 +99,9 @@ absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim,
 // dp::AdaptiveClip::Create.
 absl::StatusOr<dp::AdaptiveClip> AdaptiveClipOf(const FederationSpec& spec,
                                                 const RoundTerms& terms);
+
+// How many of `groups` a trimmed mean leaves out at each end.
+uint32_t TrimmedGroups(double trim, uint32_t groups);
 
 // What one attempt costs the unit that is protected. With adaptive clipping it does not depend on
 // the clip norm: the most that any costs.

@@ -25,9 +25,9 @@ absl::Status PolicyRefuses(std::string_view what, uint64_t offered, uint64_t lea
 
 }  // namespace
 
-Client::Client(Params params) : Client(std::move(params), ComputeThresholds) {}
+Client::Client(Params params) : Client(std::move(params), RulesOf) {}
 
-Client::Client(Params params, ThresholdRule rule)
+Client::Client(Params params, SessionRule rule)
     : params_(std::move(params)), rule_(std::move(rule)) {
   DURE_CHECK(params_.key != nullptr && params_.verifier != nullptr && params_.random != nullptr);
 }
@@ -154,21 +154,42 @@ absl::StatusOr<Client::Answer> Client::Take(const DownMessage& message) {
   return NotAwaited();
 }
 
+namespace {
+
+// The keys of those with whom this member agrees on nothing; AgreeOnKeys checks the others.
+absl::Status CheckOtherKeys(const Graph& graph, ClientIndex self,
+                            std::span<const RosterEntry> roster) {
+  for (uint32_t j = 0; j < roster.size(); ++j) {
+    if (ClientIndex(j) == self || graph.AreNeighbours(self, ClientIndex(j))) continue;
+    if (!IsUsableX25519Key(roster[j].enc_key) || !IsUsableX25519Key(roster[j].mask_key)) {
+      return LowOrderKey(roster[j].identity);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<Client::Answer> Client::TakeRoster(Advertised& state, const Roster& message) {
   DURE_ASSIGN_OR_RETURN(std::vector<RosterEntry> roster, VerifyRoster(message, state.sent));
-  auto thresholds =
-      rule_(static_cast<uint32_t>(roster.size()), config_.max_corrupt(), config_.minimum_sum());
-  if (!thresholds.ok()) return absl::AbortedError(thresholds.status().message());
+  auto rules = rule_(config_, static_cast<uint32_t>(roster.size()));
+  if (!rules.ok()) return absl::AbortedError(rules.status().message());
   const Digest t1 = RosterHash(session_id_, config_hash_, roster);
   const MemberId own_id = MemberIdOf(params_.key->public_key());
   const auto own = std::find_if(roster.begin(), roster.end(), [&](const RosterEntry& entry) {
     return entry.identity.client_id == own_id;
   });
   const ClientIndex self(static_cast<uint32_t>(own - roster.begin()));
-  DURE_ASSIGN_OR_RETURN(PairKeys keys,
-                        AgreeOnKeys({.enc = state.enc, .mask = state.mask}, t1, self, roster));
+  Graph graph = rules->MakeGraph(t1);
+  std::vector<ClientIndex> neighbours = graph.Neighbours(self);
+  DURE_RETURN_IF_ERROR(CheckOtherKeys(graph, self, roster));
+  DURE_ASSIGN_OR_RETURN(PairKeys keys, AgreeOnKeys({.enc = state.enc, .mask = state.mask}, t1, self,
+                                                   neighbours, roster));
   roster_ = std::move(roster);
-  thresholds_ = *thresholds;
+  rules_ = *rules;
+  graph_ = std::move(graph);
+  neighbours_ = std::move(neighbours);
+  thresholds_ = rules_->OfGroup(graph_->GroupSize(graph_->GroupOf(self)));
   self_ = self;
   t1_ = t1;
   Shared next{.masks = {.self_seed = SecretBytes(size_t{32}), .pair_masks = std::move(keys.masks)},
@@ -176,7 +197,7 @@ absl::StatusOr<Client::Answer> Client::TakeRoster(Advertised& state, const Roste
   params_.random->Fill(next.masks.self_seed.mutable_view());
   UpMessage answer = NewUpMessage();
   *answer.mutable_shares() = MakeShares({.t1 = *t1_,
-                                         .graph = graph(),
+                                         .graph = *graph_,
                                          .dealer = self_,
                                          .threshold = thresholds_->threshold,
                                          .mask_key = state.mask.raw(),
@@ -187,43 +208,53 @@ absl::StatusOr<Client::Answer> Client::TakeRoster(Advertised& state, const Roste
   return answer;
 }
 
+uint32_t Client::CountInMySum(const MemberSet& members) const {
+  if (graph_->groups() == 1) return members.count();
+  uint32_t count = members.Contains(self_.value()) ? 1 : 0;
+  for (const ClientIndex other : neighbours_) count += members.Contains(other.value());
+  return count;
+}
+
 absl::StatusOr<Client::Answer> Client::TakeDealt(Shared& state, const Dealt& message) {
-  const uint32_t members = graph().members();
-  DURE_ASSIGN_OR_RETURN(MemberSet dealers, MemberSet::Parse(message.bitmap(), members));
+  DURE_ASSIGN_OR_RETURN(MemberSet dealers, MemberSet::Parse(message.bitmap(), graph_->members()));
   const Digest t2 = DealersHash(*t1_, dealers.bytes());
   if (!IsCoordinators(DealersStatement(t2), message.signature())) {
     return absl::UnauthenticatedError("U2 is not signed by the coordinator for this roster");
   }
   if (!dealers.Contains(self_.value())) return absl::AbortedError("U2 leaves this member out");
-  if (dealers.count() < thresholds_->sum_minimum) {
-    return absl::AbortedError(absl::StrCat("U2 has ", dealers.count(), " members; at least ",
+  if (const uint32_t count = CountInMySum(dealers); count < thresholds_->sum_minimum) {
+    return absl::AbortedError(absl::StrCat("U2 has ", count, " members; at least ",
                                            thresholds_->sum_minimum, " are needed"));
   }
-  // Before any key is used: exactly the dealers of U2, ascending.
+  // Before any key is used: exactly the neighbours in U2, ascending.
   int next = 0;
-  for (uint32_t j = 0; j < members; ++j) {
-    if (ClientIndex(j) == self_ || !dealers.Contains(j)) continue;
-    if (next == message.dealers_size() || message.dealers(next).dealer() != j) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("no shares of ", DisplayName(roster_[j].identity), " at their place"));
+  for (const ClientIndex j : neighbours_) {
+    if (!dealers.Contains(j.value())) continue;
+    if (next == message.dealers_size() || message.dealers(next).dealer() != j.value()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "no shares of ", DisplayName(roster_[j.value()].identity), " at their place"));
     }
     ++next;
   }
   if (next != message.dealers_size()) {
     return absl::InvalidArgumentError("shares of a member that is not in U2");
   }
-  HeldShares held{.by_dealer = std::vector<std::optional<HeldShare>>(members),
-                  .voids = MemberSet(graph().degree())};
-  for (const Dealt::FromDealer& dealt : message.dealers()) {
-    const uint32_t j = dealt.dealer();
-    held.by_dealer[j] =
-        OpenDealt(dealt, *t1_, graph(), self_,
-                  {.index = ClientIndex(j), .key = roster_[j].identity.key}, *state.opening[j]);
-    if (!held.by_dealer[j].has_value()) {
-      held.voids.Insert(graph().PositionOfHolder({.dealer = self_, .holder = ClientIndex(j)}));
+  HeldShares held{.by_dealer = std::vector<std::optional<HeldShare>>(neighbours_.size()),
+                  .voids = MemberSet(static_cast<uint32_t>(neighbours_.size()))};
+  uint32_t good = 0;
+  next = 0;
+  for (uint32_t position = 0; position < neighbours_.size(); ++position) {
+    const ClientIndex j = neighbours_[position];
+    if (!dealers.Contains(j.value())) continue;
+    held.by_dealer[position] =
+        OpenDealt(message.dealers(next++), *t1_, *graph_, self_,
+                  {.index = j, .key = roster_[j.value()].identity.key}, state.opening[position]);
+    if (held.by_dealer[position].has_value()) {
+      ++good;
+    } else {
+      held.voids.Insert(position);
     }
   }
-  const uint32_t good = dealers.count() - 1 - held.voids.count();
   if (good < thresholds_->threshold) {
     return absl::AbortedError(absl::StrCat("usable shares of ", good, " members; at least ",
                                            thresholds_->threshold, " are needed"));
@@ -266,10 +297,11 @@ Client::Answer Client::MaskIfReady() {
   // Masked in place: what was the input becomes y_i.
   RingVector& y = *input_->get();
   ApplyMask(SelfMaskKey(state->masks.self_seed.view(), *t1_, self_).view(), MaskSign::kAdd, &y);
-  for (uint32_t j = 0; j < u2_->size(); ++j) {
-    if (ClientIndex(j) == self_ || !u2_->Contains(j)) continue;
-    ApplyMask(state->masks.pair_masks[j].view(),
-              self_.value() < j ? MaskSign::kAdd : MaskSign::kSubtract, &y);
+  for (uint32_t position = 0; position < neighbours_.size(); ++position) {
+    const ClientIndex j = neighbours_[position];
+    if (!u2_->Contains(j.value())) continue;
+    ApplyMask(state->masks.pair_masks[position].view(),
+              self_ < j ? MaskSign::kAdd : MaskSign::kSubtract, &y);
   }
   UpMessage answer = NewUpMessage();
   MaskedInput& masked = *answer.mutable_masked_input();
@@ -306,15 +338,16 @@ absl::StatusOr<Client::Answer> Client::TakeQuorum(Consented& state, const Quorum
     next = signer.member() + 1;
   }
   const uint32_t signers = CountSigners(message, state.signature);
-  if (signers < thresholds_->quorum) {
+  if (signers < rules_->quorum) {
     return absl::AbortedError(absl::StrCat(signers, " survivors signed this set of survivors; at ",
-                                           "least ", thresholds_->quorum, " are needed"));
+                                           "least ", rules_->quorum, " are needed"));
   }
   UpMessage answer = NewUpMessage();
   Unmask& unmask = *answer.mutable_unmask();
-  for (uint32_t j = 0; j < u3_->size(); ++j) {
-    const std::optional<HeldShare>& held = state.held.by_dealer[j];
-    if (!held.has_value()) continue;  // this member itself, outside U2, or a void edge
+  for (uint32_t position = 0; position < neighbours_.size(); ++position) {
+    const std::optional<HeldShare>& held = state.held.by_dealer[position];
+    if (!held.has_value()) continue;  // outside U2, or a void edge
+    const uint32_t j = neighbours_[position].value();
     // One of the two, never both: who survived gives up its seed, who dropped its mask key.
     const bool survived = u3_->Contains(j);
     Unmask::Share& share = *(survived ? unmask.add_self_seeds() : unmask.add_mask_keys());

@@ -31,6 +31,7 @@
 #include "crypto/random.h"
 #include "crypto/secret_bytes.h"
 #include "crypto/x25519.h"
+#include "privacy/secagg/config.h"
 #include "privacy/secagg/dealing.h"
 #include "privacy/secagg/evidence.h"
 #include "privacy/secagg/graph.h"
@@ -46,9 +47,9 @@ namespace dure::secagg {
 
 // What a member insists on, whatever the coordinator offers (section 1.5).
 struct ClientPolicy {
-  uint32_t minimum_roster = kMinMembers;  // n_min: least that the Offer's may be
-  uint32_t minimum_sum = kMinMembers;     // U_min: least that the Offer's may be
-  uint32_t max_corrupt = 1;               // c_max: least that the Offer's may be
+  uint32_t minimum_roster = kMinMembers;   // n_min: least that the Offer's may be
+  uint32_t minimum_sum = kMinMembers;      // U_min: least that the Offer's may be
+  uint32_t max_corrupt = 1;                // c_max: least that the Offer's may be
   uint32_t smallest_roster = kMinMembers;  // fewest members in a roster
   // Most members of one organisation in a roster. Members without an organisation are not counted.
   uint32_t max_per_organisation = std::numeric_limits<uint32_t>::max();
@@ -109,14 +110,13 @@ class Client {
   const std::optional<Digest>& t1() const { return t1_; }
   const std::optional<Digest>& t2() const { return t2_; }
   const std::optional<Digest>& t3() const { return t3_; }
-  // Computed from the accepted Roster.
+  // Of this member's sum; computed from the accepted Roster.
   const std::optional<Thresholds>& thresholds() const { return thresholds_; }
   // Who is in the sum; set with t3(). Positions in the roster.
   const std::optional<MemberSet>& survivors() const { return u3_; }
 
  private:
   friend class SessionForTest;  // defined in tests only: sessions of a given hash and thresholds
-  using ThresholdRule = std::function<absl::StatusOr<Thresholds>(uint32_t, uint32_t, uint32_t)>;
   using Answer = std::optional<UpMessage>;
 
   // One struct a phase. A phase holds the secrets that are still needed; leaving it wipes them.
@@ -128,11 +128,11 @@ class Client {
   };
   struct MaskSecrets {
     SecretBytes self_seed;                // b
-    std::vector<SecretBytes> pair_masks;  // K_mask by index in the roster
+    std::vector<SecretBytes> pair_masks;  // K_mask by neighbour
   };
   struct Shared {  // waits for U2
     MaskSecrets masks;
-    std::vector<std::optional<OneMessageKey>> opening;
+    std::vector<OneMessageKey> opening;  // by neighbour
   };
   struct Masking {  // waits for the input
     MaskSecrets masks;
@@ -157,13 +157,15 @@ class Client {
     Answer answer;
   };
 
-  Client(Params params, ThresholdRule rule);
+  Client(Params params, SessionRule rule);
 
   absl::Status CheckOffer(const Offer& offer, const Digest& config_hash) const;
   UpMessage Begin(const SessionId& session_id, const RoundConfig& config,
                   const Digest& config_hash);
   UpMessage NewUpMessage() const;
-  Graph graph() const { return Graph::Complete(static_cast<uint32_t>(roster_.size())); }
+  // How many members of a set are in the same sum as this member, itself included.
+  uint32_t CountInMySum(const MemberSet& members) const;
+  absl::Status CheckSurvivorsHaveNeighbours(const MemberSet& survivors) const;
 
   // Each takes the message that its phase waits for, which passed CheckSizes.
   absl::StatusOr<Answer> Take(const DownMessage& message);
@@ -190,7 +192,7 @@ class Client {
   absl::Status CheckEquivocation(const DownMessage& message, const Accepted& accepted);
 
   Params params_;
-  ThresholdRule rule_;
+  SessionRule rule_;
   State state_;
   absl::Status ended_;
   std::vector<Evidence> evidence_;
@@ -201,7 +203,10 @@ class Client {
   Digest config_hash_ = {};
   std::vector<RosterEntry> roster_;
   ClientIndex self_;
-  std::optional<Thresholds> thresholds_;
+  std::optional<SessionRules> rules_;
+  std::optional<Thresholds> thresholds_;  // of this member's sum
+  std::optional<Graph> graph_;
+  std::vector<ClientIndex> neighbours_;  // this member's, ascending
   std::optional<Digest> t1_, t2_, t3_;
   std::optional<MemberSet> u2_, u3_;
   std::optional<SecretRing> input_;

@@ -106,22 +106,17 @@ absl::StatusOr<MemberSet> Client::VerifySurvivors(const Survivors& message) cons
   if (!survivors.Contains(self_.value())) {
     return absl::AbortedError("U3 leaves this member out");
   }
-  if (survivors.count() < thresholds_->sum_minimum) {
-    return absl::AbortedError(absl::StrCat("U3 has ", survivors.count(), " members; at least ",
+  if (const uint32_t count = CountInMySum(survivors); count < thresholds_->sum_minimum) {
+    return absl::AbortedError(absl::StrCat("U3 has ", count, " members; at least ",
                                            thresholds_->sum_minimum, " are needed"));
   }
-  // On the complete graph every survivor has all the others as its neighbours.
-  if (survivors.count() - 1 < thresholds_->threshold) {
-    return absl::AbortedError(absl::StrCat("U3 gives each survivor ", survivors.count() - 1,
-                                           " neighbours; at least ", thresholds_->threshold,
-                                           " are needed"));
-  }
+  DURE_RETURN_IF_ERROR(CheckSurvivorsHaveNeighbours(survivors));
   int next = 0;
-  for (uint32_t v = 0; v < members; ++v) {
-    if (ClientIndex(v) == self_ || !survivors.Contains(v)) continue;
-    if (next == message.uploads_size() || message.uploads(next).member() != v) {
+  for (const ClientIndex v : neighbours_) {
+    if (!survivors.Contains(v.value())) continue;
+    if (next == message.uploads_size() || message.uploads(next).member() != v.value()) {
       return absl::UnauthenticatedError(
-          absl::StrCat("no signed upload of ", DisplayName(roster_[v].identity)));
+          absl::StrCat("no signed upload of ", DisplayName(roster_[v.value()].identity)));
     }
     DURE_RETURN_IF_ERROR(VerifyUpload(message.uploads(next++)));
   }
@@ -129,6 +124,26 @@ absl::StatusOr<MemberSet> Client::VerifySurvivors(const Survivors& message) cons
     return absl::InvalidArgumentError("the upload of a member that is not in U3");
   }
   return survivors;
+}
+
+absl::Status Client::CheckSurvivorsHaveNeighbours(const MemberSet& survivors) const {
+  // Of every survivor, not only of this member's neighbours: on the ring it is what keeps the
+  // honest survivors connected, so that no part of the sum can be opened by itself.
+  for (uint32_t v = 0; v < survivors.size(); ++v) {
+    if (!survivors.Contains(v)) continue;
+    uint32_t live = 0;
+    for (const ClientIndex neighbour : graph_->Neighbours(ClientIndex(v))) {
+      live += survivors.Contains(neighbour.value());
+    }
+    const uint32_t group = graph_->GroupOf(ClientIndex(v));
+    const uint32_t threshold = rules_->OfGroup(graph_->GroupSize(group)).threshold;
+    if (live < threshold) {
+      return absl::AbortedError(absl::StrCat("U3 gives ", DisplayName(roster_[v].identity), " ",
+                                             live, " neighbours; at least ", threshold,
+                                             " are needed"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Client::VerifyUpload(const Survivors::Upload& upload) const {
@@ -148,7 +163,7 @@ uint32_t Client::CountSigners(const Quorum& message, const std::string& own) con
   const Transcript statement = ConsentStatement(*t3_);
   uint32_t valid = 0;
   for (const Quorum::Signer& signer : message.signers()) {
-    if (valid == thresholds_->quorum) break;
+    if (valid == rules_->quorum) break;
     const bool is_own = ClientIndex(signer.member()) == self_;
     if (is_own ? signer.signature() == own
                : VerifySignature(roster_[signer.member()].identity.key, statement.bytes(),

@@ -420,7 +420,7 @@ TEST_F(ClientTest, ASecondT3IsNeverSigned) {
 TEST_F(ClientTest, OneSignatureShortOfTheQuorumEndsTheSession) {
   DownMessage message = run_.RunTo(Phase::kUnmask)[kVictim];
   auto& signers = *message.mutable_quorum()->mutable_signers();
-  ASSERT_EQ(run_.server.thresholds()->quorum, 4u);
+  ASSERT_EQ(run_.server.rules()->quorum, 4u);
   signers.DeleteSubrange(3, signers.size() - 3);
   ExpectEnds(message, absl::StatusCode::kAborted);
 }

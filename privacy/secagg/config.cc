@@ -11,6 +11,8 @@
 namespace dure::secagg {
 namespace {
 
+constexpr uint32_t kMaxSecurityBits = 1000;
+
 template <typename... Parts>
 absl::Status Refuse(const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat("round config: ", parts...));
@@ -55,12 +57,9 @@ Digest ConfigHash(const RoundConfig& config) {
       .Hash();
 }
 
-absl::Status ValidateConfigFields(const RoundConfig& config, absl::string_view graph_rule) {
+absl::Status ValidateConfigFields(const RoundConfig& config) {
   if (config.suite() != kSuite) {
     return Refuse("suite ", config.suite(), "; this program speaks suite ", kSuite);
-  }
-  if (config.graph_rule() != graph_rule) {
-    return Refuse("a graph rule other than \"", graph_rule, "\"");
   }
   DURE_RETURN_IF_ERROR(CheckDigest("task", config.task()));
   DURE_RETURN_IF_ERROR(CheckDigest("model_hash", config.model_hash()));
@@ -78,6 +77,9 @@ absl::Status ValidateConfigFields(const RoundConfig& config, absl::string_view g
   if (!std::isfinite(config.clip_norm()) || config.clip_norm() < 0) {
     return Refuse("clip_norm ", config.clip_norm(), " must be finite and not negative");
   }
+  if (config.security_bits() > kMaxSecurityBits) {
+    return Refuse("security_bits ", config.security_bits(), ", limit ", kMaxSecurityBits);
+  }
   if (!(config.max_dropout() >= 0 && config.max_dropout() < 1)) {
     return Refuse("max_dropout ", config.max_dropout(), ", limits 0 to below 1");
   }
@@ -89,8 +91,19 @@ absl::Status ValidateConfigFields(const RoundConfig& config, absl::string_view g
 }
 
 absl::Status ValidateConfig(const RoundConfig& config) {
-  DURE_RETURN_IF_ERROR(ValidateConfigFields(config, kGraphRuleComplete));
-  return ComputeThresholds(config.invited(), config.max_corrupt(), config.minimum_sum()).status();
+  DURE_RETURN_IF_ERROR(ValidateConfigFields(config));
+  return RulesOf(config, config.invited()).status();
+}
+
+absl::StatusOr<SessionRules> RulesOf(const RoundConfig& config, uint32_t members) {
+  RuleParams params = {.members = members,
+                       .max_corrupt = config.max_corrupt(),
+                       .minimum_sum = config.minimum_sum(),
+                       .minimum_roster = config.minimum_roster(),
+                       .max_dropout = config.max_dropout(),
+                       .security_bits = config.security_bits()};
+  DURE_ASSIGN_OR_RETURN(params.rule, GraphRuleName::Parse(config.graph_rule()));
+  return ComputeSessionRules(params);
 }
 
 }  // namespace dure::secagg

@@ -19,25 +19,23 @@ SealedShares ViewOf(const Shares::Sealed& sealed) {
 
 }  // namespace
 
-Shares MakeShares(const DealerInput& input, std::vector<std::optional<OneMessageKey>>& sealing,
-                  Random& random) {
+Shares MakeShares(const DealerInput& input, std::span<OneMessageKey> sealing, Random& random) {
+  const std::vector<ClientIndex> neighbours = input.graph.Neighbours(input.dealer);
   const ShamirSize size = {.threshold = static_cast<int>(input.threshold),
-                           .shares = static_cast<int>(input.graph.degree())};
+                           .shares = static_cast<int>(neighbours.size())};
   const std::vector<SecretBytes> of_key = ShamirSplit(input.mask_key.view(), size, random);
   const std::vector<SecretBytes> of_seed = ShamirSplit(input.self_seed.view(), size, random);
   Shares message;
   std::vector<Digest> leaves;
   SecretBytes both(2 * kShareBytes);
-  for (uint32_t position = 0; position < input.graph.degree(); ++position) {
-    const Edge edge = {.dealer = input.dealer,
-                       .holder = input.graph.NeighbourAt(input.dealer, position)};
+  for (size_t position = 0; position < neighbours.size(); ++position) {
+    const Edge edge = {.dealer = input.dealer, .holder = neighbours[position]};
     const ByteView key_share = of_key[position].view();
     const ByteView seed_share = of_seed[position].view();
     std::copy(key_share.begin(), key_share.end(), both.mutable_view().begin());
     std::copy(seed_share.begin(), seed_share.end(), both.mutable_view().begin() + kShareBytes);
     Shares::Sealed& sealed = *message.add_sealed();
-    sealed.set_ciphertext(
-        sealing[edge.holder.value()]->Seal(ShareAad(input.t1, edge).bytes(), both.view()));
+    sealed.set_ciphertext(sealing[position].Seal(ShareAad(input.t1, edge).bytes(), both.view()));
     sealed.set_commit_mask(ToString(ShareCommitment(input.t1, edge, Secret::kMaskKey, key_share)));
     sealed.set_commit_self(
         ToString(ShareCommitment(input.t1, edge, Secret::kSelfSeed, seed_share)));
@@ -66,15 +64,16 @@ Dealt::FromDealer Dealing::For(ClientIndex dealer, uint32_t position) const {
 
 absl::StatusOr<Dealing> VerifyShares(Shares message, const Digest& t1, const Graph& graph,
                                      const DealerId& dealer) {
-  if (static_cast<uint32_t>(message.sealed_size()) != graph.degree()) {
+  const std::vector<ClientIndex> neighbours = graph.Neighbours(dealer.index);
+  if (static_cast<size_t>(message.sealed_size()) != neighbours.size()) {
     return absl::InvalidArgumentError(absl::StrCat("shares for ", message.sealed_size(),
-                                                   " neighbours instead of ", graph.degree()));
+                                                   " neighbours instead of ", neighbours.size()));
   }
   std::vector<Digest> leaves;
-  for (uint32_t position = 0; position < graph.degree(); ++position) {
-    leaves.push_back(
-        ShareLeaf(t1, {.dealer = dealer.index, .holder = graph.NeighbourAt(dealer.index, position)},
-                  ViewOf(message.sealed(static_cast<int>(position)))));
+  leaves.reserve(neighbours.size());
+  for (size_t position = 0; position < neighbours.size(); ++position) {
+    leaves.push_back(ShareLeaf(t1, {.dealer = dealer.index, .holder = neighbours[position]},
+                               ViewOf(message.sealed(static_cast<int>(position)))));
   }
   Dealing dealing{.message = std::move(message), .tree = MerkleTree(leaves)};
   if (!VerifySignature(dealer.key, dealing.Statement(t1, dealer.index).bytes(),
@@ -90,9 +89,9 @@ std::optional<HeldShare> OpenDealt(const Dealt::FromDealer& dealt, const Digest&
   const Edge edge = {.dealer = dealer.index, .holder = holder};
   std::vector<Digest> path;
   for (const std::string& node : dealt.path()) path.push_back(*DigestFromBytes(node));
-  const std::optional<Digest> root =
-      MerkleRootFromPath(ShareLeaf(t1, edge, ViewOf(dealt.sealed())),
-                         {.index = graph.PositionOfHolder(edge), .size = graph.degree()}, path);
+  const std::optional<Digest> root = MerkleRootFromPath(
+      ShareLeaf(t1, edge, ViewOf(dealt.sealed())),
+      {.index = graph.PositionOfHolder(edge), .size = graph.degree(dealer.index)}, path);
   if (!root.has_value()) return std::nullopt;
   const Transcript statement =
       SharesStatement(t1, dealer.index, *root, AsBytes(dealt.commit_seed()));

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -32,10 +33,9 @@ struct DealerInput {
   const SigningKey& signer;
 };
 
-// Message 3. Draws the coefficients of mask_sk's polynomial, then those of b's. `sealing`, by index
-// in the roster, is used up.
-Shares MakeShares(const DealerInput& input, std::vector<std::optional<OneMessageKey>>& sealing,
-                  Random& random);
+// Message 3. Draws the coefficients of mask_sk's polynomial, then those of b's. `sealing`, one key
+// a neighbour, is used up.
+Shares MakeShares(const DealerInput& input, std::span<OneMessageKey> sealing, Random& random);
 
 // A dealer's shares as the coordinator keeps them.
 struct Dealing {
@@ -66,8 +66,9 @@ struct HeldShare {
 };
 // What a holder keeps of all, and the edges over which it got nothing good.
 struct HeldShares {
-  std::vector<std::optional<HeldShare>> by_dealer;  // by index in the roster
-  MemberSet voids;                                  // by position among the holder's neighbours
+  // Both by position among the holder's neighbours.
+  std::vector<std::optional<HeldShare>> by_dealer;
+  MemberSet voids;
 };
 
 // Opens what a dealer sealed for this holder. nullopt if path, signature, decryption or a

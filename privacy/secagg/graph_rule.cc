@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "base/status_macros.h"
 
 namespace dure::secagg {
@@ -171,6 +172,21 @@ absl::StatusOr<GraphRule> SolveGraphRule(const GraphRuleParams& params) {
                          n - params.dropouts, " who stay; assume fewer corrupt or dropping out")
           : absl::StrCat("; use several groups of ", kMostComplete,
                          " or fewer, or assume fewer corrupt or dropping out")));
+}
+
+uint32_t MostCorruptInGroup(const GroupParams& params) {
+  const auto draws = static_cast<int>(params.group_size);
+  DURE_CHECK(params.max_corrupt <= params.members && params.group_size <= params.members &&
+             draws <= kMaxNeighbours);
+  const std::vector<Real> tails =
+      Hypergeometric(params.members, params.max_corrupt).LogTails(draws);
+  const Real log_groups = std::log(static_cast<Real>(params.groups));
+  const auto most =
+      static_cast<uint32_t>(std::min<uint64_t>(params.max_corrupt, params.group_size));
+  for (uint32_t c = 0; c < most; ++c) {
+    if (IsWithin(log_groups + tails[c + 1], params.security_bits)) return c;
+  }
+  return most;
 }
 
 }  // namespace dure::secagg

@@ -1,7 +1,7 @@
 // The sparse graph of section 1.3 of docs/secure-aggregation.md, for any number of members: the
 // least degree k, and for it the least threshold t, for which secrets stay secret and sums can be
-// opened but for stated probabilities. Here to be studied (`dure privacy graph`); sessions are on
-// the complete graph, privacy/secagg/thresholds.h. Thread-safe: pure functions.
+// opened but for stated probabilities. Sessions use it through privacy/secagg/thresholds.h;
+// `dure privacy graph` for study. Thread-safe: pure functions.
 //
 // Hyp(N, K, m): marked ones among m drawn from N without replacement, of whom K are marked. The
 // probabilities are computed in long double to about 15 digits; one that meets its limit more
@@ -56,6 +56,19 @@ struct GraphRule {
 // InvalidArgument, naming the parameter and its limits; FailedPrecondition, with the numbers and
 // the remedy, if no graph will do.
 absl::StatusOr<GraphRule> SolveGraphRule(const GraphRuleParams& params);
+
+// The least c for which groups P[Hyp(members, max_corrupt, group_size) > c] <= 2^-security_bits:
+// how many corrupt members a group drawn at random may have. At most max_corrupt and group_size.
+// max_corrupt and group_size are at most `members`, group_size at most kMaxNeighbours
+// (DURE_CHECK).
+struct GroupParams {
+  uint64_t members = 0;
+  uint64_t max_corrupt = 0;
+  uint32_t group_size = 0;
+  uint32_t groups = 1;
+  int security_bits = 128;
+};
+uint32_t MostCorruptInGroup(const GroupParams& params);
 
 }  // namespace dure::secagg
 

@@ -9,6 +9,7 @@
 #include "crypto/digest.h"
 #include "crypto/ed25519.h"
 #include "crypto/x509.h"
+#include "privacy/secagg/graph_rule.h"
 #include "privacy/secagg/thresholds.h"
 
 namespace dure::secagg {
@@ -20,6 +21,11 @@ constexpr uint64_t kSignatureBytes = sizeof(Signature);
 constexpr uint64_t kMaxBitmapBytes = (kMaxMembers + 7) / 8;
 // Tags and lengths that protobuf adds around one field, and around the fields of a nested message.
 constexpr uint64_t kFieldOverhead = 16;
+
+// Most neighbours of a member among so many invited.
+uint32_t MostNeighbours(uint32_t invited) {
+  return std::min(invited - 1, static_cast<uint32_t>(kMaxNeighbours));
+}
 
 absl::Status Exactly(absl::string_view field, const std::string& bytes, uint64_t size) {
   if (bytes.size() == size) return absl::OkStatus();
@@ -40,8 +46,8 @@ absl::Status CheckSealed(const Shares::Sealed& sealed) {
 }
 
 absl::Status Check(const Shares& message, uint32_t invited) {
-  DURE_RETURN_IF_ERROR(
-      AtMost("Shares", static_cast<uint64_t>(message.sealed_size()), invited - 1, "neighbours"));
+  DURE_RETURN_IF_ERROR(AtMost("Shares", static_cast<uint64_t>(message.sealed_size()),
+                              MostNeighbours(invited), "neighbours"));
   for (const Shares::Sealed& sealed : message.sealed()) DURE_RETURN_IF_ERROR(CheckSealed(sealed));
   DURE_RETURN_IF_ERROR(Exactly("seed commitment", message.commit_seed(), kDigestBytes));
   return Exactly("signature of Shares", message.signature(), kSignatureBytes);
@@ -58,7 +64,7 @@ absl::Status Check(const MaskedInput& message, const RoundConfig& config) {
 absl::Status Check(const Unmask& message, uint32_t invited) {
   for (const auto* shares : {&message.self_seeds(), &message.mask_keys()}) {
     DURE_RETURN_IF_ERROR(
-        AtMost("Unmask", static_cast<uint64_t>(shares->size()), invited - 1, "shares"));
+        AtMost("Unmask", static_cast<uint64_t>(shares->size()), MostNeighbours(invited), "shares"));
     for (const Unmask::Share& share : *shares) {
       DURE_RETURN_IF_ERROR(Exactly("share", share.share(), kShareBytes));
     }
@@ -76,8 +82,8 @@ absl::Status Check(const Roster& message, uint32_t invited) {
 absl::Status Check(const Dealt& message, uint32_t invited) {
   DURE_RETURN_IF_ERROR(AtMost("U2", message.bitmap().size(), kMaxBitmapBytes, "bytes"));
   DURE_RETURN_IF_ERROR(Exactly("signature of U2", message.signature(), kSignatureBytes));
-  DURE_RETURN_IF_ERROR(
-      AtMost("Dealt", static_cast<uint64_t>(message.dealers_size()), invited - 1, "dealers"));
+  DURE_RETURN_IF_ERROR(AtMost("Dealt", static_cast<uint64_t>(message.dealers_size()),
+                              MostNeighbours(invited), "dealers"));
   for (const Dealt::FromDealer& dealer : message.dealers()) {
     DURE_RETURN_IF_ERROR(CheckSealed(dealer.sealed()));
     DURE_RETURN_IF_ERROR(
@@ -94,8 +100,8 @@ absl::Status Check(const Dealt& message, uint32_t invited) {
 absl::Status Check(const Survivors& message, uint32_t invited) {
   DURE_RETURN_IF_ERROR(AtMost("U3", message.bitmap().size(), kMaxBitmapBytes, "bytes"));
   DURE_RETURN_IF_ERROR(Exactly("signature of U3", message.signature(), kSignatureBytes));
-  DURE_RETURN_IF_ERROR(
-      AtMost("Survivors", static_cast<uint64_t>(message.uploads_size()), invited - 1, "uploads"));
+  DURE_RETURN_IF_ERROR(AtMost("Survivors", static_cast<uint64_t>(message.uploads_size()),
+                              MostNeighbours(invited), "uploads"));
   for (const Survivors::Upload& upload : message.uploads()) {
     DURE_RETURN_IF_ERROR(Exactly("hash of an upload", upload.packed_hash(), kDigestBytes));
     DURE_RETURN_IF_ERROR(
@@ -117,10 +123,11 @@ absl::Status Check(const Quorum& message, uint32_t invited) {
 }  // namespace
 
 uint64_t MaxUpMessageBytes(const RoundConfig& config) {
-  const uint64_t members = config.invited();
   const uint64_t advertise =
       kMaxCertificateBytes + 3 * kKeyBytes + kSignatureBytes + 6 * kFieldOverhead;
-  const uint64_t shares = members * (kSealedBytes + 2 * kDigestBytes + 4 * kFieldOverhead) + 1024;
+  const uint64_t shares =
+      MostNeighbours(config.invited()) * (kSealedBytes + 2 * kDigestBytes + 4 * kFieldOverhead) +
+      1024;
   const uint64_t input =
       PackedBytes(config.dim(), static_cast<int>(config.bits())) + kMaxBitmapBytes + 1024;
   return kFieldOverhead + kDigestBytes + std::max({advertise, shares, input});
@@ -131,7 +138,9 @@ uint64_t MaxDownMessageBytes(const RoundConfig& config) {
       kMaxCertificateBytes + 3 * kKeyBytes + kSignatureBytes + 6 * kFieldOverhead;
   const uint64_t dealer = kSealedBytes + (3 + kMaxMerklePath) * (kDigestBytes + kFieldOverhead) +
                           kSignatureBytes + 4 * kFieldOverhead;
-  return config.invited() * std::max(entry, dealer) + 1024;
+  // The roster, or shares of the dealers with the bitmap of U2, or signatures of all survivors.
+  return std::max(config.invited() * entry, MostNeighbours(config.invited()) * dealer) +
+         kMaxBitmapBytes + 1024;
 }
 
 absl::Status CheckSizes(const Offer& offer) {

@@ -13,7 +13,7 @@ namespace dure::secagg {
 
 inline constexpr uint64_t kMaxDim = uint64_t{1} << 32;
 inline constexpr size_t kMaxNameBytes = 64;                   // names in a RoundConfig
-inline constexpr size_t kMaxMerklePath = 7;                   // of a tree over at most 127 leaves
+inline constexpr size_t kMaxMerklePath = 8;                   // of a tree over at most 254 leaves
 inline constexpr size_t kShareBytes = 32;                     // a share of a 32-byte secret
 inline constexpr size_t kSealedBytes = 2 * kShareBytes + 16;  // both shares and the tag
 

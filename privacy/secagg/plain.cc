@@ -12,7 +12,11 @@
 namespace dure::secagg {
 
 absl::Status ValidatePlainConfig(const RoundConfig& config) {
-  DURE_RETURN_IF_ERROR(ValidateConfigFields(config, kGraphRuleNone));
+  if (config.graph_rule() != kGraphRuleNone) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("round config: a graph rule other than \"", kGraphRuleNone, "\""));
+  }
+  DURE_RETURN_IF_ERROR(ValidateConfigFields(config));
   if (config.minimum_sum() >= 1) return absl::OkStatus();
   return absl::InvalidArgumentError("round config: minimum_sum 0, at least 1 is needed");
 }

@@ -142,7 +142,7 @@ class ProtocolKnownAnswers : public ::testing::Test {
     for (const OutMessage& out : outbox) {
       auto index =
           static_cast<uint32_t>(std::find(ids_.begin(), ids_.end(), out.to) - ids_.begin());
-      auto answer = clients_[index].Receive(out.message);
+      auto answer = clients_[index].Receive(*out.message);
       EXPECT_TRUE(answer.ok()) << index << ": " << answer.status();
       if (answer.ok() && answer->has_value()) answers[index] = **std::move(answer);
     }
@@ -165,11 +165,11 @@ class ProtocolKnownAnswers : public ::testing::Test {
   void CheckShares(uint32_t i, const Shares& shares) {
     const Graph graph = Graph::Complete(members_);
     std::vector<Digest> leaves;
-    for (uint32_t position = 0; position < graph.degree(); ++position) {
-      const Edge edge = {.dealer = ClientIndex(i),
-                         .holder = graph.NeighbourAt(ClientIndex(i), position)};
+    for (const ClientIndex holder : graph.Neighbours(ClientIndex(i))) {
+      const Edge edge = {.dealer = ClientIndex(i), .holder = holder};
       const uint32_t j = edge.holder.value();
-      const Shares::Sealed& sealed = shares.sealed(static_cast<int>(position));
+      const Shares::Sealed& sealed =
+          shares.sealed(static_cast<int>(graph.PositionOfHolder(edge)));
       EXPECT_EQ(ToHex(AsBytes(sealed.ciphertext())), answers_.Text(Of("share", i, j, ".ct_tag")));
       leaves.push_back(ShareLeaf(*clients_[i].t1(), edge,
                                  {.ciphertext = AsBytes(sealed.ciphertext()),

@@ -50,6 +50,11 @@ absl::Status CheckKeysDistinct(std::span<const RosterEntry> entries) {
   return absl::OkStatus();
 }
 
+absl::Status LowOrderKey(const MemberIdentity& identity) {
+  return absl::AbortedError(
+      absl::StrCat("the roster has a session key of low order, of ", DisplayName(identity)));
+}
+
 std::string DisplayName(const MemberIdentity& identity) {
   const std::string id = ToHex(ByteView(identity.client_id).first(4));
   if (identity.name.empty()) return absl::StrCat("member ", id);

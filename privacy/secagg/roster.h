@@ -29,6 +29,9 @@ absl::Status VerifyEntry(const RosterEntry& entry, const SessionBinding& session
 // InvalidArgument, naming the member, if two of the 2n session keys are equal.
 absl::Status CheckKeysDistinct(std::span<const RosterEntry> entries);
 
+// Aborted: this member's session keys give no secret.
+absl::Status LowOrderKey(const MemberIdentity& identity);
+
 // "clinic-3 (3cefc94e)": how messages name a member.
 std::string DisplayName(const MemberIdentity& identity);
 

@@ -50,10 +50,10 @@ absl::StatusOr<Server> Server::Create(Params params) {
   DURE_RETURN_IF_ERROR(ValidateConfig(params.config));
   DURE_RETURN_IF_ERROR(CheckCohort(params));
   const Digest config_hash = ConfigHash(params.config);
-  return Server(std::move(params), config_hash, ComputeThresholds);
+  return Server(std::move(params), config_hash, RulesOf);
 }
 
-Server::Server(Params params, Digest config_hash, ThresholdRule rule)
+Server::Server(Params params, Digest config_hash, SessionRule rule)
     : session_id_(params.session_id),
       config_(std::move(params.config)),
       config_hash_(config_hash),
@@ -63,9 +63,7 @@ Server::Server(Params params, Digest config_hash, ThresholdRule rule)
       minimum_roster_(std::max(config_.minimum_roster(), kMinMembers)) {
   DURE_CHECK(key_ != nullptr && verifier_ != nullptr);
   for (const MemberId& id : params.expected) members_[id];
-  // Thresholds grow more slowly than the roster, so beyond the first size that works all do.
-  while (minimum_roster_ < config_.invited() &&
-         !rule_(minimum_roster_, config_.max_corrupt(), config_.minimum_sum()).ok()) {
+  while (minimum_roster_ < config_.invited() && !rule_(config_, minimum_roster_).ok()) {
     ++minimum_roster_;
   }
   offer_ = MakeOffer(session_id_, config_, config_hash_, *key_);
@@ -141,26 +139,66 @@ uint32_t Server::needed() const {
       return minimum_roster_;
     case Phase::kShares:
     case Phase::kMaskedInput:
-      return thresholds_->sum_minimum;
+      return rules_->survivors_minimum;
     case Phase::kConsent:
-      return thresholds_->quorum;
+      return rules_->quorum;
     case Phase::kUnmask:
-      return thresholds_->threshold + 1;  // nobody holds a share of its own
+      return rules_->smaller.threshold + 1;  // nobody holds a share of its own
     default:
       return 0;
   }
 }
 
 bool Server::CanAdvance() const {
-  if (const auto* unmasking = std::get_if<Unmasking>(&state_)) {
-    for (uint32_t i = 0; i < roster_.size(); ++i) {
-      if (u2_->Contains(i) && unmasking->shares.count(ClientIndex(i)) < thresholds_->threshold) {
-        return false;
-      }
-    }
-    return true;
+  if (phase() != Phase::kUnmask) return phase() < Phase::kUnmask && answered() >= needed();
+  for (uint32_t group = 0; group < groups(); ++group) {
+    if (group_lives_[group] && CheckShareCounts(group).ok()) return true;
   }
-  return phase() < Phase::kUnmask && answered() >= needed();
+  return false;
+}
+
+uint32_t Server::ThresholdOf(ClientIndex member) const {
+  return rules_->OfGroup(graph_->GroupSize(graph_->GroupOf(member))).threshold;
+}
+
+uint32_t Server::CountIn(const MemberSet& members, uint32_t group) const {
+  if (groups() == 1) return members.count();
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < members.size(); ++i) {
+    count += members.Contains(i) && graph_->GroupOf(ClientIndex(i)) == group ? 1 : 0;
+  }
+  return count;
+}
+
+absl::Status Server::KeepGroups(std::string_view what, uint32_t of,
+                                const std::function<absl::Status(uint32_t)>& check,
+                                MemberSet* members) {
+  absl::Status first;
+  for (uint32_t group = 0; group < groups(); ++group) {
+    if (!group_lives_[group]) continue;
+    const uint32_t count = CountIn(*members, group);
+    const uint32_t needed = rules_->OfGroup(graph_->GroupSize(group)).sum_minimum;
+    absl::Status status =
+        count < needed ? absl::AbortedError(TooFew(
+                             count, groups() == 1 ? of : graph_->GroupSize(group), what, needed))
+                       : check(group);
+    if (status.ok()) continue;
+    group_lives_[group] = false;
+    if (first.ok()) first = std::move(status);
+  }
+  MemberSet kept(members->size());
+  for (uint32_t i = 0; i < members->size(); ++i) {
+    if (members->Contains(i) && GroupLives(ClientIndex(i))) kept.Insert(i);
+  }
+  *members = std::move(kept);
+  if (members->count() >= rules_->survivors_minimum) return absl::OkStatus();
+  if (groups() == 1) return Abort(std::string(first.message()));
+  const auto lost = std::count(group_lives_.begin(), group_lives_.end(), false);
+  return Abort(absl::StrCat(
+      TooFew(members->count(), of, what, rules_->survivors_minimum),
+      lost == 0 ? ""
+                : absl::StrCat("; ", lost, " of ", groups(), " groups cannot go on, the first ",
+                               "because ", first.message())));
 }
 
 void Server::Exclude(const MemberId& id, std::string why) { faults_.emplace(id, std::move(why)); }
@@ -192,10 +230,15 @@ absl::Status Server::Advance(Outbox* outbox) {
       return absl::FailedPreconditionError(
           absl::StrCat("the session has ended: ", std::string(PhaseName(phase()))));
   }
+  const bool same_for_all = phase() == Phase::kShares || phase() == Phase::kUnmask;
+  std::shared_ptr<const DownMessage> shared;
   for (const MemberId& id : Awaited()) {
-    auto message = LatestFor(id);
-    DURE_CHECK(message.ok());
-    outbox->push_back({.to = id, .message = *std::move(message)});
+    if (shared == nullptr || !same_for_all) {
+      auto message = LatestFor(id);
+      DURE_CHECK(message.ok());
+      shared = std::make_shared<const DownMessage>(*std::move(message));
+    }
+    outbox->push_back({.to = id, .message = shared});
   }
   return absl::OkStatus();
 }
@@ -205,9 +248,9 @@ absl::Status Server::CloseAdvertise() {
   if (count < minimum_roster_) {
     return Abort(TooFew(count, members_.size(), "keys", minimum_roster_));
   }
-  auto thresholds = rule_(count, config_.max_corrupt(), config_.minimum_sum());
-  if (!thresholds.ok()) return Abort(std::string(thresholds.status().message()));
-  thresholds_ = *thresholds;
+  auto rules = rule_(config_, count);
+  if (!rules.ok()) return Abort(std::string(rules.status().message()));
+  rules_ = *rules;
   std::vector<RosterEntry> entries;
   for (auto& [id, member] : members_) {
     if (!member.advertise.has_value() || Excluded(id)) continue;
@@ -216,6 +259,8 @@ absl::Status Server::CloseAdvertise() {
     roster_.push_back(member.entry.identity);
   }
   t1_ = RosterHash(session_id_, config_hash_, entries);
+  graph_ = rules_->MakeGraph(t1_);
+  group_lives_.assign(groups(), true);
   signature_ = ToString(key_->Sign(RosterStatement(t1_).bytes()));
   state_ = Sharing{};
   return absl::OkStatus();
@@ -226,9 +271,9 @@ absl::Status Server::CloseShares() {
   for (const auto& [id, member] : members_) {
     if (member.dealing.has_value() && !Excluded(id)) dealers.Insert(member.index->value());
   }
-  if (dealers.count() < thresholds_->sum_minimum) {
-    return Abort(TooFew(dealers.count(), roster_.size(), "shares", thresholds_->sum_minimum));
-  }
+  DURE_RETURN_IF_ERROR(KeepGroups(
+      "shares", static_cast<uint32_t>(roster_.size()), [](uint32_t) { return absl::OkStatus(); },
+      &dealers));
   t2_ = DealersHash(t1_, dealers.bytes());
   signature_ = ToString(key_->Sign(DealersStatement(t2_).bytes()));
   u2_ = std::move(dealers);
@@ -237,44 +282,49 @@ absl::Status Server::CloseShares() {
 }
 
 bool Server::IsVoid(const Edge& edge) const {
-  const Edge back = {.dealer = edge.holder, .holder = edge.dealer};
-  return At(edge.holder).upload->voids.Contains(graph().PositionOfHolder(back));
+  const MemberSet& voids = At(edge.holder).upload->voids;
+  if (voids.count() == 0) return false;
+  return voids.Contains(graph().PositionOfHolder({.dealer = edge.holder, .holder = edge.dealer}));
 }
 
 uint32_t Server::Holders(ClientIndex owner, const MemberSet& survivors) const {
   uint32_t holders = 0;
-  for (uint32_t v = 0; v < roster_.size(); ++v) {
-    const ClientIndex holder(v);
-    if (survivors.Contains(v) && holder != owner && !IsVoid({.dealer = owner, .holder = holder})) {
+  for (const ClientIndex holder : graph().Neighbours(owner)) {
+    if (survivors.Contains(holder.value()) && !IsVoid({.dealer = owner, .holder = holder})) {
       ++holders;
     }
   }
   return holders;
 }
 
-absl::Status Server::CheckHolders(const MemberSet& survivors) {
+absl::Status Server::CheckHolders(const MemberSet& survivors, uint32_t group) {
   std::vector<std::string> short_of_holders;
+  std::vector<ClientIndex> dealers;
   for (uint32_t j = 0; j < roster_.size(); ++j) {
     const ClientIndex dealer(j);
-    if (u2_->Contains(j) && Holders(dealer, survivors) < thresholds_->threshold) {
+    if (!u2_->Contains(j) || graph().GroupOf(dealer) != group) continue;
+    dealers.push_back(dealer);
+    if (Holders(dealer, survivors) < ThresholdOf(dealer)) {
       short_of_holders.push_back(DisplayName(roster_[j]));
     }
   }
   if (short_of_holders.empty()) return absl::OkStatus();
-  for (uint32_t j = 0; j < roster_.size(); ++j) {
-    if (!u2_->Contains(j)) continue;
-    const ClientIndex dealer(j);
-    const uint32_t others = survivors.count() - (survivors.Contains(j) ? 1 : 0);
+  const uint32_t may_lie = rules_->CorruptIn(graph_->GroupSize(group));
+  for (const ClientIndex dealer : dealers) {
+    uint32_t others = 0;
+    for (const ClientIndex holder : graph().Neighbours(dealer)) {
+      others += survivors.Contains(holder.value()) ? 1 : 0;
+    }
     const uint32_t complaints = others - Holders(dealer, survivors);
-    if (complaints > config_.max_corrupt()) {
-      Exclude(roster_[j].client_id,
+    if (complaints > may_lie) {
+      Exclude(roster_[dealer.value()].client_id,
               absl::StrCat("its shares were unusable for ", complaints, " members, more than the ",
-                           config_.max_corrupt(), " that may be lying"));
+                           may_lie, " that may be lying"));
     }
   }
-  return Abort(absl::StrCat("fewer than ", thresholds_->threshold,
-                            " survivors hold a usable share of ",
-                            absl::StrJoin(short_of_holders, ", ")));
+  return absl::AbortedError(absl::StrCat("fewer than ", ThresholdOf(dealers[0]),
+                                         " survivors hold a usable share of ",
+                                         absl::StrJoin(short_of_holders, ", ")));
 }
 
 absl::Status Server::CloseMaskedInput() {
@@ -283,11 +333,10 @@ absl::Status Server::CloseMaskedInput() {
   for (const auto& [id, member] : members_) {
     if (member.upload.has_value()) survivors.Insert(member.index->value());
   }
-  if (survivors.count() < thresholds_->sum_minimum) {
-    return Abort(
-        TooFew(survivors.count(), u2_->count(), "masked inputs", thresholds_->sum_minimum));
-  }
-  DURE_RETURN_IF_ERROR(CheckHolders(survivors));
+  const MemberSet uploaded = survivors;
+  DURE_RETURN_IF_ERROR(KeepGroups(
+      "masked inputs", u2_->count(), [&](uint32_t group) { return CheckHolders(uploaded, group); },
+      &survivors));
   t3_ = SurvivorsHash(t2_, survivors.bytes());
   signature_ = ToString(key_->Sign(SurvivorsStatement(t3_).bytes()));
   u3_ = std::move(survivors);
@@ -296,32 +345,50 @@ absl::Status Server::CloseMaskedInput() {
 }
 
 absl::Status Server::CloseConsent() {
-  if (answered() < thresholds_->quorum) {
-    return Abort(TooFew(answered(), u3_->count(), "consent", thresholds_->quorum));
+  if (answered() < rules_->quorum) {
+    return Abort(TooFew(answered(), u3_->count(), "consent", rules_->quorum));
   }
   state_ = Unmasking{UnmaskingShares(static_cast<uint32_t>(roster_.size()))};
   return absl::OkStatus();
 }
 
-absl::Status Server::CloseUnmask() {
-  auto& shares = std::get<Unmasking>(state_).shares;
+absl::Status Server::CheckShareCounts(uint32_t group) const {
+  const UnmaskingShares& shares = std::get<Unmasking>(state_).shares;
   for (uint32_t i = 0; i < roster_.size(); ++i) {
-    const uint32_t count = shares.count(ClientIndex(i));
-    if (u2_->Contains(i) && count < thresholds_->threshold) {
-      return Abort(absl::StrCat(answered(), " of ", u3_->count(),
-                                " members sent unmasking shares, ", count, " of them for ",
-                                DisplayName(roster_[i]), "; at least ", thresholds_->threshold,
-                                " are needed"));
+    const ClientIndex owner(i);
+    if (!u2_->Contains(i) || graph().GroupOf(owner) != group) continue;
+    const uint32_t count = shares.count(owner);
+    if (count < ThresholdOf(owner)) {
+      return absl::AbortedError(absl::StrCat(answered(), " of ", u3_->count(),
+                                             " members sent unmasking shares, ", count,
+                                             " of them for ", DisplayName(roster_[i]),
+                                             "; at least ", ThresholdOf(owner), " are needed"));
     }
   }
-  state_ = Finished{std::move(shares)};
   return absl::OkStatus();
 }
 
-absl::Status Server::RemoveMasks(RingVector* sum) {
+absl::Status Server::CloseUnmask() {
+  absl::Status first;
+  bool any = false;
+  for (uint32_t group = 0; group < groups(); ++group) {
+    if (!group_lives_[group]) continue;
+    const absl::Status status = CheckShareCounts(group);
+    if (status.ok()) {
+      any = true;
+      continue;
+    }
+    group_lives_[group] = false;
+    first.Update(status);
+  }
+  if (!any) return Abort(std::string(first.message()));
+  state_ = Finished{std::move(std::get<Unmasking>(state_).shares)};
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<uint32_t>> Server::RemoveMasks(std::span<RingVector> sums) {
   auto* finished = std::get_if<Finished>(&state_);
-  DURE_CHECK(finished != nullptr && RingSize(*sum) == config_.dim() &&
-             RingFits(*sum, static_cast<int>(config_.bits())));
+  DURE_CHECK(finished != nullptr && sums.size() == groups());
   std::vector<RosterEntry> entries;
   std::vector<Digest> seed_commitments(roster_.size());
   for (uint32_t i = 0; i < roster_.size(); ++i) {
@@ -331,19 +398,40 @@ absl::Status Server::RemoveMasks(RingVector* sum) {
       seed_commitments[i] = *DigestFromBytes(member.dealing->message.commit_seed());
     }
   }
-  const std::optional<ClientIndex> culprit = RemoveMasksFrom({.t1 = t1_,
-                                                              .roster = entries,
-                                                              .seed_commitments = seed_commitments,
-                                                              .dealers = *u2_,
-                                                              .survivors = *u3_,
-                                                              .threshold = thresholds_->threshold},
-                                                             finished->shares, sum);
+  std::vector<uint32_t> opened;
+  std::string why;
+  for (uint32_t group = 0; group < groups(); ++group) {
+    if (!group_lives_[group]) continue;
+    DURE_CHECK(RingSize(sums[group]) == config_.dim() &&
+               RingFits(sums[group], static_cast<int>(config_.bits())));
+    const std::optional<ClientIndex> culprit =
+        RemoveMasksFrom({.t1 = t1_,
+                         .graph = *graph_,
+                         .group = group,
+                         .roster = entries,
+                         .seed_commitments = seed_commitments,
+                         .dealers = *u2_,
+                         .survivors = *u3_,
+                         .threshold = rules_->OfGroup(graph_->GroupSize(group)).threshold},
+                        finished->shares, &sums[group]);
+    if (!culprit.has_value()) {
+      opened.push_back(group);
+      continue;
+    }
+    group_lives_[group] = false;
+    const MemberIdentity& dealer = roster_[culprit->value()];
+    Exclude(dealer.client_id, "its shares do not rebuild what it committed to");
+    why = absl::StrCat("the shares that ", DisplayName(dealer),
+                       " dealt do not rebuild what it committed to");
+  }
   finished->shares = UnmaskingShares(0);
-  if (!culprit.has_value()) return absl::OkStatus();
-  const MemberIdentity& dealer = roster_[culprit->value()];
-  Exclude(dealer.client_id, "its shares do not rebuild what it committed to");
-  return Abort(absl::StrCat("the shares that ", DisplayName(dealer),
-                            " dealt do not rebuild what it committed to"));
+  if (opened.empty()) return Abort(std::move(why));
+  return opened;
+}
+
+absl::Status Server::RemoveMasks(RingVector* sum) {
+  DURE_CHECK(groups() == 1);
+  return RemoveMasks(std::span<RingVector>(sum, 1)).status();
 }
 
 }  // namespace dure::secagg

@@ -6,8 +6,11 @@
 //   send offer() to every expected member; then, for each phase,
 //     Receive() what arrives (Drop() whom the transport lost), until Complete(), or until the
 //     deadline if CanAdvance(); then Advance() and send what it puts into the outbox.
-//   An AcceptedInput goes into the caller's sum at once; the Server keeps only its hash. After the
-//   Advance() out of kUnmask, RemoveMasks() turns that sum into the sum of the inputs.
+//   An AcceptedInput goes into the caller's sum at once, one sum for each of groups(); the Server
+//   keeps only its hash. After the Advance() out of kUnmask, RemoveMasks() turns those sums into
+//   the sums of the inputs.
+// With groups, one that cannot go on (too few members, unusable shares) is left out, and the
+// session goes on while the others have members enough.
 //
 // Not thread-safe: lives on one strand.
 #ifndef DURE_PRIVACY_SECAGG_SERVER_H_
@@ -16,7 +19,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -27,6 +32,7 @@
 #include "base/ring.h"
 #include "base/strong_id.h"
 #include "crypto/ed25519.h"
+#include "privacy/secagg/config.h"
 #include "privacy/secagg/dealing.h"
 #include "privacy/secagg/evidence.h"
 #include "privacy/secagg/graph.h"
@@ -52,9 +58,10 @@ enum class Phase {
 // "keys", "shares", ...: for status displays and messages.
 std::string_view PhaseName(Phase phase);
 
+// Members that are to receive the same share one message.
 struct OutMessage {
   MemberId to;
-  DownMessage message;
+  std::shared_ptr<const DownMessage> message;
 };
 using Outbox = std::vector<OutMessage>;
 
@@ -62,6 +69,7 @@ using Outbox = std::vector<OutMessage>;
 struct AcceptedInput {
   MemberId member;
   ClientIndex index;
+  uint32_t group = 0;  // whose sum it goes into; 0 where there is one sum
   std::string packed;  // PackedBytes(d, b) bytes
 };
 
@@ -116,10 +124,13 @@ class Server {
   // is none.
   absl::StatusOr<DownMessage> LatestFor(const MemberId& member) const;
 
-  // In kFinished only (DURE_CHECK), once: turns `sum`, the sum mod 2^b of the accepted inputs of
-  // the survivors, into the sum of what they put in. Aborted, naming the dealer, if shares do not
-  // rebuild what was committed to; `sum` is then unchanged and the session aborted. `sum` must have
-  // d elements of b bits (DURE_CHECK).
+  // In kFinished only (DURE_CHECK), once: turns `sums`, for each group the sum mod 2^b of its
+  // accepted inputs, into the sums of what the survivors put in. Returns the groups that were
+  // opened, ascending; the sums of the others are unchanged. Aborted, naming the dealer, if no
+  // group is left because shares do not rebuild what was committed to; the session is then aborted.
+  // Each of `sums` must have d elements of b bits (DURE_CHECK).
+  absl::StatusOr<std::vector<uint32_t>> RemoveMasks(std::span<RingVector> sums);
+  // The same for a session with one sum (DURE_CHECK).
   absl::Status RemoveMasks(RingVector* sum);
 
   // Why the session was aborted; OK while it was not.
@@ -131,7 +142,14 @@ class Server {
 
   // From the end of kAdvertise: by ascending client id; a ClientIndex is a position in it.
   const std::vector<MemberIdentity>& roster() const { return roster_; }
-  const std::optional<Thresholds>& thresholds() const { return thresholds_; }
+  const std::optional<SessionRules>& rules() const { return rules_; }
+  uint32_t groups() const { return rules_.has_value() ? rules_->groups : 1; }
+  // Members of a group whose inputs are in its sum; after kMaskedInput.
+  uint32_t SurvivorsIn(uint32_t group) const { return CountIn(*u3_, group); }
+  // Its share of the roster.
+  double ShareOfGroup(uint32_t group) const {
+    return static_cast<double>(graph_->GroupSize(group)) / graph_->members();
+  }
   // From the end of kShares and kMaskedInput: who dealt shares (U2), whose input is in the sum
   // (U3).
   const std::optional<MemberSet>& dealers() const { return u2_; }
@@ -144,7 +162,6 @@ class Server {
 
  private:
   friend class SessionForTest;  // defined in tests only: sessions of a given hash and thresholds
-  using ThresholdRule = std::function<absl::StatusOr<Thresholds>(uint32_t, uint32_t, uint32_t)>;
 
   // What a member said in one phase, to tell a repetition from a contradiction.
   struct Said {
@@ -184,13 +201,21 @@ class Server {
   using State =
       std::variant<Advertising, Sharing, Masking, Consenting, Unmasking, Finished, Aborted>;
 
-  Server(Params params, Digest config_hash, ThresholdRule rule);
+  Server(Params params, Digest config_hash, SessionRule rule);
 
   const Member& At(ClientIndex index) const {
     return members_.at(roster_[index.value()].client_id);
   }
   Member& At(ClientIndex index) { return members_.at(roster_[index.value()].client_id); }
-  Graph graph() const { return Graph::Complete(static_cast<uint32_t>(roster_.size())); }
+  const Graph& graph() const { return *graph_; }
+  uint32_t ThresholdOf(ClientIndex member) const;
+  // Whether the member is in a group that goes on.
+  bool GroupLives(ClientIndex member) const { return group_lives_[graph_->GroupOf(member)]; }
+  uint32_t CountIn(const MemberSet& members, uint32_t group) const;
+  // Takes the groups out of `members` in which fewer than U_min' of `of` are left, or which fail
+  // `check`. The first reason, as Aborted, if that leaves too few in all.
+  absl::Status KeepGroups(std::string_view what, uint32_t of,
+                          const std::function<absl::Status(uint32_t)>& check, MemberSet* members);
   // Whether this phase waits for an answer of the member, lost or not.
   bool Expects(const Member& member) const;
   bool HasAnswered(const Member& member) const;
@@ -216,7 +241,8 @@ class Server {
   absl::Status CloseAdvertise();
   absl::Status CloseShares();
   absl::Status CloseMaskedInput();
-  absl::Status CheckHolders(const MemberSet& survivors);
+  absl::Status CheckHolders(const MemberSet& survivors, uint32_t group);
+  absl::Status CheckShareCounts(uint32_t group) const;
   absl::Status CloseConsent();
   absl::Status CloseUnmask();
   // How many survivors hold a share of `owner`'s secret over an edge that is not void.
@@ -232,7 +258,7 @@ class Server {
   SessionId session_id_;
   RoundConfig config_;
   Digest config_hash_;
-  ThresholdRule rule_;
+  SessionRule rule_;
   const SigningKey* key_;
   CertificateVerifier* verifier_;
   Offer offer_;
@@ -245,7 +271,10 @@ class Server {
   std::map<MemberId, Member> members_;
 
   std::vector<MemberIdentity> roster_;
-  std::optional<Thresholds> thresholds_;
+  std::map<X25519PublicKey, MemberId> session_keys_;  // of all, and whose they are
+  std::optional<SessionRules> rules_;
+  std::optional<Graph> graph_;
+  std::vector<bool> group_lives_;
   std::optional<MemberSet> u2_;
   std::optional<MemberSet> u3_;
   Digest t1_ = {};

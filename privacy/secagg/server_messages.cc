@@ -41,9 +41,9 @@ Dealt Server::DealtMessage(const Member& member) const {
   Dealt message;
   message.set_bitmap(u2_->ToString());
   message.set_signature(signature_);
-  for (uint32_t j = 0; j < roster_.size(); ++j) {
-    const Edge edge = {.dealer = ClientIndex(j), .holder = *member.index};
-    if (edge.dealer == edge.holder || !u2_->Contains(j)) continue;
+  for (const ClientIndex dealer : graph().Neighbours(*member.index)) {
+    const Edge edge = {.dealer = dealer, .holder = *member.index};
+    if (!u2_->Contains(dealer.value())) continue;
     *message.add_dealers() =
         At(edge.dealer).dealing->For(edge.dealer, graph().PositionOfHolder(edge));
   }
@@ -54,11 +54,11 @@ Survivors Server::SurvivorsMessage(const Member& member) const {
   Survivors message;
   message.set_bitmap(u3_->ToString());
   message.set_signature(signature_);
-  for (uint32_t v = 0; v < roster_.size(); ++v) {
-    if (ClientIndex(v) == *member.index || !u3_->Contains(v)) continue;
-    const Upload& of = *At(ClientIndex(v)).upload;
+  for (const ClientIndex v : graph().Neighbours(*member.index)) {
+    if (!u3_->Contains(v.value())) continue;
+    const Upload& of = *At(v).upload;
     Survivors::Upload& upload = *message.add_uploads();
-    upload.set_member(v);
+    upload.set_member(v.value());
     upload.set_packed_hash(ToString(of.packed_hash));
     upload.set_void_bitmap(of.voids.ToString());
     upload.set_signature(of.signature);
@@ -68,7 +68,9 @@ Survivors Server::SurvivorsMessage(const Member& member) const {
 
 Quorum Server::QuorumMessage() const {
   Quorum message;
+  // More signatures than a quorum prove nothing more.
   for (uint32_t v = 0; v < roster_.size(); ++v) {
+    if (static_cast<uint32_t>(message.signers_size()) == rules_->quorum) break;
     const Member& member = At(ClientIndex(v));
     if (!member.consent.has_value()) continue;
     Quorum::Signer& signer = *message.add_signers();

@@ -82,9 +82,14 @@ absl::StatusOr<std::optional<AcceptedInput>> Server::Receive(const MemberId& sen
   member.said[message.kind_case()] = {.fingerprint = fingerprint,
                                       .signed_statement = std::move(statement)};
   member.lost = false;
+  if (phase() == Phase::kAdvertise) {
+    session_keys_[member.entry.enc_key] = sender;
+    session_keys_[member.entry.mask_key] = sender;
+  }
   if (!message.has_masked_input()) return std::nullopt;
   return AcceptedInput{.member = sender,
                        .index = *member.index,
+                       .group = graph().GroupOf(*member.index),
                        .packed = std::move(*message.mutable_masked_input()->mutable_packed())};
 }
 
@@ -140,10 +145,10 @@ absl::StatusOr<SignedStatement> Server::TakeAdvertise(const MemberId& id, Member
   if (entry->enc_key == entry->mask_key) {
     return absl::InvalidArgumentError("the two session keys are equal");
   }
-  for (const auto& [other_id, other] : members_) {
-    if (other_id == id || !other.advertise.has_value()) continue;
-    const std::array<RosterEntry, 2> both = {*entry, other.entry};
-    DURE_RETURN_IF_ERROR(CheckKeysDistinct(both));
+  for (const X25519PublicKey& key : {entry->enc_key, entry->mask_key}) {
+    if (auto found = session_keys_.find(key); found != session_keys_.end() && found->second != id) {
+      return absl::InvalidArgumentError("a session key is that of another member");
+    }
   }
   member.entry = *std::move(entry);
   member.advertise = std::move(message);
@@ -164,10 +169,11 @@ absl::StatusOr<SignedStatement> Server::TakeMaskedInput(Member& member, const Ma
                                                         const Digest& packed_hash) {
   DURE_RETURN_IF_ERROR(
       CheckPacked(AsBytes(message.packed()), config_.dim(), static_cast<int>(config_.bits())));
-  DURE_ASSIGN_OR_RETURN(MemberSet voids, MemberSet::Parse(message.void_bitmap(), graph().degree()));
+  DURE_ASSIGN_OR_RETURN(MemberSet voids,
+                        MemberSet::Parse(message.void_bitmap(), graph().degree(*member.index)));
+  const std::vector<ClientIndex> neighbours = graph().Neighbours(*member.index);
   for (uint32_t position = 0; position < voids.size(); ++position) {
-    const ClientIndex neighbour = graph().NeighbourAt(*member.index, position);
-    if (voids.Contains(position) && !u2_->Contains(neighbour.value())) {
+    if (voids.Contains(position) && !u2_->Contains(neighbours[position].value())) {
       return absl::InvalidArgumentError("void bitmap with a member that dealt no shares");
     }
   }
@@ -193,9 +199,9 @@ absl::Status Server::TakeConsent(Member& member, const Consent& message) {
 absl::Status Server::CheckShareSet(const Member& holder, const Unmask& message) const {
   auto seeds = message.self_seeds().begin();
   auto keys = message.mask_keys().begin();
-  for (uint32_t j = 0; j < roster_.size(); ++j) {
-    const Edge edge = {.dealer = ClientIndex(j), .holder = *holder.index};
-    if (edge.dealer == edge.holder || !u2_->Contains(j) || IsVoid(edge)) continue;
+  for (const ClientIndex dealer : graph().Neighbours(*holder.index)) {
+    const uint32_t j = dealer.value();
+    if (!u2_->Contains(j) || IsVoid({.dealer = dealer, .holder = *holder.index})) continue;
     auto& next = u3_->Contains(j) ? seeds : keys;
     const auto end = u3_->Contains(j) ? message.self_seeds().end() : message.mask_keys().end();
     if (next == end || next->member() != j) {

@@ -32,11 +32,12 @@ class ServerTest : public ::testing::Test {
   void Resign(uint32_t i, Shares* shares) {
     const Graph graph = Graph::Complete(kMembers);
     std::vector<Digest> leaves;
-    for (uint32_t position = 0; position < graph.degree(); ++position) {
+    const std::vector<ClientIndex> neighbours = graph.Neighbours(ClientIndex(i));
+    for (size_t position = 0; position < neighbours.size(); ++position) {
       const Shares::Sealed& sealed = shares->sealed(static_cast<int>(position));
       leaves.push_back(ShareLeaf(
           server().t1(),
-          {.dealer = ClientIndex(i), .holder = graph.NeighbourAt(ClientIndex(i), position)},
+          {.dealer = ClientIndex(i), .holder = neighbours[position]},
           {.ciphertext = AsBytes(sealed.ciphertext()),
            .commit_mask = AsBytes(sealed.commit_mask()),
            .commit_self = AsBytes(sealed.commit_self())}));
@@ -307,7 +308,7 @@ TEST_F(ServerTest, WhoIsAwaitedAndHowManyAreNeeded) {
   EXPECT_EQ(server().answered(), 4u);
   run_.Advance();
   EXPECT_EQ(server().roster().size(), 4u);
-  EXPECT_EQ(server().thresholds()->threshold, 2u);
+  EXPECT_EQ(server().rules()->smaller.threshold, 2u);
   EXPECT_EQ(Receive(5, messages[5]), absl::StatusCode::kFailedPrecondition);
 }
 

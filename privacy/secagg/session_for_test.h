@@ -11,7 +11,9 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/check.h"
@@ -30,15 +32,32 @@ class SessionForTest {
   static Server MakeServer(Server::Params params, const Digest& config_hash,
                            const Thresholds& thresholds) {
     return Server(std::move(params), config_hash,
-                  [thresholds](uint32_t, uint32_t, uint32_t) { return thresholds; });
+                  RulesFor(thresholds));
   }
   static Client MakeClient(Client::Params params, const Thresholds& thresholds) {
-    return Client(std::move(params),
-                  [thresholds](uint32_t, uint32_t, uint32_t) { return thresholds; });
+    return Client(std::move(params), RulesFor(thresholds));
+  }
+  static SessionRule RulesFor(const Thresholds& thresholds) {
+    return [thresholds](const RoundConfig&, uint32_t members) {
+      return SessionRules{.members = members,
+                          .quorum = thresholds.quorum,
+                          .survivors_minimum = thresholds.sum_minimum,
+                          .smaller = thresholds,
+                          .larger = thresholds,
+                          .corrupt_in_smaller = 1,
+                          .corrupt_in_larger = 1};
+    };
   }
   static UpMessage Begin(Client& client, const SessionId& session_id, const RoundConfig& config,
                          const Digest& config_hash) {
     return client.Begin(session_id, config, config_hash);
+  }
+  // The name of the phase that a member is in.
+  static std::string_view StateOf(const Client& client) {
+    constexpr std::string_view kNames[] = {"Fresh",  "Advertised", "Shared",   "Masking",
+                                           "Masked", "Consented",  "Finished", "Ended"};
+    static_assert(std::size(kNames) == std::variant_size_v<Client::State>);
+    return kNames[client.state_.index()];
   }
 };
 
@@ -54,6 +73,13 @@ class FakeVerifier final : public CertificateVerifier {
     identity.client_id = MemberIdOf(identity.key);
     identity.organisation = ToString(der.subspan(sizeof(PublicKey)));
     return identity;
+  }
+
+  std::optional<PublicKey> KeyIn(ByteView der) const override {
+    PublicKey key;
+    if (der.size() < key.size()) return std::nullopt;
+    std::copy_n(der.begin(), key.size(), key.begin());
+    return key;
   }
 
   std::set<PublicKey> refused;
@@ -141,6 +167,13 @@ class CohortForTest {
             .random = &member.random};
   }
 
+  // From now on every member draws what it drew after the same call before.
+  void Reseed(uint64_t seed) {
+    for (size_t i = 0; i < members.size(); ++i) {
+      members[i]->random = SeededRandom((seed + 1) << 16 | i);
+    }
+  }
+
   // The sum of the inputs of members for whom `in` holds.
   std::vector<int64_t> SumOf(const std::function<bool(uint32_t)>& in) const {
     std::vector<int64_t> sum(config.dim());
@@ -209,7 +242,7 @@ class SessionRunForTest {
     std::vector<DownMessage> messages(cohort_.members.size());
     for (OutMessage& out : outbox) {
       for (uint32_t i = 0; i < messages.size(); ++i) {
-        if (id(i) == out.to) messages[i] = std::move(out.message);
+        if (id(i) == out.to) messages[i] = *out.message;
       }
     }
     return messages;
@@ -238,6 +271,103 @@ class SessionRunForTest {
   Server server;
   RingVector sum;
 };
+
+// How a session ended.
+struct SessionOutcome {
+  absl::Status status;              // Aborted, or OK: it ended with a sum
+  Phase ended_in = Phase::kFinished;  // the phase that could not be closed
+  std::vector<int64_t> sum;         // of all groups that were opened
+  std::vector<uint32_t> opened;     // the groups
+  std::vector<uint32_t> survivors;  // positions in the cohort, of members in the sum
+  std::vector<uint32_t> finished;   // members that released their shares
+};
+
+// Runs one session in which member i answers nothing from the phase leaves(i) on
+// (Phase::kFinished: it stays to the end). The input of even members is there before U2, of odd
+// ones after it. Everything that must hold in every session is a DURE_CHECK.
+inline SessionOutcome RunSession(CohortForTest& cohort,
+                                 const std::function<Phase(uint32_t)>& leaves) {
+  Server server = *Server::Create(cohort.ServerParams());
+  const int bits = static_cast<int>(cohort.config.bits());
+  const auto members = static_cast<uint32_t>(cohort.members.size());
+  std::vector<RingVector> sums(1, RingZeros(cohort.config.dim(), bits));  // by group
+  Outbox inbox;  // what members will receive in this phase
+  SessionOutcome outcome;
+  for (auto& member : cohort.members) member->client.emplace(cohort.ClientParams(*member));
+  const auto answer_of = [&](uint32_t i) -> std::optional<UpMessage> {
+    MemberForTest& member = *cohort.members[i];
+    if (server.phase() == Phase::kAdvertise) {
+      UpMessage advertise = *member.client->StartFromOffer(server.offer());
+      if (i % 2 == 0) DURE_CHECK(member.client->SetInput(member.input).ok());
+      return advertise;
+    }
+    const auto mine = std::find_if(inbox.begin(), inbox.end(),
+                                   [&](const OutMessage& out) { return out.to == member.id(); });
+    if (mine == inbox.end()) return std::nullopt;
+    auto answer = member.client->Receive(*mine->message);
+    DURE_CHECK(answer.ok());
+    if (server.phase() == Phase::kMaskedInput && i % 2 == 1) {
+      DURE_CHECK(!answer->has_value());
+      answer = member.client->SetInput(member.input);
+      DURE_CHECK(answer.ok());
+    }
+    DURE_CHECK(answer->has_value());
+    return *std::move(answer);
+  };
+  while (server.phase() < Phase::kFinished) {
+    for (uint32_t i = 0; i < members; ++i) {
+      if (leaves(i) <= server.phase()) {
+        server.Drop(cohort.members[i]->id());
+        continue;
+      }
+      std::optional<UpMessage> answer = answer_of(i);
+      if (!answer.has_value()) continue;
+      auto accepted = server.Receive(cohort.members[i]->id(), *std::move(answer));
+      DURE_CHECK(accepted.ok());
+      if (accepted->has_value()) {
+        sums.resize(server.groups(), RingZeros(cohort.config.dim(), bits));
+        DURE_CHECK(
+            UnpackAndAdd(AsBytes((*accepted)->packed), bits, &sums[(*accepted)->group]).ok());
+      }
+    }
+    DURE_CHECK(server.Complete());
+    inbox.clear();
+    outcome.ended_in = server.phase();
+    const bool could = server.CanAdvance();
+    outcome.status = server.Advance(&inbox);
+    DURE_CHECK(could == outcome.status.ok());
+    if (!outcome.status.ok()) {
+      DURE_CHECK(absl::IsAborted(outcome.status) && server.phase() == Phase::kAborted);
+      break;
+    }
+  }
+  for (uint32_t i = 0; i < members; ++i) {
+    if (cohort.members[i]->client->finished()) outcome.finished.push_back(i);
+  }
+  if (!outcome.status.ok()) return outcome;
+  auto opened = server.RemoveMasks(sums);
+  outcome.status = opened.status();
+  outcome.ended_in = server.phase();
+  if (!opened.ok()) return outcome;
+  outcome.opened = *opened;
+  outcome.sum.resize(cohort.config.dim());
+  for (const uint32_t group : *opened) {
+    const std::vector<int64_t> values = RingToSigned(sums[group], bits);
+    for (size_t j = 0; j < values.size(); ++j) outcome.sum[j] += values[j];
+  }
+  const Graph graph = server.rules()->MakeGraph(server.t1());
+  for (uint32_t v = 0; v < server.roster().size(); ++v) {
+    const uint32_t group = graph.GroupOf(ClientIndex(v));
+    if (!server.survivors()->Contains(v) ||
+        std::find(opened->begin(), opened->end(), group) == opened->end()) {
+      continue;
+    }
+    for (uint32_t i = 0; i < members; ++i) {
+      if (cohort.members[i]->id() == server.roster()[v].client_id) outcome.survivors.push_back(i);
+    }
+  }
+  return outcome;
+}
 
 }  // namespace dure::secagg
 

@@ -1,6 +1,5 @@
 #include "privacy/secagg/session_keys.h"
 
-#include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "crypto/aes_gcm.h"
 #include "crypto/hkdf.h"
@@ -46,23 +45,17 @@ SecretBytes SelfMaskKey(ByteView seed, const Digest& t1, ClientIndex member) {
 }
 
 absl::StatusOr<PairKeys> AgreeOnKeys(const PrivateKeys& keys, const Digest& t1, ClientIndex self,
+                                     std::span<const ClientIndex> neighbours,
                                      std::span<const RosterEntry> roster) {
   PairKeys result;
-  result.sealing.resize(roster.size());
-  result.opening.resize(roster.size());
-  result.masks.resize(roster.size());
-  for (uint32_t j = 0; j < roster.size(); ++j) {
-    const ClientIndex other(j);
-    if (other == self) continue;
-    auto enc = keys.enc.Agree(roster[j].enc_key);
-    auto mask = keys.mask.Agree(roster[j].mask_key);
-    if (!enc.ok() || !mask.ok()) {
-      return absl::AbortedError(absl::StrCat("the roster has a session key of low order, of ",
-                                             DisplayName(roster[j].identity)));
-    }
-    result.sealing[j] = EncryptionKey(*enc, t1, {.dealer = self, .holder = other});
-    result.opening[j] = EncryptionKey(*enc, t1, {.dealer = other, .holder = self});
-    result.masks[j] = PairMaskKey(*mask, t1, {.dealer = self, .holder = other});
+  for (const ClientIndex other : neighbours) {
+    const RosterEntry& entry = roster[other.value()];
+    auto enc = keys.enc.Agree(entry.enc_key);
+    auto mask = keys.mask.Agree(entry.mask_key);
+    if (!enc.ok() || !mask.ok()) return LowOrderKey(entry.identity);
+    result.sealing.push_back(EncryptionKey(*enc, t1, {.dealer = self, .holder = other}));
+    result.opening.push_back(EncryptionKey(*enc, t1, {.dealer = other, .holder = self}));
+    result.masks.push_back(PairMaskKey(*mask, t1, {.dealer = self, .holder = other}));
   }
   return result;
 }

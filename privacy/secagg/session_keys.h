@@ -39,10 +39,10 @@ SecretBytes PairMaskKey(const SecretBytes& agreed, const Digest& t1, const Edge&
 // K_self(member) from its seed b: kMaskKeyBytes.
 SecretBytes SelfMaskKey(ByteView seed, const Digest& t1, ClientIndex member);
 
-// All keys of one member with the others, by index in the roster; nothing at its own.
+// All keys of one member with its neighbours, in their ascending order.
 struct PairKeys {
-  std::vector<std::optional<OneMessageKey>> sealing;  // self -> other
-  std::vector<std::optional<OneMessageKey>> opening;  // other -> self
+  std::vector<OneMessageKey> sealing;  // self -> neighbour
+  std::vector<OneMessageKey> opening;  // neighbour -> self
   std::vector<SecretBytes> masks;
 };
 
@@ -52,8 +52,9 @@ struct PrivateKeys {
   const X25519PrivateKey& mask;
 };
 
-// Aborted, naming the member, if a key in the roster is of low order.
+// Aborted, naming the member, if a neighbour's key is of low order.
 absl::StatusOr<PairKeys> AgreeOnKeys(const PrivateKeys& keys, const Digest& t1, ClientIndex self,
+                                     std::span<const ClientIndex> neighbours,
                                      std::span<const RosterEntry> roster);
 
 }  // namespace dure::secagg

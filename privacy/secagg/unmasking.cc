@@ -21,13 +21,13 @@ struct Mask {
 std::optional<std::vector<Mask>> MasksOfDropped(const MaskedSum& what, ClientIndex dropped,
                                                 const X25519PrivateKey& key) {
   std::vector<Mask> masks;
-  for (uint32_t v = 0; v < what.roster.size(); ++v) {
-    if (!what.survivors.Contains(v)) continue;
-    auto agreed = key.Agree(what.roster[v].mask_key);
+  for (const ClientIndex v : what.graph.Neighbours(dropped)) {
+    if (!what.survivors.Contains(v.value())) continue;
+    auto agreed = key.Agree(what.roster[v.value()].mask_key);
     if (!agreed.ok()) return std::nullopt;
     // v added the mask if its index is the lower one.
-    masks.push_back({PairMaskKey(*agreed, what.t1, {.dealer = ClientIndex(v), .holder = dropped}),
-                     v < dropped.value() ? MaskSign::kSubtract : MaskSign::kAdd});
+    masks.push_back({PairMaskKey(*agreed, what.t1, {.dealer = v, .holder = dropped}),
+                     v < dropped ? MaskSign::kSubtract : MaskSign::kAdd});
   }
   return masks;
 }
@@ -84,7 +84,7 @@ std::optional<ClientIndex> RemoveMasksFrom(const MaskedSum& what, const Unmaskin
   // All secrets first, so that a sum is opened completely or not at all.
   std::vector<Mask> all;
   for (uint32_t i = 0; i < what.roster.size(); ++i) {
-    if (!what.dealers.Contains(i)) continue;
+    if (!what.dealers.Contains(i) || what.graph.GroupOf(ClientIndex(i)) != what.group) continue;
     std::optional<std::vector<Mask>> masks = MasksOf(what, ClientIndex(i), shares);
     if (!masks.has_value()) return ClientIndex(i);
     std::move(masks->begin(), masks->end(), std::back_inserter(all));

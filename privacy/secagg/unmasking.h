@@ -47,9 +47,11 @@ class UnmaskingShares {
   std::vector<std::vector<Share>> shares_;
 };
 
-// Whose masks are in the sum.
+// Whose masks are in the sum: those of one group.
 struct MaskedSum {
   const Digest& t1;
+  const Graph& graph;
+  uint32_t group = 0;
   std::span<const RosterEntry> roster;
   std::span<const Digest> seed_commitments;  // by index in the roster; used for survivors
   const MemberSet& dealers;                  // U2
@@ -58,9 +60,9 @@ struct MaskedSum {
 };
 
 // Removes from `sum` the self masks of the survivors and the pairwise masks that dropped members
-// left behind. Every member of U2 must have `threshold` shares (DURE_CHECK). Returns nothing if it
-// is done; otherwise the dealer whose shares do not rebuild what it committed to, and `sum` is
-// unchanged.
+// left behind. Every member of U2 in the group must have `threshold` shares (DURE_CHECK). Returns
+// nothing if it is done; otherwise the dealer whose shares do not rebuild what it committed to, and
+// `sum` is unchanged.
 std::optional<ClientIndex> RemoveMasksFrom(const MaskedSum& what, const UnmaskingShares& shares,
                                            RingVector* sum);
 
