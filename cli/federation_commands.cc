@@ -9,15 +9,18 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "base/file.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/progress.h"
 #include "cli/run_report.h"
 #include "cli/stop_signal.h"
+#include "client/member_list.h"
 #include "coordinator/service/coordinator_service.h"
 #include "coordinator/service/federation_folder.h"
 #include "coordinator/service/membership.h"
@@ -130,6 +133,43 @@ int RunMembers(const std::string& folder, bool as_json) {
                    state, seen);
     }
   }
+  return kSuccess;
+}
+
+// Members, not evaluators, as docs/formats/member-list.md has them.
+absl::StatusOr<MemberList> ListFrom(const MembersReply& reply) {
+  MemberList list;
+  for (const MembersReply::Member& member : reply.members()) {
+    if (member.role() != MEMBER) continue;
+    const std::string bytes = absl::HexStringToBytes(member.client_id());
+    const std::optional<Digest> id = DigestFromBytes(bytes);
+    if (!id) return absl::DataLossError(absl::StrCat(member.name(), " has no client id"));
+    list.push_back({.id = *id,
+                    .name = member.name(),
+                    .organisation = member.organisation(),
+                    .revoked = member.revoked()});
+  }
+  if (list.size() > kMaxListedMembers) {
+    return absl::ResourceExhaustedError(absl::StrCat(list.size(), " members are above the ",
+                                                     kMaxListedMembers, " that a list may have"));
+  }
+  return list;
+}
+
+int RunExportMembers(const std::string& folder, const std::string& path) {
+  absl::StatusOr<MembersReply> reply = MembersAnyhow(folder);
+  if (!reply.ok()) return Fail(reply.status());
+  absl::StatusOr<MemberList> list = ListFrom(*reply);
+  if (!list.ok()) return Fail(list.status());
+  absl::Status written = WriteFileAtomic(path, EncodeMemberList(*list));
+  if (!written.ok()) return Fail(written, kFailure);
+  const size_t active = CountActive(*list);
+  std::printf("%zu members and %zu revoked ones are in %s\nsha256 %s\n", active,
+              list->size() - active, path.c_str(), MemberListDigest(*list).c_str());
+  std::fputs(
+      "Send it to the members. They compare it with what they know of each other, and the sha256 "
+      "among\nthemselves, not with you alone; then each runs\n  dure policy set members FILE\n",
+      stderr);
   return kSuccess;
 }
 
@@ -323,12 +363,23 @@ void AddControls(CLI::App& app, int* exit_code) {
 void AddFederationCommands(CLI::App& app, int* exit_code) {
   AddInvite(app, exit_code);
 
-  auto members = std::make_shared<std::string>();
-  auto members_json = std::make_shared<bool>(false);
+  struct MembersFlags {
+    std::string folder, path;
+    bool as_json = false;
+  };
+  auto members = std::make_shared<MembersFlags>();
   CLI::App* command = AddCommand(app, "members", "Lists who has joined", "dure members clinics");
-  AddFolder(command, *members);
-  command->add_flag("--json", *members_json, "one JSON object a line");
-  command->callback([=] { *exit_code = RunMembers(*members, *members_json); });
+  AddFolder(command, members->folder);
+  auto* as_json = command->add_flag("--json", members->as_json, "one JSON object a line");
+  command
+      ->add_option("--export", members->path,
+                   "write the list that members pin with `dure policy set members FILE`")
+      ->type_name("FILE")
+      ->excludes(as_json);
+  command->callback([=] {
+    *exit_code = members->path.empty() ? RunMembers(members->folder, members->as_json)
+                                       : RunExportMembers(members->folder, members->path);
+  });
 
   auto revoked = std::make_shared<std::pair<std::string, std::string>>();
   command = AddCommand(app, "revoke", "Ends a membership, or an invitation",

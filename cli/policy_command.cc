@@ -9,12 +9,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "base/file.h"
 #include "base/paragraph.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/node_folder.h"
 #include "cli/spending_text.h"
+#include "client/member_list.h"
 #include "client/policy_keys.h"
 #include "client/service/data_ledger_file.h"
 #include "client/service/ledger_file.h"
@@ -29,6 +31,8 @@ namespace dure::cli {
 namespace {
 
 using json = nlohmann::ordered_json;
+
+constexpr char kMembers[] = "members";
 
 // What a member's folder says, beside a client that may be running.
 struct Overview {
@@ -65,7 +69,7 @@ const std::string& OriginOf(const Node& node, const std::string& key) {
 // A value as JSON has it.
 json ValueOf(const Policy& policy, const PolicyKey& key) {
   const std::string text = PolicyValue(policy, key.name);
-  if (key.kind == PolicyKind::kText) return text;
+  if (key.kind == PolicyKind::kText) return text;  // of members: the digest
   if (key.kind == PolicyKind::kList) return policy.allowed_models;
   json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
   return value.is_discarded() ? json(nullptr) : value;  // "none"
@@ -80,6 +84,7 @@ void PrintJson(const Overview& overview) {
   json out = {
       {"federation", node.spec.federation().name()},
       {"limits", limits},
+      {"member_list", nullptr},
       {"spent",
        {{"unit", ChoiceName(*PrivacySection::Unit_descriptor(), node.spec.privacy().unit())},
         {"epsilon", overview.epsilon},
@@ -87,26 +92,60 @@ void PrintJson(const Overview& overview) {
         {"delta", node.spec.privacy().delta()},
         {"charged_attempts", overview.charges}}},
       {"data", nullptr}};
+  if (const std::optional<MemberList>& list = node.policy.member_list) {
+    out["member_list"] = {{"sha256", node.policy.members},
+                          {"members", CountActive(*list)},
+                          {"revoked", list->size() - CountActive(*list)}};
+  }
   if (overview.data) out["data"] = SpendingToJson(*overview.data);
   std::printf("%s\n", out.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+}
+
+// "12 members, 1 revoked".
+std::string CountText(const MemberList& list) {
+  const size_t active = CountActive(list);
+  return absl::StrCat(
+      active, " members",
+      active == list.size() ? "" : absl::StrCat(", ", list.size() - active, " revoked"));
+}
+
+// For people: of a list of members, how long it is.
+std::string ShownValue(const Policy& policy, const std::string& key) {
+  if (key == kMembers && policy.member_list) return CountText(*policy.member_list);
+  return PolicyValue(policy, key);
+}
+
+void PrintMembers(const Policy& policy) {
+  if (policy.member_list) {
+    std::printf("list of members: %s, sha256 %s\n", CountText(*policy.member_list).c_str(),
+                policy.members.c_str());
+  } else {
+    std::fputs(
+        "list of members: none. Who is a member, and of which organisation, is what the "
+        "federation's enrolment\nCA says, which the coordinator runs; see `dure policy set members "
+        "FILE`\n",
+        stdout);
+  }
 }
 
 void PrintText(const Overview& overview) {
   const Node& node = overview.node;
   std::printf("%-27s %-26s %s\n", "limit", "value", "from");
   for (const PolicyKey& key : PolicyKeys()) {
-    std::printf("%-27s %-26s %s\n", key.name.c_str(), PolicyValue(node.policy, key.name).c_str(),
+    std::printf("%-27s %-26s %s\n", key.name.c_str(), ShownValue(node.policy, key.name).c_str(),
                 OriginOf(node, key.name).c_str());
   }
-  std::printf("\n%s", FederationSpendingText(
-                          {.federation = node.spec.federation().name(),
-                           .unit = node.spec.privacy().unit(),
-                           .secure_aggregation = node.spec.secure_aggregation().enabled(),
-                           .epsilon = overview.epsilon,
-                           .max_epsilon = node.policy.max_epsilon,
-                           .delta = node.spec.privacy().delta(),
-                           .charges = overview.charges})
-                          .c_str());
+  std::printf("\n");
+  if (node.membership.role == MEMBER) PrintMembers(node.policy);
+  std::printf(
+      "%s", FederationSpendingText({.federation = node.spec.federation().name(),
+                                    .unit = node.spec.privacy().unit(),
+                                    .secure_aggregation = node.spec.secure_aggregation().enabled(),
+                                    .epsilon = overview.epsilon,
+                                    .max_epsilon = node.policy.max_epsilon,
+                                    .delta = node.spec.privacy().delta(),
+                                    .charges = overview.charges})
+                .c_str());
   if (overview.data) std::fputs(DataSpendingText(*overview.data).c_str(), stdout);
 }
 
@@ -139,6 +178,7 @@ absl::Status CheckFlags(const SetFlags& flags) {
   }
   if (flags.to_default) return absl::OkStatus();
   Policy ignored;
+  if (flags.key == kMembers && !flags.value.empty()) return absl::OkStatus();  // a file
   if (flags.value.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(flags.key, " has no value: it must be ", FindPolicyKey(flags.key)->limits,
@@ -147,10 +187,64 @@ absl::Status CheckFlags(const SetFlags& flags) {
   return SetPolicyValue(flags.key, flags.value, &ignored);
 }
 
+absl::StatusOr<std::optional<MemberList>> ReadMembers(const SetFlags& flags) {
+  if (flags.to_default || flags.value == "none") return std::nullopt;
+  auto wrong = [&](absl::string_view why) {
+    return absl::InvalidArgumentError(absl::StrCat(kMembers, " = \"", flags.value, "\": ", why));
+  };
+  absl::StatusOr<std::string> text = ReadFile(flags.value, kMaxMemberListBytes);
+  if (absl::IsNotFound(text.status())) {
+    return wrong(
+        absl::StrCat("there is no such file; it must be ", FindPolicyKey(kMembers)->limits));
+  }
+  DURE_RETURN_IF_ERROR(text.status());
+  absl::StatusOr<MemberList> list = DecodeMemberList(*text);
+  if (!list.ok()) return wrong(list.status().message());
+  return *std::move(list);
+}
+
+// What a list makes impossible, on standard error.
+void WarnOfList(const Node& node, const MemberList& list) {
+  const ListedMember* own = FindListed(list, secagg::MemberIdOf(node.key.public_key()));
+  if (own == nullptr || own->revoked) {
+    std::fprintf(stderr, "dure: careful: %s is %s: this member will take part in no round\n",
+                 node.membership.name.c_str(),
+                 own == nullptr ? "not in the list" : "revoked in the list");
+  }
+  if (CountActive(list) < node.spec.rounds().minimum()) {
+    std::fprintf(
+        stderr, "dure: careful: a round needs %u members, and the list has %zu: no round can run\n",
+        node.spec.rounds().minimum(), CountActive(list));
+  }
+}
+
+int RunSetMembers(const SetFlags& flags, const Node& node) {
+  absl::StatusOr<std::optional<MemberList>> list = ReadMembers(flags);
+  if (!list.ok()) return Fail(list.status());
+  LimitsFile limits{.policy = node.policy, .origins = node.origins};
+  const std::optional<MemberList> before = limits.policy.member_list;
+  absl::Status written = WriteMemberList(flags.node, *list, absl::Now(), &limits);
+  if (!written.ok()) return Fail(written, kFailure);
+  if (!*list) {
+    std::printf(
+        "members = none: who is a member, the federation's enrolment CA says; it holds from "
+        "the next offer on\n");
+    return kSuccess;
+  }
+  for (const std::string& change : MemberListChanges(before.value_or(MemberList()), **list)) {
+    std::printf("%s\n", change.c_str());
+  }
+  std::printf("members = %s, sha256 %s; it holds from the next offer on\n",
+              CountText(**list).c_str(), limits.policy.members.c_str());
+  WarnOfList(node, **list);
+  return kSuccess;
+}
+
 int RunSet(const SetFlags& flags) {
   if (absl::Status wrong = CheckFlags(flags); !wrong.ok()) return Fail(wrong);
   absl::StatusOr<Node> node = ReadNode(flags.node);
   if (!node.ok()) return Fail(node.status());
+  if (flags.key == kMembers) return RunSetMembers(flags, *node);
   const LimitsFile defaults = DefaultLimitsOf(*node);
   LimitsFile limits{.policy = node->policy, .origins = node->origins};
   if (flags.to_default) {

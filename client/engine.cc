@@ -42,7 +42,7 @@ void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
     SayHello(out);
   } else if (std::holds_alternative<member::Disconnected>(input)) {
     // The secrets of a session live in memory only as long as its stream.
-    attempt_.reset();
+    EndAttempt(absl::UnavailableError("the connection was lost"));
     measurement_.reset();
   } else if (auto* done = std::get_if<member::TrainingDone>(&input)) {
     OnTrainingDone(std::move(*done), out);
@@ -94,7 +94,7 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
                                                              " of round ", attempt_->round.value(),
                                                              " ended: ", Printable(ended.text()))});
       }
-      attempt_.reset();
+      EndAttempt(absl::AbortedError("the attempt has ended"));
       return;
     }
     case ServerMessage::kFinished:
@@ -152,8 +152,18 @@ absl::StatusOr<RingVector> MemberEngine::InputFor(absl::StatusOr<LocalUpdate> up
 }
 
 void MemberEngine::OnProtocol(const secagg::DownMessage& message, Outputs* out) {
-  if (!attempt_ || message.session_id() != ToString(attempt_->session.session_id())) return;
-  absl::StatusOr<std::optional<secagg::UpMessage>> answer = attempt_->session.Receive(message);
+  const bool current = attempt_ && message.session_id() == ToString(attempt_->session.session_id());
+  if (!current &&
+      (!former_session_ || message.session_id() != ToString(former_session_->session_id()))) {
+    return;
+  }
+  MemberSession& session = current ? attempt_->session : *former_session_;
+  const size_t known = session.evidence().size();
+  absl::StatusOr<std::optional<secagg::UpMessage>> answer = session.Receive(message);
+  if (session.evidence().size() > known) {
+    return OnContradiction(session.evidence().subspan(known), out);
+  }
+  if (!current) return;
   if (!answer.ok()) {
     // Malformed or not awaited: nothing changed, and the session goes on.
     if (attempt_->session.ended().ok()) {
@@ -171,6 +181,27 @@ void MemberEngine::OnProtocol(const secagg::DownMessage& message, Outputs* out) 
     return FailAttempt(answer.status(), out);
   }
   if (answer->has_value()) SendProtocol(*std::move(*answer), out);
+}
+
+// A coordinator that signs one thing and its opposite is not honest, or somebody has its key: what
+// it may learn from this member is not left to its next attempt.
+void MemberEngine::OnContradiction(std::span<const secagg::Evidence> evidence, Outputs* out) {
+  for (const secagg::Evidence& found : evidence) {
+    out->push_back(member::WriteEvidence{found.contradiction});
+  }
+  absl::Status why = absl::AbortedError(
+      "the coordinator contradicted itself under its own signature, and this member takes no "
+      "further part");
+  if (attempt_) return RefuseAttempt(std::move(why), out);
+  Refuse(std::move(why), out);
+}
+
+// The secrets of the attempt are erased; what is left of its session goes on listening.
+void MemberEngine::EndAttempt(absl::Status why) {
+  if (!attempt_) return;
+  attempt_->session.End(std::move(why));
+  former_session_ = std::move(attempt_->session);
+  attempt_.reset();
 }
 
 // Ends the attempt under way, and this member's part in the run.
@@ -220,8 +251,7 @@ bool MemberEngine::Write(LedgerEntry entry, std::optional<DataCharge> charge, Ou
 
 void MemberEngine::FailAttempt(const absl::Status& status, Outputs* out) {
   std::string session_id = ToString(attempt_->session.session_id());
-  attempt_->session.End(status);
-  attempt_.reset();
+  EndAttempt(status);
   Decline(session_id, status, out);
 }
 

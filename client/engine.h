@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -28,6 +29,7 @@
 #include "federation/terms/terms.h"
 #include "learner/trainer.h"
 #include "privacy/secagg/client.h"
+#include "proto/audit.pb.h"
 #include "proto/federation.pb.h"
 #include "proto/wire.pb.h"
 
@@ -62,6 +64,9 @@ struct WriteLedger {  // durably, or nothing that follows may be done
   LedgerEntry entry;
   std::optional<DataCharge> charge;  // first, in the ledger of the data
 };
+struct WriteEvidence {  // durably: the coordinator has contradicted itself
+  audit::Contradiction contradiction;
+};
 struct Send {
   ClientMessage message;
 };
@@ -89,8 +94,8 @@ struct TermsOffered {   // the coordinator asks for these terms, not for those a
 struct Refused {  // this member does not agree, and leaves
   absl::Status why;
 };
-using Output = std::variant<WriteLedger, Send, StartTraining, StartEvaluation, WantIdle, Tell, Done,
-                            TermsOffered, Refused>;
+using Output = std::variant<WriteLedger, WriteEvidence, Send, StartTraining, StartEvaluation,
+                            WantIdle, Tell, Done, TermsOffered, Refused>;
 
 }  // namespace member
 
@@ -162,6 +167,8 @@ class MemberEngine {
   void Refuse(absl::Status why, Outputs* out);
   void RefuseAttempt(absl::Status why, Outputs* out);
   void OnProtocol(const secagg::DownMessage& message, Outputs* out);
+  void OnContradiction(std::span<const secagg::Evidence> evidence, Outputs* out);
+  void EndAttempt(absl::Status why);
   void OnTrainingDone(member::TrainingDone done, Outputs* out);
   absl::StatusOr<RingVector> InputFor(absl::StatusOr<LocalUpdate> update, Outputs* out);
   MemberSession MakeSession(const RoundTerms& terms) const;
@@ -179,6 +186,9 @@ class MemberEngine {
   Ledger ledger_;
   AesCtrRandom bulk_random_;
   std::optional<Attempt> attempt_;
+  // The newest session that is over, without its secrets: the coordinator may still contradict
+  // itself in it.
+  std::optional<MemberSession> former_session_;
   uint64_t trainings_ = 0;
   std::optional<Measurement> measurement_;
   NoiseReserve noise_;

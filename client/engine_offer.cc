@@ -16,7 +16,7 @@ namespace dure {
 using member::Tell;
 
 void MemberEngine::OnOffer(const RoundOffer& offer, Outputs* out) {
-  attempt_.reset();  // an offer ends whatever was there
+  EndAttempt(absl::AbortedError("another attempt was offered"));
   absl::Status status = Accept(offer, out);
   if (status.ok()) return;
   attempt_.reset();
@@ -31,8 +31,9 @@ void MemberEngine::OnOffer(const RoundOffer& offer, Outputs* out) {
 // Whether the limits refuse even the attempt with the most members.
 bool MemberEngine::RefusesAlways() const {
   const RoundsSection& rounds = options_.spec.rounds();
-  absl::StatusOr<RoundTerms> terms = DeriveTerms(
-      options_.spec, options_.dim, rounds.has_cohort() ? rounds.cohort() : secagg::kMaxDenseMembers);
+  absl::StatusOr<RoundTerms> terms =
+      DeriveTerms(options_.spec, options_.dim,
+                  rounds.has_cohort() ? rounds.cohort() : secagg::kMaxDenseMembers);
   return !terms.ok() || !FaultsOfTerms(options_.policy, options_.spec, *terms).empty();
 }
 
@@ -155,6 +156,13 @@ MemberSession MemberEngine::MakeSession(const RoundTerms& terms) const {
                               .smallest_roster = options_.policy.min_cohort};
   if (options_.policy.max_per_organisation != 0) {
     limits.max_per_organisation = options_.policy.max_per_organisation;
+  }
+  if (const std::optional<MemberList>& list = options_.policy.member_list) {
+    limits.members.emplace();
+    for (const ListedMember& member : *list) {
+      limits.members->emplace(member.id, secagg::PinnedMember{.organisation = member.organisation,
+                                                              .revoked = member.revoked});
+    }
   }
   return MemberSession(secagg::Client({.policy = std::move(limits),
                                        .key = options_.key,

@@ -50,6 +50,11 @@ Digest MemberSession::binding() const {
   return std::get<PlainClient>(session_).config_hash();
 }
 
+std::span<const secagg::Evidence> MemberSession::evidence() const {
+  if (const auto* client = std::get_if<secagg::Client>(&session_)) return client->evidence();
+  return {};
+}
+
 Digest MemberSession::survivors() const { return *std::get<secagg::Client>(session_).t3(); }
 
 }  // namespace dure

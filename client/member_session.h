@@ -4,6 +4,7 @@
 #define DURE_CLIENT_MEMBER_SESSION_H_
 
 #include <optional>
+#include <span>
 #include <utility>
 #include <variant>
 
@@ -35,6 +36,10 @@ class MemberSession {
   Digest binding() const;
   // The set of survivors that was agreed to. Precondition: a Consent is due.
   Digest survivors() const;
+
+  // How the coordinator has contradicted itself in this session: Receive() goes on looking after
+  // the session's end.
+  std::span<const secagg::Evidence> evidence() const;
 
  private:
   std::variant<secagg::Client, secagg::PlainClient> session_;

@@ -5,10 +5,12 @@
 #define DURE_CLIENT_POLICY_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "client/member_list.h"
 #include "federation/terms/terms.h"
 #include "proto/federation.pb.h"
 
@@ -26,6 +28,11 @@ struct Policy {
   uint32_t min_sum = 3;               // fewest inputs in a sum that this member helps to open
   uint32_t assume_corrupt = 1;        // corrupt members that a round must withstand, at least
   uint32_t max_per_organisation = 0;  // most members of one organisation in a round; 0: no limit
+  // The digest of the list of members, and the list: a round may have nobody else, and
+  // organisation and revocation are those of the list. "" and absent: who is a member, the
+  // enrolment CA says.
+  std::string members;
+  std::optional<MemberList> member_list;
 
   // What is protected, and how well. `record` accepts the units record and client, `client` only
   // client, `none` everything.

@@ -21,6 +21,7 @@ constexpr size_t kMaxModels = 100;
 constexpr size_t kDigestDigits = 64;
 constexpr size_t kFingerprintChars = 95;  // 32 pairs and the colons between them
 constexpr char kNoLimit[] = "none";
+constexpr char kMembersKey[] = "members";
 // "Above 0" as the least value.
 constexpr double kAboveZero = std::numeric_limits<double>::denorm_min();
 
@@ -55,6 +56,8 @@ const Row kRows[] = {
      "corrupt members that a round must withstand"},
     {"max_per_organisation", &Policy::max_per_organisation, Smaller::kStricter, 1, 128,
      "an integer, 1 to 128, or none", "most members of one organisation in a round"},
+    {kMembersKey, &Policy::members, Smaller::kOther, 0, 0,
+     "none, or a file of `dure members DIR --export FILE`", "list of everybody who may take part"},
     {"privacy_unit", &Policy::privacy_unit, Smaller::kOther, 0, 0, "record, client or none",
      "weakest unit of privacy"},
     {"min_noise_multiplier", &Policy::min_noise_multiplier, Smaller::kLooser, 0, 1000,
@@ -119,6 +122,15 @@ bool IsDigest(std::string_view text) {
          });
 }
 
+// The digest of a list, whose file is elsewhere.
+bool IsMembers(const Row& row) { return row.name == std::string_view(kMembersKey); }
+
+bool ReadMembers(const std::string& text, Policy* policy) {
+  policy->members = text == kNoLimit ? "" : text;
+  policy->member_list.reset();
+  return text == kNoLimit || (IsDigest(text) && text == absl::AsciiStrToLower(text));
+}
+
 bool NoLimitAllowed(const Row& row) { return std::string_view(row.name) == "max_per_organisation"; }
 
 // A whole number without a sign or a point.
@@ -176,6 +188,7 @@ bool ReadValue(const Row& row, const std::string& text, Policy* policy) {
     (policy->**models).clear();
     return ReadModels(text, &(policy->**models));
   }
+  if (IsMembers(row)) return ReadMembers(text, policy);
   policy->*std::get<std::string Policy::*>(row.value) = absl::AsciiStrToUpper(text);
   return IsFingerprint(text);
 }
@@ -223,6 +236,7 @@ std::string PolicyValue(const Policy& policy, std::string_view key) {
   if (const auto* models = std::get_if<Digests Policy::*>(&row.value)) {
     return absl::StrJoin(policy.**models, ",");
   }
+  if (IsMembers(row) && policy.members.empty()) return kNoLimit;
   return policy.*std::get<std::string Policy::*>(row.value);
 }
 
@@ -238,7 +252,9 @@ absl::Status SetPolicyValue(std::string_view key, std::string_view text, Policy*
 }
 
 void CopyPolicyValue(std::string_view key, const Policy& from, Policy* to) {
-  std::visit([&](auto member) { to->*member = from.*member; }, RowOf(key).value);
+  const Row& row = RowOf(key);
+  std::visit([&](auto member) { to->*member = from.*member; }, row.value);
+  if (IsMembers(row)) to->member_list = from.member_list;
 }
 
 bool IsLooser(std::string_view key, const Policy& policy, const Policy& other) {
@@ -254,6 +270,7 @@ bool IsLooser(std::string_view key, const Policy& policy, const Policy& other) {
                        });
   }
   if (const auto* text = std::get_if<std::string Policy::*>(&row.value)) {
+    if (IsMembers(row)) return policy.members.empty() && !other.members.empty();
     return policy.**text != other.**text;
   }
   double here = 0, there = 0;

@@ -16,6 +16,7 @@ TEST(PolicyKeysTest, EveryValueIsReadBackAsWritten) {
     return rest;
   }();
   policy.allowed_models = {std::string(64, 'a'), std::string(64, '1')};
+  policy.members = std::string(64, 'b');
   policy.max_delta = 1e-9;
   for (const PolicyKey& key : PolicyKeys()) {
     Policy read;
@@ -57,23 +58,25 @@ TEST(PolicyKeysTest, WhichOfTwoIsLooser) {
   struct Case {
     const char *key, *strict, *loose;
   };
-  for (const Case& c : {Case{"min_cohort", "5", "4"},
-                        {"min_sum", "5", "3"},
-                        {"assume_corrupt", "2", "1"},
-                        {"max_per_organisation", "5", "6"},
-                        {"max_per_organisation", "128", "none"},
-                        {"privacy_unit", "record", "none"},
-                        {"privacy_unit", "client", "record"},
-                        {"min_noise_multiplier", "1", "0.5"},
-                        {"max_clip_norm", "1", "2"},
-                        {"max_epsilon", "1", "2"},
-                        {"max_delta", "1e-6", "1e-5"},
-                        {"total_epsilon", "8", "9"},
-                        {"total_delta", "1e-6", "1e-5"},
-                        {"max_rounds", "9", "10"},
-                        {"max_attempts", "9", "10"},
-                        {"require_secure_aggregation", "true", "false"},
-                        {"require_sandbox", "true", "false"}}) {
+  for (const Case& c :
+       {Case{"min_cohort", "5", "4"},
+        {"min_sum", "5", "3"},
+        {"assume_corrupt", "2", "1"},
+        {"max_per_organisation", "5", "6"},
+        {"max_per_organisation", "128", "none"},
+        {"privacy_unit", "record", "none"},
+        {"privacy_unit", "client", "record"},
+        {"min_noise_multiplier", "1", "0.5"},
+        {"max_clip_norm", "1", "2"},
+        {"max_epsilon", "1", "2"},
+        {"max_delta", "1e-6", "1e-5"},
+        {"total_epsilon", "8", "9"},
+        {"total_delta", "1e-6", "1e-5"},
+        {"max_rounds", "9", "10"},
+        {"max_attempts", "9", "10"},
+        {"require_secure_aggregation", "true", "false"},
+        {"members", "1111111111111111111111111111111111111111111111111111111111111111", "none"},
+        {"require_sandbox", "true", "false"}}) {
     Policy strict, loose;
     ASSERT_TRUE(SetPolicyValue(c.key, c.strict, &strict).ok()) << c.key;
     ASSERT_TRUE(SetPolicyValue(c.key, c.loose, &loose).ok()) << c.key;

@@ -262,7 +262,11 @@ void FederationEngine::EvaluatorIsFree(const secagg::MemberId& member, Outputs* 
 
 void FederationEngine::StepRound(absl::Time now, round::Input input, Outputs* out) {
   std::vector<round::Output> outputs;
+  const size_t known = round_->evidence().size();
   round_->Step(now, std::move(input), &outputs);
+  for (const secagg::Evidence& evidence : round_->evidence().subspan(known)) {
+    out->push_back(run::WriteEvidence{evidence.contradiction, evidence.certificate});
+  }
   HandleRound(now, std::move(outputs), out);
 }
 

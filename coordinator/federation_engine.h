@@ -28,6 +28,7 @@
 #include "crypto/random.h"
 #include "federation/terms/privacy_account.h"
 #include "federation/terms/terms.h"
+#include "proto/audit.pb.h"
 #include "proto/control.pb.h"
 #include "proto/federation.pb.h"
 #include "proto/wire.pb.h"
@@ -61,6 +62,10 @@ using Input = std::variant<Arrived, Left, Said, Tick, SetPaused, Stop>;
 struct Write {  // durably, or nothing that follows may be done
   Fact fact;
 };
+struct WriteEvidence {  // durably: a member has contradicted itself
+  audit::Contradiction contradiction;
+  std::string certificate;  // the member's, DER
+};
 struct SendTo {
   secagg::MemberId member;
   std::shared_ptr<const ServerMessage> message;
@@ -77,7 +82,7 @@ struct Ended {  // nothing more will come; OK if every round was released
   absl::Status status;
   std::string text;
 };
-using Output = std::variant<Write, SendTo, Expel, Note, Ended>;
+using Output = std::variant<Write, WriteEvidence, SendTo, Expel, Note, Ended>;
 
 }  // namespace run
 

@@ -46,8 +46,8 @@ policy=$node/policy.json
 
 # ---- what is shown ----
 must dure policy show --node "$node"
-keys=(ca coordinator_key min_cohort min_sum assume_corrupt max_per_organisation privacy_unit
-  min_noise_multiplier max_clip_norm max_epsilon max_delta total_epsilon total_delta max_rounds
+keys=(ca coordinator_key min_cohort min_sum assume_corrupt max_per_organisation members
+  privacy_unit min_noise_multiplier max_clip_norm max_epsilon max_delta total_epsilon total_delta max_rounds
   max_attempts allowed_models require_secure_aggregation require_sandbox)
 for key in "${keys[@]}"; do says "$key "; done
 says "terms approved $(date -u +%F)"

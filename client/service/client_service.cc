@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "audit/evidence_folder.h"
 #include "base/printable.h"
 #include "base/status_macros.h"
 #include "client/service/spending.h"
@@ -161,6 +162,17 @@ void ClientService::Dial() {
   session_ = *std::move(session);
 }
 
+// Said once: whom a member without a list of members relies on.
+std::string ClientService::WhoDecidesMembers() {
+  if (said_who_decides_ || policy_.member_list || node_.membership.role != MEMBER ||
+      !node_.spec.secure_aggregation().enabled()) {
+    return "";
+  }
+  said_who_decides_ = true;
+  return "; who else is a member the coordinator's CA says, as no list of members is set (`dure "
+         "policy set members`)";
+}
+
 // Events of the network, on gRPC's threads: each is posted.
 
 void ClientService::OnOpen(Certificate coordinator, std::string) {
@@ -174,7 +186,8 @@ void ClientService::OnOpen(Certificate coordinator, std::string) {
     connected_ = true;
     said_unreachable_ = false;
     backoff_.Reset();
-    Tell(member::Tell::Level::kNote, absl::StrCat("connected to ", node_.membership.address));
+    Tell(member::Tell::Level::kNote,
+         absl::StrCat("connected to ", node_.membership.address, WhoDecidesMembers()));
     Step(member::Connected{});
   });
 }
@@ -255,11 +268,27 @@ absl::Status ClientService::LookAgain() {
   return ledgers_->Refresh();
 }
 
+// Evidence that cannot be written is told, and changes nothing else: the member leaves either way.
+void ClientService::KeepEvidence(const audit::Contradiction& contradiction) {
+  absl::StatusOr<std::string> path = audit::KeepEvidence(
+      EvidenceFolder(node_.folder), contradiction,
+      {.ca_certificate = node_.ca_certificate, .certificate = node_.coordinator_certificate});
+  Tell(member::Tell::Level::kWarning,
+       path.ok() ? absl::StrCat("the coordinator has contradicted itself, and the proof is in ",
+                                *path, "; anybody can check it: dure audit evidence ", *path,
+                                " --ca ", CaPath(node_.folder))
+                 : absl::StrCat("the coordinator has contradicted itself, but the proof could not "
+                                "be kept: ",
+                                path.status().message()));
+}
+
 void ClientService::Handle(member::Output output) {
   if (auto* send = std::get_if<member::Send>(&output)) {
     if (options_.before_send) options_.before_send(send->message);
     // What cannot be sent because the stream is gone is told by OnClose.
     if (connected_ && session_) session_->Send(std::move(send->message)).IgnoreError();
+  } else if (const auto* evidence = std::get_if<member::WriteEvidence>(&output)) {
+    KeepEvidence(evidence->contradiction);
   } else if (auto* training = std::get_if<member::StartTraining>(&output)) {
     Train(std::move(*training));
   } else if (auto* evaluation = std::get_if<member::StartEvaluation>(&output)) {

@@ -103,6 +103,8 @@ class ClientService final : private SessionEvents {
   // False, and nothing that follows may be done, if the entry was not written.
   bool Write(const member::WriteLedger& write);
   void Handle(member::Output output);
+  void KeepEvidence(const audit::Contradiction& contradiction);
+  std::string WhoDecidesMembers();
   // Limits and spending as they are now.
   absl::Status LookAgain();
   void OnTermsOffered(const FederationSpec& spec);
@@ -128,6 +130,7 @@ class ClientService final : private SessionEvents {
   bool over_ = false;  // nothing more is done
   bool connected_ = false;
   bool said_unreachable_ = false;
+  bool said_who_decides_ = false;
   std::optional<absl::Status> leaving_;
   std::optional<MemberEngine> engine_;
   std::unique_ptr<Trainer> trainer_;  // used on worker_ once it has started

@@ -61,6 +61,9 @@ absl::StatusOr<std::string> Text(const json& object, const std::string& path, co
 }
 
 std::string TermsPath(const std::string& folder) { return folder + "/federation.toml"; }
+std::string MemberListPath(const std::string& folder, const std::string& digest) {
+  return absl::StrCat(folder, "/members-", digest.substr(0, 16), ".list");
+}
 std::string OfferedPath(const std::string& folder) { return folder + "/offered.toml"; }
 
 absl::StatusOr<DataRegistration> ReadRegistration(const json& data, const std::string& path) {
@@ -130,7 +133,42 @@ LimitsFile DefaultLimitsOf(const Node& node) {
 }
 
 absl::StatusOr<LimitsFile> ReadPolicy(const Node& node) {
-  return ReadLimits(PolicyPath(node.folder), DefaultLimitsOf(node));
+  DURE_ASSIGN_OR_RETURN(LimitsFile limits,
+                        ReadLimits(PolicyPath(node.folder), DefaultLimitsOf(node)));
+  if (limits.policy.members.empty()) return limits;
+  static constexpr char kRemedy[] =
+      ": put it back, or write \"none\" as the value of members in policy.json and set the list "
+      "again with `dure policy set members`";
+  const std::string path = MemberListPath(node.folder, limits.policy.members);
+  absl::StatusOr<std::string> text = ReadFile(path, kMaxMemberListBytes);
+  if (absl::IsNotFound(text.status())) {
+    return absl::DataLossError(absl::StrCat("the list of members ", path, " is missing", kRemedy));
+  }
+  DURE_RETURN_IF_ERROR(text.status());
+  absl::StatusOr<MemberList> list = DecodeMemberList(*text);
+  if (!list.ok() || MemberListDigest(*list) != limits.policy.members) {
+    return absl::DataLossError(
+        absl::StrCat(path, " is damaged, or not the list that policy.json names", kRemedy));
+  }
+  limits.policy.member_list = *std::move(list);
+  return limits;
+}
+absl::Status WriteMemberList(const std::string& node_folder, std::optional<MemberList> list,
+                             absl::Time now, LimitsFile* limits) {
+  const std::string before = limits->policy.members;
+  limits->policy.members = list ? MemberListDigest(*list) : "";
+  if (list) {
+    DURE_RETURN_IF_ERROR(WriteFileAtomic(MemberListPath(node_folder, limits->policy.members),
+                                         EncodeMemberList(*list), 0600));
+  }
+  limits->policy.member_list = std::move(list);
+  MarkSetHere("members", now, &limits->origins);
+  DURE_RETURN_IF_ERROR(WritePolicy(node_folder, *limits));
+  if (!before.empty() && before != limits->policy.members) {
+    std::error_code left_behind;  // does no harm
+    std::filesystem::remove(MemberListPath(node_folder, before), left_behind);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status WritePolicy(const std::string& node_folder, const LimitsFile& limits) {

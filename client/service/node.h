@@ -6,6 +6,8 @@
 //   private/member.key                  the identity; never leaves (0600)
 //   data.json         the registered data, and its identity (client/service/data_identity.h)
 //   policy.json       limits of the member's own, which the coordinator cannot lower
+//   members-HEX.list  the list of members that policy.json names by its digest, if it names one
+//   evidence/         what proves that somebody contradicted itself (docs/formats/evidence.md)
 //   offered.toml      terms that the coordinator asks for now, not approved yet
 //   ledger            what has been spent (client/ledger.h)
 //
@@ -74,9 +76,14 @@ absl::Status WriteDataFolder(const std::string& node_folder, const std::string& 
                              const std::optional<DataRegistration>& registration = std::nullopt);
 // The limits that hold while nobody has set any.
 LimitsFile DefaultLimitsOf(const Node& node);
-// Reads policy.json again.
+// Reads policy.json again, and the list of members that it names. DataLoss, naming the file, if one
+// of them cannot be understood or the list is another one.
 absl::StatusOr<LimitsFile> ReadPolicy(const Node& node);
 absl::Status WritePolicy(const std::string& node_folder, const LimitsFile& limits);
+// Puts a list, or none, in the place of the one that `limits` has, and writes policy.json. What
+// was there stays as long as this can fail.
+absl::Status WriteMemberList(const std::string& node_folder, std::optional<MemberList> list,
+                             absl::Time now, LimitsFile* limits);
 
 // Registers what lies in `data_folder`, which has been read as `data`: makes its ledger below
 // `root` and writes data.json. Errors as DataLedgerFile::Register.
@@ -94,6 +101,10 @@ absl::StatusOr<std::optional<FederationSpec>> ReadOfferedTerms(const std::string
 absl::Status ApproveTerms(const Node& node, const FederationSpec& spec, const LimitsFile& limits);
 absl::Status ForgetOfferedTerms(const std::string& node_folder);
 
+inline std::string CaPath(const std::string& node_folder) { return node_folder + "/ca.pem"; }
+inline std::string EvidenceFolder(const std::string& node_folder) {
+  return node_folder + "/evidence";
+}
 inline std::string PolicyPath(const std::string& node_folder) {
   return node_folder + "/policy.json";
 }

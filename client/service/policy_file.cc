@@ -34,7 +34,7 @@ bool IsPin(const std::string& key) { return key == "ca" || key == "coordinator_k
 
 bool FromTerms(const std::string& key, const Policy& policy) {
   const Policy safe;
-  if (key == "max_per_organisation" || key == "require_sandbox") return false;
+  if (key == "max_per_organisation" || key == "members" || key == "require_sandbox") return false;
   if (IsProtection(key) || key == "total_epsilon" || key == "total_delta") {
     return IsLooser(key, policy, safe);
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "audit/evidence_folder.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "coordinator/service/membership.h"
@@ -277,6 +278,7 @@ void CoordinatorService::Step(run::Input input) {
   std::vector<run::Output> outputs;
   engine_->set_traffic(traffic_.received, traffic_.sent);
   engine_->Step(now, std::move(input), &outputs);
+  if (options_.alter) options_.alter(&outputs);
   Handle(std::move(outputs));
   ArmTimer();
 }
@@ -293,6 +295,8 @@ void CoordinatorService::Handle(std::vector<run::Output> outputs) {
       if (peer == peer_of_.end()) continue;
       traffic_.sent += send->message->ByteSizeLong();
       server_->Send(peer->second, send->message);
+    } else if (const auto* evidence = std::get_if<run::WriteEvidence>(&output)) {
+      KeepEvidence(*evidence);
     } else if (const auto* expel = std::get_if<run::Expel>(&output)) {
       auto peer = peer_of_.find(expel->member);
       if (peer != peer_of_.end()) server_->Close(peer->second, expel->why);
@@ -304,6 +308,18 @@ void CoordinatorService::Handle(std::vector<run::Output> outputs) {
     if (options_.after) options_.after(output);
     output.emplace<run::Note>();  // a model's memory is wanted for what follows
   }
+}
+
+// Evidence that cannot be written is told, and changes nothing else: the member is excluded.
+void CoordinatorService::KeepEvidence(const run::WriteEvidence& evidence) {
+  absl::StatusOr<std::string> path = audit::KeepEvidence(
+      FederationPrivateFolder(options_.folder) + "/evidence", evidence.contradiction,
+      {.ca_certificate = federation_.ca_certificate, .certificate = evidence.certificate});
+  LogWarning(path.ok() ? absl::StrCat("a member has contradicted itself, and the proof is in ",
+                                      *path, "; see dure audit evidence")
+                       : absl::StrCat("a member has contradicted itself, but the proof could not "
+                                      "be kept: ",
+                                      path.status().message()));
 }
 
 bool CoordinatorService::Record(const Fact& fact) {
@@ -432,12 +448,16 @@ absl::Status CoordinatorService::Revoke(const std::string& name) {
     LogInfo(absl::StrCat("the invitation of ", name, " was withdrawn"));
     return absl::OkStatus();
   }
-  auto peer = peer_of_.find(*member);
-  if (peer != peer_of_.end()) {
-    server_->Close(peer->second,
-                   absl::PermissionDeniedError("this membership was ended by the organiser"));
-  }
   LogInfo(absl::StrCat(name, " is no member any more"));
+  auto found = peer_of_.find(*member);
+  if (found == peer_of_.end()) return absl::OkStatus();
+  // At once: what it still sends while its stream ends is not looked at.
+  const PeerId peer = found->second;
+  const bool arrived = present_.at(peer).arrived;
+  peer_of_.erase(found);
+  present_.erase(peer);
+  server_->Close(peer, absl::PermissionDeniedError("this membership was ended by the organiser"));
+  if (arrived) Step(run::Left{.member = *member, .lost = false});
   return absl::OkStatus();
 }
 

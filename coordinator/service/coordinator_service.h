@@ -40,6 +40,8 @@ struct CoordinatorOptions {
   // output of the engine, before and after it is carried out.
   std::function<void(const run::Output&)> before;
   std::function<void(const run::Output&)> after;
+  // Called first, with all outputs of one step: a coordinator that says more than it should.
+  std::function<void(std::vector<run::Output>*)> alter;
 };
 
 class CoordinatorService final : private ServerEvents {
@@ -87,6 +89,7 @@ class CoordinatorService final : private ServerEvents {
   void Handle(std::vector<run::Output> outputs);
   // False, and the run is over, if the fact could not be written down.
   bool Record(const Fact& fact);
+  void KeepEvidence(const run::WriteEvidence& evidence);
   void ArmTimer();
   void Beat();
   void NoticeStandstill(absl::Time now);

@@ -300,6 +300,14 @@ absl::Status Store::Enrol(const Digest& secret_hash, const MemberRecord& member,
   std::lock_guard lock(mutex_);
   DURE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   DURE_RETURN_IF_ERROR(FindInvitationLocked(secret_hash, now).status());
+  {
+    Statement known(database_, "SELECT 1 FROM members WHERE client_id = ?");
+    DURE_ASSIGN_OR_RETURN(bool found, known.BindBlob(member.client_id).Step());
+    if (found) {
+      return absl::AlreadyExistsError(
+          "this key is, or was, a member's already: join again in a new folder, with a new key");
+    }
+  }
   DURE_RETURN_IF_ERROR(Statement(database_, "UPDATE invitations SET used = ? WHERE secret_hash = ?")
                            .Bind(now)
                            .BindBlob(secret_hash)

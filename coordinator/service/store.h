@@ -74,6 +74,7 @@ class Store {
   // NotFound for an unknown secret; FailedPrecondition if it was used or has expired.
   absl::StatusOr<InvitationRecord> FindInvitation(const Digest& secret_hash, absl::Time now);
   // Uses the invitation up and adds the member, in one transaction.
+  // AlreadyExists for the key of a member, also of a revoked one.
   absl::Status Enrol(const Digest& secret_hash, const MemberRecord& member, absl::Time now);
   absl::StatusOr<std::vector<MemberRecord>> Members();
   absl::StatusOr<MemberRecord> FindMember(const Digest& client_id);

@@ -135,6 +135,20 @@ TEST_F(StoreTest, ARevokedMemberStaysRevoked) {
   EXPECT_TRUE(store_->FindMember(Filled(9))->revoked);
 }
 
+TEST_F(StoreTest, ARevokedKeyDoesNotComeBackUnderAnotherName) {
+  ASSERT_TRUE(InviteNamed("a", 2).ok());
+  ASSERT_TRUE(store_->Enrol(Filled(2), {.client_id = Filled(9), .name = "a"}, kNow).ok());
+  ASSERT_TRUE(store_->Revoke("a", kNow).ok());
+  EXPECT_EQ(InviteNamed("a", 3).code(), absl::StatusCode::kAlreadyExists);
+  ASSERT_TRUE(InviteNamed("b", 4).ok());
+  const absl::Status again =
+      store_->Enrol(Filled(4), {.client_id = Filled(9), .name = "b"}, kNow);
+  EXPECT_EQ(again.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(std::string(again.message()), HasSubstr("with a new key"));
+  // The invitation was not used up: whoever comes with a new key may have it.
+  EXPECT_TRUE(store_->Enrol(Filled(4), {.client_id = Filled(8), .name = "b"}, kNow).ok());
+}
+
 TEST_F(StoreTest, AnOpenInvitationCanBeWithdrawn) {
   ASSERT_TRUE(InviteNamed("a", 2).ok());
   EXPECT_EQ(*store_->Revoke("a", kNow), std::nullopt);

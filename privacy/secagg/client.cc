@@ -81,6 +81,7 @@ UpMessage Client::Begin(const SessionId& session_id, const RoundConfig& config,
   session_id_ = session_id;
   config_ = config;
   config_hash_ = config_hash;
+  witness_.Begin(params_.coordinator, session_id_, config_, params_.verifier);
   Advertised state{.enc = X25519PrivateKey::Generate(*params_.random),
                    .mask = X25519PrivateKey::Generate(*params_.random)};
   RosterEntry own;
@@ -107,29 +108,33 @@ UpMessage Client::NewUpMessage() const {
 
 absl::StatusOr<std::optional<UpMessage>> Client::Receive(const DownMessage& message) {
   if (!ended_.ok()) {
+    if (message.session_id() == ToString(session_id_)) witness_.Look(message, roster_);
     return absl::FailedPreconditionError(absl::StrCat("the session has ended: ", ended_.message()));
   }
   if (std::holds_alternative<Fresh>(state_)) return NotAwaited();
   if (message.session_id() != ToString(session_id_)) {
     return absl::InvalidArgumentError("the message is of another session");
   }
-  DURE_RETURN_IF_ERROR(CheckSizes(message, config_));
+  if (absl::Status sizes = CheckSizes(message, config_); !sizes.ok()) {
+    return witness_.Look(message, roster_) ? Contradicted() : sizes;
+  }
   const Digest fingerprint = Sha256(AsBytes(message.SerializeAsString()));
   if (auto before = accepted_.find(message.kind_case()); before != accepted_.end()) {
     if (before->second.fingerprint == fingerprint) return before->second.answer;
-    DURE_RETURN_IF_ERROR(CheckEquivocation(message, before->second));
+    if (witness_.Look(message, roster_)) return Contradicted();
     return absl::InvalidArgumentError("the message differs from the first of its kind");
   }
   absl::StatusOr<Answer> answer = Take(message);
   if (!answer.ok()) {
+    // Refused, but signed all the same: what comes later must not contradict it.
+    if (witness_.Look(message, roster_)) return Contradicted();
     if (!absl::IsInvalidArgument(answer.status()) && !absl::IsFailedPrecondition(answer.status())) {
       End(answer.status());
     }
     return answer.status();
   }
-  accepted_[message.kind_case()] = {.fingerprint = fingerprint,
-                                    .signed_statement = AcceptedStatement(message),
-                                    .answer = *answer};
+  if (witness_.Accept(message, HashOf(message.kind_case()), roster_)) return Contradicted();
+  accepted_[message.kind_case()] = {.fingerprint = fingerprint, .answer = *answer};
   return answer;
 }
 

@@ -41,9 +41,16 @@
 #include "privacy/secagg/session_keys.h"
 #include "privacy/secagg/thresholds.h"
 #include "privacy/secagg/transcript.h"
+#include "privacy/secagg/witness.h"
 #include "proto/secagg.pb.h"
 
 namespace dure::secagg {
+
+// A member in a list of the member's own.
+struct PinnedMember {
+  std::string organisation;
+  bool revoked = false;  // may not be in a roster any more
+};
 
 // What a member insists on, whatever the coordinator offers (section 1.5).
 struct ClientPolicy {
@@ -53,8 +60,9 @@ struct ClientPolicy {
   uint32_t smallest_roster = kMinMembers;  // fewest members in a roster
   // Most members of one organisation in a roster. Members without an organisation are not counted.
   uint32_t max_per_organisation = std::numeric_limits<uint32_t>::max();
-  // The pinned list of members, ascending; a roster may contain nobody else. Absent: no list.
-  std::optional<std::vector<MemberId>> members;
+  // The pinned list of members: a roster may contain nobody else, and organisations are those of
+  // the list. Absent: no list, and organisations are those of the certificates.
+  std::optional<std::map<MemberId, PinnedMember>> members;
 };
 
 class Client {
@@ -83,7 +91,8 @@ class Client {
   //   Aborted: a check of section 1.2 failed; PermissionDenied: the policy forbids the roster;
   //     Unauthenticated: a signature of the coordinator or of a member is wrong or missing. The
   //     session has ended and its secrets are erased: see ended() and evidence().
-  // A byte-identical repetition gets the same answer.
+  // A byte-identical repetition gets the same answer. Messages that are refused, and those that
+  // come after the end, are looked at for contradictions all the same: see evidence().
   absl::StatusOr<std::optional<UpMessage>> Receive(const DownMessage& message);
 
   // The input: d integers, taken mod 2^b. Returns the masked input if the coordinator's U2 is here
@@ -100,8 +109,8 @@ class Client {
   const absl::Status& ended() const { return ended_; }
   // The Unmask message was returned: nothing more will come.
   bool finished() const;
-  // Contradictory signed statements of the coordinator.
-  const std::vector<Evidence>& evidence() const { return evidence_; }
+  // Contradictory signed statements of the coordinator, also such that came after the end.
+  const std::vector<Evidence>& evidence() const { return witness_.evidence(); }
 
   // All zero before StartFromOffer().
   const SessionId& session_id() const { return session_id_; }
@@ -153,7 +162,6 @@ class Client {
   // What was accepted of one kind, and the answer to it.
   struct Accepted {
     Digest fingerprint = {};
-    std::optional<SignedStatement> signed_statement;  // the coordinator's
     Answer answer;
   };
 
@@ -184,18 +192,16 @@ class Client {
   Answer MaskIfReady();
 
   bool IsCoordinators(const Transcript& statement, const std::string& signature) const;
-  // What the coordinator signed with a second Roster, Dealt or Survivors; nullopt if its signature
-  // is wrong, and for a Quorum.
-  std::optional<SignedStatement> SecondStatement(const DownMessage& message) const;
-  // The same for the one that was accepted, its signature not verified again.
-  std::optional<SignedStatement> AcceptedStatement(const DownMessage& message) const;
-  absl::Status CheckEquivocation(const DownMessage& message, const Accepted& accepted);
+  // T1, T2 or T3, as the message sets it.
+  Digest HashOf(DownMessage::KindCase kind) const;
+  // Ends the session: the coordinator has signed two different messages of one kind.
+  absl::Status Contradicted();
 
   Params params_;
   SessionRule rule_;
   State state_;
   absl::Status ended_;
-  std::vector<Evidence> evidence_;
+  Witness witness_;
   std::map<DownMessage::KindCase, Accepted> accepted_;
 
   SessionId session_id_ = {};

@@ -17,12 +17,6 @@ bool SameAdvertise(const Advertise& a, const Advertise& b) {
          a.mask_key() == b.mask_key() && a.nonce() == b.nonce() && a.signature() == b.signature();
 }
 
-SignedStatement Signed(const Transcript& statement, const std::string& signature) {
-  SignedStatement result{.statement = statement.bytes()};
-  std::copy(signature.begin(), signature.end(), result.signature.begin());
-  return result;
-}
-
 }  // namespace
 
 absl::StatusOr<std::vector<RosterEntry>> Client::VerifyRoster(const Roster& message,
@@ -77,15 +71,26 @@ absl::Status Client::CheckPolicy(std::span<const RosterEntry> roster) const {
   std::map<std::string, uint32_t> per_organisation;
   for (const RosterEntry& entry : roster) {
     const MemberIdentity& identity = entry.identity;
-    if (policy.members.has_value() &&
-        !std::binary_search(policy.members->begin(), policy.members->end(), identity.client_id)) {
-      return absl::PermissionDeniedError(absl::StrCat(
-          DisplayName(identity), " is in the roster but not in this member's list of members"));
+    const std::string* organisation = &identity.organisation;
+    if (policy.members.has_value()) {
+      const auto pinned = policy.members->find(identity.client_id);
+      if (pinned == policy.members->end()) {
+        return absl::PermissionDeniedError(
+            absl::StrCat(DisplayName(identity),
+                         " is in the roster but not in this member's list of members (see dure "
+                         "policy set members)"));
+      }
+      if (pinned->second.revoked) {
+        return absl::PermissionDeniedError(
+            absl::StrCat(DisplayName(identity),
+                         " is in the roster but is revoked in this member's list of members"));
+      }
+      organisation = &pinned->second.organisation;
     }
-    if (identity.organisation.empty()) continue;
-    if (++per_organisation[identity.organisation] > policy.max_per_organisation) {
+    if (organisation->empty()) continue;
+    if (++per_organisation[*organisation] > policy.max_per_organisation) {
       return absl::PermissionDeniedError(
-          absl::StrCat("the roster has more members of ", identity.organisation, " than the ",
+          absl::StrCat("the roster has more members of ", *organisation, " than the ",
                        policy.max_per_organisation,
                        " that this member's policy allows (its limit max_per_organisation)"));
     }
@@ -174,60 +179,21 @@ uint32_t Client::CountSigners(const Quorum& message, const std::string& own) con
   return valid;
 }
 
-std::optional<SignedStatement> Client::SecondStatement(const DownMessage& message) const {
-  Transcript statement("");
-  const std::string* signature = nullptr;
-  switch (message.kind_case()) {
-    case DownMessage::kRoster: {
-      std::vector<RosterEntry> entries;
-      for (const Advertise& advertise : message.roster().entries()) {
-        auto entry = ReadAdvertise(advertise, *params_.verifier);
-        if (!entry.ok()) return std::nullopt;
-        entries.push_back(*std::move(entry));
-      }
-      statement = RosterStatement(RosterHash(session_id_, config_hash_, entries));
-      signature = &message.roster().signature();
-      break;
-    }
-    case DownMessage::kDealt:
-      statement = DealersStatement(DealersHash(*t1_, AsBytes(message.dealt().bitmap())));
-      signature = &message.dealt().signature();
-      break;
-    case DownMessage::kSurvivors:
-      statement = SurvivorsStatement(SurvivorsHash(*t2_, AsBytes(message.survivors().bitmap())));
-      signature = &message.survivors().signature();
-      break;
-    default:
-      return std::nullopt;
-  }
-  if (!IsCoordinators(statement, *signature)) return std::nullopt;
-  return Signed(statement, *signature);
-}
-
-std::optional<SignedStatement> Client::AcceptedStatement(const DownMessage& message) const {
-  switch (message.kind_case()) {
+Digest Client::HashOf(DownMessage::KindCase kind) const {
+  switch (kind) {
     case DownMessage::kRoster:
-      return Signed(RosterStatement(*t1_), message.roster().signature());
+      return *t1_;
     case DownMessage::kDealt:
-      return Signed(DealersStatement(*t2_), message.dealt().signature());
+      return *t2_;
     case DownMessage::kSurvivors:
-      return Signed(SurvivorsStatement(*t3_), message.survivors().signature());
+      return *t3_;
     default:
-      return std::nullopt;
+      return Digest{};
   }
 }
 
-absl::Status Client::CheckEquivocation(const DownMessage& message, const Accepted& accepted) {
-  std::optional<SignedStatement> second = SecondStatement(message);
-  if (!second.has_value() || !accepted.signed_statement.has_value() ||
-      second->statement == accepted.signed_statement->statement) {
-    return absl::OkStatus();
-  }
-  evidence_.push_back({.signer = params_.coordinator,
-                       .what = "two different messages of one kind in one session",
-                       .first = *accepted.signed_statement,
-                       .second = *std::move(second)});
-  const absl::Status why =
+absl::Status Client::Contradicted() {
+  absl::Status why =
       absl::AbortedError("the coordinator signed two different messages of one kind");
   End(why);
   return why;

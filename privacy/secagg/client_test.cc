@@ -243,10 +243,14 @@ TEST_F(ClientTest, ARosterThatCannotMeetTheThresholdsEndsTheSession) {
 TEST_F(ClientTest, ARosterAgainstThePolicyEndsTheSession) {
   cohort_.policy.members.emplace();
   for (uint32_t i = 0; i < kMembers - 1; ++i) {
-    cohort_.policy.members->push_back(cohort_.members[i]->id());
+    cohort_.policy.members->emplace(cohort_.members[i]->id(), PinnedMember{});
   }
   SessionRunForTest listed(cohort_);
   ExpectEnds(listed.RunTo(Phase::kShares)[kVictim], absl::StatusCode::kPermissionDenied);
+  cohort_.policy.members->emplace(cohort_.members[kMembers - 1]->id(),
+                                  PinnedMember{.revoked = true});
+  SessionRunForTest revoked(cohort_);
+  ExpectEnds(revoked.RunTo(Phase::kShares)[kVictim], absl::StatusCode::kPermissionDenied);
 
   cohort_.policy = {.smallest_roster = kMembers + 1};
   SessionRunForTest small(cohort_);
@@ -258,6 +262,21 @@ TEST_F(ClientTest, ARosterAgainstThePolicyEndsTheSession) {
   ExpectEnds(capped.RunTo(Phase::kShares)[kVictim], absl::StatusCode::kPermissionDenied);
 }
 
+TEST_F(ClientTest, OrganisationsAreThoseOfTheList) {
+  cohort_.policy = {.max_per_organisation = 2};
+  cohort_.policy.members.emplace();
+  for (uint32_t i = 0; i < kMembers; ++i) {
+    cohort_.members[i]->organisation = "Sybil Ltd";  // as the CA says
+    cohort_.policy.members->emplace(cohort_.members[i]->id(),
+                                    PinnedMember{.organisation = i < 2 ? "One" : ""});
+  }
+  SessionRunForTest listed(cohort_);
+  EXPECT_TRUE(victim().Receive(listed.RunTo(Phase::kShares)[kVictim]).ok());
+  cohort_.policy.members->at(cohort_.members[5]->id()).organisation = "One";
+  SessionRunForTest capped(cohort_);
+  ExpectEnds(capped.RunTo(Phase::kShares)[kVictim], absl::StatusCode::kPermissionDenied);
+}
+
 TEST_F(ClientTest, OneAdvertiseInTwoRostersIsEquivocation) {
   DownMessage roster = run_.RunTo(Phase::kShares)[kVictim];
   ASSERT_TRUE(victim().Receive(roster).ok());
@@ -265,6 +284,34 @@ TEST_F(ClientTest, OneAdvertiseInTwoRostersIsEquivocation) {
   entries.pop_back();
   ExpectEnds(SignedRoster(entries), absl::StatusCode::kAborted);
   ExpectEvidence(cohort_.coordinator.public_key());
+}
+
+// Whatever else is wrong with the second, and in whichever order the two come.
+TEST_F(ClientTest, ARosterThatCannotBeAcceptedIsEquivocationToo) {
+  DownMessage roster = run_.RunTo(Phase::kShares)[kVictim];
+  std::vector<Advertise> entries = Entries(roster);
+  std::swap(entries[0], entries[1]);
+  ExpectRefuses(SignedRoster(entries), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(victim().evidence().empty());
+  ExpectEnds(roster, absl::StatusCode::kAborted);
+  ExpectEvidence(cohort_.coordinator.public_key());
+  EXPECT_EQ(victim().evidence()[0].contradiction.rosters().first().members_size(), 6);
+  EXPECT_EQ(victim().evidence()[0].contradiction.rosters().second().members_size(), 6);
+}
+
+TEST_F(ClientTest, ContradictionsAreNoticedAfterTheEnd) {
+  DownMessage roster = run_.RunTo(Phase::kShares)[kVictim];
+  ASSERT_TRUE(victim().Receive(roster).ok());
+  victim().End(absl::CancelledError("enough"));
+  std::vector<Advertise> entries = Entries(roster);
+  entries.pop_back();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(victim().Receive(SignedRoster(entries)).status().code(),
+              absl::StatusCode::kFailedPrecondition);
+    entries.pop_back();
+  }
+  EXPECT_EQ(victim().ended().code(), absl::StatusCode::kCancelled);
+  ExpectEvidence(cohort_.coordinator.public_key());  // one of a kind
 }
 
 // U2.
@@ -294,6 +341,19 @@ TEST_F(ClientTest, ASecondU2IsEquivocation) {
   ASSERT_TRUE(victim().Receive(message).ok());
   ExpectEnds(WithoutDealer(message, 5), absl::StatusCode::kAborted);
   ExpectEvidence(cohort_.coordinator.public_key());
+}
+
+// Larger than any message may be, without what else belongs there.
+TEST_F(ClientTest, ABrokenSecondU2IsEquivocation) {
+  DownMessage message = run_.RunTo(Phase::kMaskedInput)[kVictim];
+  ASSERT_TRUE(victim().Receive(message).ok());
+  DownMessage broken = WithoutDealer(message, 5);
+  broken.mutable_dealt()->mutable_dealers(0)->clear_signature();
+  ExpectEnds(broken, absl::StatusCode::kAborted);
+  ExpectEvidence(cohort_.coordinator.public_key());
+  const audit::TwoDealerSets& sets = victim().evidence()[0].contradiction.dealers();
+  EXPECT_EQ(sets.roster_size(), 6);
+  EXPECT_EQ(sets.first().bitmap(), message.dealt().bitmap());
 }
 
 TEST_F(ClientTest, SharesOfTheWrongDealersAreRefused) {

@@ -36,7 +36,7 @@ class CertificateVerifier {
   virtual absl::StatusOr<MemberIdentity> Verify(ByteView der) = 0;
   // The key in `der`, whoever issued it: for telling what a hash was made of. nullopt if there is
   // none to be found.
-  virtual std::optional<PublicKey> KeyIn(ByteView /*der*/) const { return std::nullopt; }
+  virtual std::optional<PublicKey> KeyIn(ByteView der) const = 0;
 };
 
 }  // namespace dure::secagg

@@ -238,6 +238,9 @@ class Server {
   absl::Status CheckContradiction(const MemberId& id, const Member& member, UpMessage& message,
                                   const Digest& packed_hash);
 
+  audit::Contradiction Contradict(UpMessage::KindCase kind, const Member& first,
+                                  const Member& second) const;
+
   absl::Status CloseAdvertise();
   absl::Status CloseShares();
   absl::Status CloseMaskedInput();

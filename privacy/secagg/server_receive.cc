@@ -48,6 +48,19 @@ SignedStatement Signed(const Transcript& statement, const std::string& signature
   return result;
 }
 
+void SetKeys(const Advertise& advertise, audit::SignedKeys* keys) {
+  keys->set_enc_key(advertise.enc_key());
+  keys->set_mask_key(advertise.mask_key());
+  keys->set_nonce(advertise.nonce());
+  keys->set_signature(advertise.signature());
+}
+
+void SetShares(const Dealing& dealing, audit::SignedShares* shares) {
+  shares->set_root(ToString(dealing.tree.root()));
+  shares->set_commit_seed(dealing.message.commit_seed());
+  shares->set_signature(dealing.message.signature());
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<AcceptedInput>> Server::Receive(const MemberId& sender,
@@ -124,9 +137,46 @@ absl::Status Server::CheckContradiction(const MemberId& id, const Member& member
   evidence_.push_back({.signer = member.entry.identity.key,
                        .what = "two different messages of one kind in one session",
                        .first = first,
-                       .second = *std::move(statement)});
+                       .second = *std::move(statement),
+                       .contradiction = Contradict(message.kind_case(), member, second),
+                       .certificate = member.advertise->certificate()});
   Exclude(id, evidence_.back().what);
   return absl::PermissionDeniedError(absl::StrCat("excluded: ", evidence_.back().what));
+}
+
+// What two messages of a member say, with what both of them hash.
+audit::Contradiction Server::Contradict(UpMessage::KindCase kind, const Member& first,
+                                        const Member& second) const {
+  audit::Contradiction contradiction;
+  contradiction.set_session_id(offer_.session_id());
+  *contradiction.mutable_config() = config_;
+  if (kind == UpMessage::kAdvertise) {
+    audit::TwoAdvertises& two = *contradiction.mutable_advertises();
+    SetKeys(*first.advertise, two.mutable_first());
+    SetKeys(*second.advertise, two.mutable_second());
+    return contradiction;
+  }
+  std::vector<RosterEntry> roster;
+  for (const MemberIdentity& identity : roster_) {
+    roster.push_back(members_.at(identity.client_id).entry);
+  }
+  if (kind == UpMessage::kShares) {
+    audit::TwoShares& two = *contradiction.mutable_shares();
+    *two.mutable_roster() = EvidenceRoster(roster);
+    SetShares(*first.dealing, two.mutable_first());
+    SetShares(*second.dealing, two.mutable_second());
+    return contradiction;
+  }
+  audit::TwoInputs& two = *contradiction.mutable_inputs();
+  *two.mutable_roster() = EvidenceRoster(roster);
+  two.set_dealers(u2_->ToString());
+  for (const Member* member : {&first, &second}) {
+    audit::SignedInput& input = member == &first ? *two.mutable_first() : *two.mutable_second();
+    input.set_packed_hash(ToString(member->upload->packed_hash));
+    input.set_void_bitmap(member->upload->voids.ToString());
+    input.set_signature(member->upload->signature);
+  }
+  return contradiction;
 }
 
 absl::StatusOr<SignedStatement> Server::TakeAdvertise(const MemberId& id, Member& member,

@@ -25,6 +25,9 @@
 //     Runs the federation as `dure coordinator` does, and ends as by SIGKILL before or after the
 //     Nth time that it writes down a fact (begun, failed, released, evaluation) or gives a message
 //     to the network (welcome, offer, roster, dealt, survivors, quorum, ended, evaluate, finished).
+//   faulty coordinator DIR [--listen ADDRESS] --contradict roster|dealt|survivors --to NAME
+//     The same, but member NAME gets that message twice in each session, the second time another
+//     one, both signed.
 //   faulty model FILE --initial FILE
 //     Prints how far each coordinate of a released model has been moved: "2.001,3.002,0.000".
 #include <sys/stat.h>
@@ -39,6 +42,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -53,10 +57,12 @@
 #include "client/service/client_service.h"
 #include "coordinator/service/coordinator_service.h"
 #include "coordinator/service/federation_folder.h"
+#include "coordinator/service/store.h"
 #include "crypto/digest.h"
 #include "federation/manifest.h"
 #include "federation/model_file.h"
 #include "learner/trainer.h"
+#include "tests/support/contradiction.h"
 #include "tests/support/steps.h"
 
 namespace dure {
@@ -322,8 +328,49 @@ std::string NameOf(const run::Output& output) {
   return step == kSteps.end() ? "" : step->second;
 }
 
+// What `faulty coordinator --contradict` does to the outputs of a step.
+struct Lie {
+  FederationFolder federation;  // for the key
+  secagg::MemberId to{};
+  std::optional<testing::Contradiction> contradiction;
+
+  void Tell(std::vector<run::Output>* outputs) {
+    for (size_t i = 0; i < outputs->size(); ++i) {
+      const auto* send = std::get_if<run::SendTo>(&(*outputs)[i]);
+      if (send == nullptr || send->member != to) continue;
+      std::optional<ServerMessage> second = contradiction->Against(*send->message);
+      if (!second) continue;
+      auto message = std::make_shared<const ServerMessage>(*std::move(second));
+      outputs->insert(outputs->begin() + static_cast<ptrdiff_t>(i) + 1,
+                      run::SendTo{to, std::move(message)});
+      ++i;
+    }
+  }
+};
+
+std::shared_ptr<Lie> MakeLie(const std::string& folder, const Flags& flags) {
+  using At = testing::Contradiction::At;
+  const std::map<std::string, At> kinds = {
+      {"roster", At::kRoster}, {"dealt", At::kDealt}, {"survivors", At::kSurvivors}};
+  const auto kind = kinds.find(Flag(flags, "contradict"));
+  if (kind == kinds.end()) Die("--contradict roster, dealt or survivors");
+  auto lie = std::make_shared<Lie>(Lie{.federation = OrDie(ReadFederationFolder(folder))});
+  lie->contradiction.emplace(&lie->federation.key, kind->second);
+  auto store = OrDie(Store::OpenForReading(folder + "/state"));
+  for (const MemberRecord& member : OrDie(store->Members())) {
+    if (member.name == Flag(flags, "to")) lie->to = member.client_id;
+  }
+  if (lie->to == secagg::MemberId{}) Die("--to: no such member");
+  return lie;
+}
+
 int RunCoordinator(const std::string& folder, const Flags& flags) {
   CoordinatorOptions options{.folder = folder, .listen = Flag(flags, "listen")};
+  if (flags.contains("contradict")) {
+    options.alter = [lie = MakeLie(folder, flags)](std::vector<run::Output>* outputs) {
+      lie->Tell(outputs);
+    };
+  }
   const std::string at = Flag(flags, "at"), moment = Flag(flags, "moment");
   auto left = std::make_shared<int>(std::max(1, NumberFlag(flags, "nth")));
   auto fail = [=](const run::Output& output) {

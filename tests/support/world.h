@@ -88,6 +88,7 @@ class World {
     std::optional<absl::Status> refused;  // why it left
     const DataSpent* spent = nullptr;     // on its data
     bool charge_missing = false;
+    std::vector<audit::Contradiction> evidence;  // against the coordinator
     std::vector<std::string> told;
     std::deque<std::pair<uint64_t, LocalPlan>> training;
     std::deque<RoundNumber> measuring;
@@ -254,6 +255,8 @@ class World {
         Find(expel->member).connected = false;
       } else if (auto* note = std::get_if<run::Note>(&output)) {
         notes_.push_back(note->text);
+      } else if (auto* evidence = std::get_if<run::WriteEvidence>(&output)) {
+        evidence_.push_back(std::move(*evidence));
       } else {
         ended_ = std::get<run::Ended>(output).status;
       }
@@ -266,6 +269,8 @@ class World {
     for (member::Output& output : outputs) {
       if (auto* write = std::get_if<member::WriteLedger>(&output)) {
         ASSERT_TRUE(node.ledger.Add(write->entry).ok());
+      } else if (auto* evidence = std::get_if<member::WriteEvidence>(&output)) {
+        node.evidence.push_back(std::move(evidence->contradiction));
       } else if (auto* send = std::get_if<member::Send>(&output)) {
         if (watch_) watch_(node, send->message);
         if (spoil_) spoil_(node, &send->message);
@@ -332,6 +337,7 @@ class World {
   std::function<void(Node&, ClientMessage*)> spoil_;  // on its way up
   bool marked_ = false;  // each member's data speak in a coordinate of its own, MarkOf
   std::vector<std::string> notes_;
+  std::vector<run::WriteEvidence> evidence_;  // against members
   std::vector<std::string> expelled_;
   std::optional<absl::Status> ended_;
   uint32_t attempts_failed_ = 0;
