@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numbers>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -57,6 +58,18 @@ std::optional<double> EpsilonOfOwnNoise(const FederationSpec& spec, const RoundT
   return PrivacyAccount(own).EpsilonAfter(spec.rounds().count());
 }
 
+// The noise of what a robust rule makes of the groups' means, by that of their mean.
+double RuleFactor(const RoundTerms& terms) {
+  switch (terms.robust) {
+    case SecureAggregationSection::MEDIAN:
+      return std::sqrt(std::numbers::pi / 2);  // of normal noise in many groups
+    case SecureAggregationSection::KRUM:
+      return std::sqrt(static_cast<double>(terms.groups));  // one of them
+    default:
+      return 1;
+  }
+}
+
 // In the mean update of one round, everybody staying.
 RoundNoise NoiseOfRound(const FederationSpec& spec, const RoundTerms& terms) {
   const double root_dim = std::sqrt(static_cast<double>(terms.dim));
@@ -75,7 +88,8 @@ RoundNoise NoiseOfRound(const FederationSpec& spec, const RoundTerms& terms) {
   }
   const double variance =
       static_cast<double>(terms.sigma2_local) * members + static_cast<double>(terms.sigma2_central);
-  const double sum = std::sqrt(variance) / static_cast<double>(terms.scale) * root_dim;
+  const double sum =
+      RuleFactor(terms) * std::sqrt(variance) / static_cast<double>(terms.scale) * root_dim;
   if (terms.mode == LocalSection::GRADIENT) {
     // Divided by what was agreed; no more records can be there than the members may hold.
     const double most = terms.sampling_rate * members *
@@ -184,7 +198,7 @@ absl::StatusOr<CheckReport> CheckFederation(const FederationSpec& spec,
   }
   if (report.terms.sigma2_local != 0) {
     report.noise_excess =
-        std::sqrt(static_cast<double>(report.terms.invited) / report.terms.honest_survivors);
+        std::sqrt(static_cast<double>(report.terms.largest_sum) / report.terms.honest_survivors);
   }
   report.warnings = NotesOn(spec, report);
   return report;

@@ -130,15 +130,21 @@ void NoteMembers(const FederationSpec& spec, const CheckReport& report, Notes* n
                terms.invited);
   }
   if (terms.may_vanish == 0) {
-    notes->Add(Notes::kUnwise, "Nobody may vanish: one member that drops out ends the attempt.");
+    notes->Add(Notes::kUnwise, "Nobody may vanish: one member that drops out ends the %s.",
+               terms.groups > 1 ? "part of its group in the attempt" : "attempt");
   }
-  const double to_vanish = std::floor(spec.secure_aggregation().max_dropout() * terms.invited);
-  if (to_vanish > terms.may_vanish) {
+  const double to_vanish = std::floor(spec.secure_aggregation().max_dropout() * terms.largest_sum);
+  if (to_vanish > terms.may_vanish && terms.groups == 1) {
     notes->Add(Notes::kUnwise,
                "%.0f members are expected to vanish (max_dropout), but an attempt survives only "
                "%d: lower rounds.minimum, or expect retries%s.",
                to_vanish, terms.may_vanish,
                terms.unit == PrivacySection::NONE ? "" : ", which cost privacy");
+  } else if (to_vanish > terms.may_vanish) {
+    notes->Add(Notes::kUnwise,
+               "%.0f members of a group are expected to vanish (max_dropout), but a group survives "
+               "only %d: choose larger groups, or expect that groups are left out.",
+               to_vanish, terms.may_vanish);
   }
 }
 
@@ -227,7 +233,7 @@ void NoteLimits(const CheckReport& report, Notes* notes) {
     notes->Add(Notes::kCost,
                "The noise suffices if only %d members remain, %d of them corrupt. If all %d stay, "
                "there is %.2f times as much, and learning is slower.",
-               terms.sum_minimum, terms.max_corrupt, terms.invited, report.noise_excess);
+               terms.sum_minimum, terms.corrupt_in_sum, terms.largest_sum, report.noise_excess);
   }
   if (report.epsilon_own_noise) {
     notes->Add(Notes::kCost,

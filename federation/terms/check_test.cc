@@ -225,7 +225,7 @@ TEST(CheckTest, ClientNoiseWithTenMembersIsPointedOutWithTheBetterMode) {
   ASSERT_FALSE(report.warnings.empty());
   EXPECT_THAT(report.warnings[0], HasSubstr("10 members are too few for unit = \"client\""));
   EXPECT_THAT(report.warnings[0], HasSubstr("Use unit = \"record\" with mode = \"gradient\""));
-  EXPECT_THAT(report.warnings[0], HasSubstr("a round has at most 128"));
+  EXPECT_THAT(report.warnings[0], HasSubstr("or about 490 members."));
   EXPECT_THAT(report.warnings, Contains(HasSubstr("is above 10 and promises next to nothing")));
   EXPECT_THAT(report.warnings, Contains(HasSubstr("rotation makes messages no smaller")));
 }

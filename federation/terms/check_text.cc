@@ -1,5 +1,6 @@
 // How a CheckReport is shown to people; programs get check_json.cc.
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <iterator>
 
@@ -45,12 +46,43 @@ std::string MembersText(const RoundTerms& terms) {
         "%u in a round, %u or more in a mean, so %u may vanish. Secure aggregation is off.",
         terms.invited, terms.sum_minimum, terms.may_vanish);
   }
+  const std::string shares = absl::StrFormat(
+      "To open a sum %u members sign (quorum); %u of the shares that a member gave to %u others "
+      "(threshold, neighbours) rebuild what it left when it vanished.",
+      terms.quorum, terms.threshold, terms.neighbours);
+  if (terms.groups > 1) {
+    return absl::StrFormat(
+        "%u in a round, in %u groups of %u or more drawn anew each time; only sums over %u or more "
+        "of a group are ever opened, so %u of a group may vanish before it is left out; %u of the "
+        "cohort may collude with the coordinator, %u of them in one group. %s",
+        terms.invited, terms.groups, terms.group_size, terms.sum_minimum, terms.may_vanish,
+        terms.max_corrupt, terms.corrupt_in_sum, shares);
+  }
   return absl::StrFormat(
       "%u in a round; only a sum over %u or more is ever opened, so %u may vanish; %u may collude "
-      "with the coordinator. To open a sum %u members sign (quorum); %u shares rebuild what a "
-      "vanished member left (threshold).",
-      terms.invited, terms.sum_minimum, terms.may_vanish, terms.max_corrupt, terms.quorum,
-      terms.threshold);
+      "with the coordinator. %s",
+      terms.invited, terms.sum_minimum, terms.may_vanish, terms.max_corrupt, shares);
+}
+
+// What groups are for, and what they cost.
+std::string GroupsText(const RoundTerms& terms) {
+  const char* rule = terms.robust == SecureAggregationSection::KRUM           ? "Krum"
+                     : terms.robust == SecureAggregationSection::TRIMMED_MEAN ? "the trimmed mean"
+                                                                              : "the median";
+  std::string text = absl::StrFormat(
+      "%s of the groups bears poisoned members in %u of %u groups, so at least %u members wherever "
+      "they fall. It costs privacy of another kind: the coordinator sees the sum of every group, "
+      "over as few as %u members, in place of one sum over the cohort",
+      rule, terms.poisoned_groups, terms.groups, terms.poisoned_groups, terms.sum_minimum);
+  text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
+  if (terms.sigma2_local != 0) {
+    absl::StrAppendFormat(
+        &text,
+        ". Each group's noise alone keeps the epsilon below, so all together have "
+        "about %.1f times the noise of one sum",
+        std::sqrt(static_cast<double>(terms.groups)));
+  }
+  return absl::StrCat(text, ".");
 }
 
 std::string TrafficText(const CheckReport& report) {
@@ -142,6 +174,7 @@ std::string CheckToText(const CheckReport& report) {
                          Grouped(report.rounds), report.rounds == 1 ? " round" : " rounds"));
   paragraph("Digest", ToHex(report.spec_digest));
   paragraph("Members", MembersText(terms));
+  if (terms.groups > 1) paragraph("Groups", GroupsText(terms));
   paragraph("Traffic", TrafficText(report));
   paragraph("Training", TrainingText(report));
   paragraph("Protected", PromiseInWords(terms));

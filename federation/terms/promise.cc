@@ -9,9 +9,10 @@ namespace {
 // What the coordinator sees where sums are noised before they are opened.
 std::string SumsOnly(const RoundTerms& terms) {
   return absl::StrFormat(
-      "The coordinator sees who takes part and one noised sum a round, over %u members or more. It "
+      "The coordinator sees who takes part and one noised sum a round%s, over %u members or more. "
+      "It "
       "need not be trusted, while at most %s with it and nobody enrols made-up ones.",
-      terms.sum_minimum,
+      terms.groups > 1 ? " and group" : "", terms.sum_minimum,
       terms.max_corrupt == 1 ? "one member colludes"
                              : absl::StrCat(terms.max_corrupt, " members collude"));
 }

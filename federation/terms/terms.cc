@@ -28,6 +28,9 @@ constexpr uint64_t kMaxPayloadBytes = uint64_t{60} << 20;
 // s: what a graph drawn at random may fail by, 2^-s.
 constexpr uint32_t kSecurityBits = 128;
 
+// A coordinator that tries 2^64 rosters finds a graph that fails with this probability.
+const double kDeltaOfGraph = std::ldexp(1.0, 64 - static_cast<int>(kSecurityBits));
+
 // Fewest records a round on average: the sum is divided by it. Far below 1 the check warns already.
 constexpr double kMinExpectedBatch = 1e-3;
 
@@ -115,6 +118,7 @@ absl::Status DeriveGroups(const FederationSpec& spec, RoundTerms* terms) {
         std::max({terms->corrupt_in_sum, rules->corrupt_in_smaller, rules->corrupt_in_larger});
     terms->honest_survivors = std::min(terms->honest_survivors, rules->HonestMinimum());
   }
+  terms->delta_per_attempt = kDeltaOfGraph;
   terms->graph_rule = RuleParamsOf(spec, *terms, invited).rule.ToString();
   return absl::OkStatus();
 }
@@ -158,9 +162,15 @@ absl::Status DeriveMembers(const FederationSpec& spec, RoundTerms* terms) {
   terms->max_corrupt = MaxCorrupt(spec.secure_aggregation().max_corrupt(),
                                   rounds.has_cohort() ? rounds.cohort() : invited);
   if (terms->robust != SecureAggregationSection::OFF) return DeriveGroups(spec, terms);
-  DURE_ASSIGN_OR_RETURN(const secagg::SessionRules rules,
-                        secagg::ComputeSessionRules(RuleParamsOf(spec, *terms, invited)));
-  const secagg::Thresholds& thresholds = rules.smaller;
+  const auto rules = secagg::ComputeSessionRules(RuleParamsOf(spec, *terms, invited));
+  if (!rules.ok()) {
+    return invited <= secagg::kMaxDenseMembers
+               ? rules.status()
+               : CannotWork(rules.status(),
+                            "these are secure_aggregation.max_corrupt and max_dropout of "
+                            "rounds.cohort");
+  }
+  const secagg::Thresholds& thresholds = rules->smaller;
   terms->neighbours = thresholds.neighbours;
   terms->threshold = thresholds.threshold;
   terms->quorum = thresholds.quorum;
@@ -168,6 +178,7 @@ absl::Status DeriveMembers(const FederationSpec& spec, RoundTerms* terms) {
   terms->roster_minimum = thresholds.sum_minimum;
   terms->sum_asked = thresholds.sum_minimum;
   terms->corrupt_in_sum = terms->max_corrupt;
+  if (rules->sparse) terms->delta_per_attempt = kDeltaOfGraph;
   terms->may_vanish = invited - thresholds.sum_minimum;
   terms->honest_survivors = thresholds.sum_minimum - terms->max_corrupt;
   terms->graph_rule = RuleParamsOf(spec, *terms, invited).rule.ToString();
@@ -193,7 +204,7 @@ absl::Status DeriveGradient(const FederationSpec& spec, RoundTerms* terms) {
     return CannotWork(cap.status(), "change privacy.max_records_per_member or local.sampling_rate");
   }
   terms->batch_cap = *cap;
-  terms->delta_per_attempt = std::ldexp(1.0, -dp::kBatchCapBits);
+  terms->delta_per_attempt += std::ldexp(1.0, -dp::kBatchCapBits);
   absl::StatusOr<dp::RingRange> range = dp::DeriveRingRange(
       {.gradient = params, .invited = terms->largest_sum, .batch_cap = terms->batch_cap});
   if (!range.ok()) {
@@ -265,6 +276,7 @@ absl::Status DeriveWithoutNoise(RoundTerms* terms) {
 absl::Status DeriveLocalSteps(const FederationSpec& spec, RoundTerms* terms) {
   terms->steps = spec.local().steps();
   terms->honest_survivors = 1;
+  terms->delta_per_attempt = 0;  // whatever the graph
   absl::StatusOr<dp::RecordGradient> step =
       dp::DeriveRecordGradient({.dim = terms->dim,
                                 .clip_norm = terms->clip_norm,

@@ -82,7 +82,7 @@ struct RoundTerms {
   uint32_t steps = 1;           // of the mechanism in one attempt
   double noise_multiplier = 0;  // z, in the sum of the honest survivors; in a member's own step
   double delta = 0;
-  double delta_per_attempt = 0;   // what each attempt takes off delta: its batch caps
+  double delta_per_attempt = 0;   // what each attempt takes off delta: caps, a graph
   uint32_t honest_survivors = 0;  // h = U_min' - c_max; 1 if one party adds all the noise
   uint32_t max_attempts = 0;
 };

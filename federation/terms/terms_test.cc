@@ -89,6 +89,55 @@ TEST(TermsTest, MembersWhoMayVanish) {
   }
 }
 
+FederationSpec Large(uint32_t cohort, double max_corrupt) {
+  FederationSpec spec = Demo();
+  spec.mutable_rounds()->set_cohort(cohort);
+  spec.mutable_rounds()->set_minimum(cohort * 4 / 5);
+  spec.mutable_secure_aggregation()->set_max_corrupt(max_corrupt);
+  return spec;
+}
+
+TEST(TermsTest, AboveTheDenseLimitTheGraphIsSparse) {
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(Large(1000, 0.05), kDim, 1000);
+  ASSERT_TRUE(terms.ok()) << terms.status();
+  EXPECT_EQ(terms->graph_rule, "ring");
+  EXPECT_EQ(terms->max_corrupt, 50u);
+  EXPECT_EQ(terms->neighbours, 164u);  // tests/golden/graph_params.csv
+  EXPECT_EQ(terms->threshold, 124u);
+  EXPECT_EQ(terms->quorum, 526u);
+  EXPECT_EQ(terms->sum_minimum, 800u);
+  EXPECT_EQ(terms->honest_survivors, 750u);
+  EXPECT_EQ(terms->delta_per_attempt, std::ldexp(1.0, -40) + std::ldexp(1.0, -64));
+  EXPECT_EQ(DeriveTerms(Large(128, 0.05), kDim, 128)->graph_rule, "complete");
+}
+
+TEST(TermsTest, ALargeCohortThatNoGraphServesIsRefusedWithTheNumbers) {
+  ExpectRefused(Large(1000, 0.2), 1000,
+                "no graph of up to 254 neighbours for 1000 members, 200 corrupt, 100 dropping out");
+  FederationSpec spec = Large(1000, 0.05);
+  spec.mutable_rounds()->clear_cohort();
+  ExpectRefused(spec, 800, "more than 128 take part only with rounds.cohort");
+}
+
+TEST(TermsTest, GroupsHaveTheNoiseAndTheRangeOfOneGroup) {
+  FederationSpec spec = Large(25, 0.05);
+  SecureAggregationSection* secagg = spec.mutable_secure_aggregation();
+  secagg->set_robust(SecureAggregationSection::TRIMMED_MEAN);
+  secagg->set_group_size(5);
+  secagg->set_trim(0.4);
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(spec, kDim, 25);
+  ASSERT_TRUE(terms.ok()) << terms.status();
+  EXPECT_EQ(terms->groups, 5u);
+  EXPECT_EQ(terms->poisoned_groups, 2u);
+  EXPECT_EQ(terms->roster_minimum, 20u);
+  EXPECT_EQ(terms->sum_asked, 4u);
+  EXPECT_EQ(terms->sum_minimum, 4u);
+  EXPECT_EQ(terms->largest_sum, 6u);  // 23 or 24 members are four groups
+  EXPECT_EQ(terms->honest_survivors, 3u);
+  // B^2 as in the demo; a third of it in place of a sixth.
+  EXPECT_EQ(terms->sigma2_local, (273'746'164u + 2) / 3);
+}
+
 TEST(TermsTest, SharesOfTheCohortAreNotRoundedDownByBinary) {
   FederationSpec spec = Demo();
   spec.mutable_rounds()->set_cohort(100);
@@ -127,7 +176,7 @@ TEST(TermsTest, WhatCannotWorkIsRefusedWithNumbersAndRemedy) {
   // More members would mean less noise from each than was agreed to.
   ExpectRefused(spec, 11, "11 members are invited, but rounds.cohort is 10");
   spec.mutable_rounds()->clear_cohort();
-  ExpectRefused(spec, 129, "129 members: the limit is 128");
+  ExpectRefused(spec, 129, "129 members: more than 128 take part only with rounds.cohort");
 }
 
 TEST(TermsTest, ANoiseMultiplierOfZeroIsARoundWithoutNoiseOrPrivacy) {
