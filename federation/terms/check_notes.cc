@@ -238,12 +238,14 @@ void NoteLimits(const CheckReport& report, Notes* notes) {
   if (report.epsilon_own_noise) {
     notes->Add(Notes::kCost,
                "The coordinator also runs the enrolment CA: if it enrols made-up members, only a "
-               "member's own noise protects it: epsilon %s after the last round.",
+               "member's own noise protects it: epsilon %s after the last round. Members that pin "
+               "a list of members (dure policy set members) keep them out.",
                EpsilonText(*report.epsilon_own_noise));
   } else if (terms.secure_aggregation && terms.unit == PrivacySection::NONE) {
     notes->Add(Notes::kCost,
                "The coordinator also runs the enrolment CA: if it enrols made-up members, a sum "
-               "may hold one real update alone, which it then sees.");
+               "may hold one real update alone, which it then sees. Members that pin a list of "
+               "members (dure policy set members) keep them out.");
   }
   if (terms.unit == PrivacySection::RECORD) {
     notes->Add(Notes::kAlways,
