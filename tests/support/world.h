@@ -21,6 +21,7 @@
 #include "federation/spec.h"
 #include "gtest/gtest.h"
 #include "privacy/secagg/certificate_cache.h"
+#include "tests/support/run_record.h"
 
 namespace dure::testing {
 
@@ -209,7 +210,10 @@ class World {
       auto [training, plan] = node.training.front();
       node.training.pop_front();
       absl::StatusOr<LocalUpdate> update = absl::UnavailableError("the trainer was killed");
-      if (!node.trainer_fails) update = Update(plan, marked_ ? MarkOf(node) : 0);
+      if (!node.trainer_fails) {
+        update = Update(plan, marked_ ? MarkOf(node) : 0);
+        if (poison_) poison_(node, &*update);
+      }
       StepMember(node, member::TrainingDone{training, std::move(update)});
       return true;
     }
@@ -335,6 +339,7 @@ class World {
   std::function<void(Node&, ServerMessage*)> tamper_;
   std::function<void(Node&, const ClientMessage&)> watch_;
   std::function<void(Node&, ClientMessage*)> spoil_;  // on its way up
+  std::function<void(Node&, LocalUpdate*)> poison_;   // what its trainer says
   bool marked_ = false;  // each member's data speak in a coordinate of its own, MarkOf
   std::vector<std::string> notes_;
   std::vector<run::WriteEvidence> evidence_;  // against members
@@ -343,31 +348,9 @@ class World {
   uint32_t attempts_failed_ = 0;
 
  private:
-  void Seen(const std::vector<Digest>& dealers, AttemptNumber attempt) {
-    for (const Digest& dealer : dealers) state_.last_attempts[dealer] = attempt;
-  }
   void Record(const Fact& fact) {
-    if (const auto* begun = std::get_if<AttemptBegun>(&fact)) {
-      state_.attempts = begun->attempt;
-    } else if (const auto* released = std::get_if<RoundReleased>(&fact)) {
-      Seen(released->dealers, released->attempt);
-      state_.round = released->round;
-      state_.model = released->model;
-      state_.optimizer = released->optimizer;
-      state_.clip_norm = released->clip_norm;
-      state_.history.push_back({.round = released->round,
-                                .attempt = released->attempt,
-                                .cohort = released->cohort,
-                                .survivors = released->survivors,
-                                .epsilon = released->epsilon,
-                                .duration = released->duration});
-    } else if (const auto* evaluation = std::get_if<EvaluationReceived>(&fact)) {
-      state_.evaluations.push_back(*evaluation);
-    } else {
-      const auto& failed = std::get<AttemptFailed>(fact);
-      Seen(failed.dealers, failed.attempt);
-      ++attempts_failed_;
-    }
+    if (std::holds_alternative<AttemptFailed>(fact)) ++attempts_failed_;
+    testing::Record(fact, &state_);
   }
 };
 

@@ -1,0 +1,39 @@
+// What a coordinator's store does with a fact, without a disk. For tests.
+#ifndef DURE_TESTS_SUPPORT_RUN_RECORD_H_
+#define DURE_TESTS_SUPPORT_RUN_RECORD_H_
+
+#include "coordinator/run_state.h"
+
+namespace dure::testing {
+
+inline void Seen(const std::vector<Digest>& dealers, AttemptNumber attempt, RunState* state) {
+  for (const Digest& dealer : dealers) state->last_attempts[dealer] = attempt;
+}
+
+// `state` is what LoadRun would give after Record(fact).
+inline void Record(const Fact& fact, RunState* state) {
+  if (const auto* begun = std::get_if<AttemptBegun>(&fact)) {
+    state->attempts = begun->attempt;
+  } else if (const auto* released = std::get_if<RoundReleased>(&fact)) {
+    Seen(released->dealers, released->attempt, state);
+    state->round = released->round;
+    state->model = released->model;
+    state->optimizer = released->optimizer;
+    state->clip_norm = released->clip_norm;
+    state->history.push_back({.round = released->round,
+                              .attempt = released->attempt,
+                              .cohort = released->cohort,
+                              .survivors = released->survivors,
+                              .epsilon = released->epsilon,
+                              .duration = released->duration});
+  } else if (const auto* evaluation = std::get_if<EvaluationReceived>(&fact)) {
+    state->evaluations.push_back(*evaluation);
+  } else {
+    const auto& failed = std::get<AttemptFailed>(fact);
+    Seen(failed.dealers, failed.attempt, state);
+  }
+}
+
+}  // namespace dure::testing
+
+#endif  // DURE_TESTS_SUPPORT_RUN_RECORD_H_
