@@ -6,8 +6,9 @@
 #     -> program privacy_dp_test and one test of that name. Tests find data at
 #        DURE_SOURCE_DIR (a macro), for example DURE_SOURCE_DIR "/tests/golden/x.csv".
 #   dure_fuzzer(NAME SOURCES x_fuzz.cc LINK ...)
-#     -> with -DDURE_FUZZ=ON (clang) a libFuzzer program (all of them: target `fuzzers`); without it a test that replays the corpus in
-#        tests/fuzz/NAME/ and a fixed number of random and mutated inputs through the same function.
+#     -> with -DDURE_FUZZ=ON (clang) a libFuzzer program (all of them: target `fuzzers`); without it
+#        a test that replays the corpus in tests/fuzz/NAME/ and a fixed number of random and mutated
+#        inputs through the same function.
 
 function(dure_library room)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE" ${ARGN})
@@ -59,4 +60,20 @@ function(dure_fuzzer name)
     set_tests_properties(${name} PROPERTIES TIMEOUT 120)
   endif()
   target_link_libraries(${name} PRIVATE ${ARG_LINK} dure_warnings)
+endfunction()
+
+# Has `name` remember what Ed25519 and X25519 answered: tests/support/remembered_crypto.cc.
+function(dure_remember_crypto name)
+  if(NOT TARGET ${name})
+    return()
+  endif()
+  target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/remembered_crypto.cc)
+  set(bytes "St4spanIKhLm18446744073709551615EE")
+  foreach(function
+          _ZN4dure15VerifySignatureERKSt5arrayIhLm32EE${bytes}S6_
+          _ZNK4dure10SigningKey4SignE${bytes}
+          _ZNK4dure16X25519PrivateKey5AgreeERKSt5arrayIhLm32EE
+          _ZN4dure17IsUsableX25519KeyERKSt5arrayIhLm32EE)
+    target_link_options(${name} PRIVATE "LINKER:--wrap=${function}")
+  endforeach()
 endfunction()

@@ -31,8 +31,7 @@ class SessionForTest {
  public:
   static Server MakeServer(Server::Params params, const Digest& config_hash,
                            const Thresholds& thresholds) {
-    return Server(std::move(params), config_hash,
-                  RulesFor(thresholds));
+    return Server(std::move(params), config_hash, RulesFor(thresholds));
   }
   static Client MakeClient(Client::Params params, const Thresholds& thresholds) {
     return Client(std::move(params), RulesFor(thresholds));
@@ -274,12 +273,12 @@ class SessionRunForTest {
 
 // How a session ended.
 struct SessionOutcome {
-  absl::Status status;              // Aborted, or OK: it ended with a sum
+  absl::Status status;                // Aborted, or OK: it ended with a sum
   Phase ended_in = Phase::kFinished;  // the phase that could not be closed
-  std::vector<int64_t> sum;         // of all groups that were opened
-  std::vector<uint32_t> opened;     // the groups
-  std::vector<uint32_t> survivors;  // positions in the cohort, of members in the sum
-  std::vector<uint32_t> finished;   // members that released their shares
+  std::vector<int64_t> sum;           // of all groups that were opened
+  std::vector<uint32_t> opened;       // the groups
+  std::vector<uint32_t> survivors;    // positions in the cohort, of members in the sum
+  std::vector<uint32_t> finished;     // members that released their shares
 };
 
 // Runs one session in which member i answers nothing from the phase leaves(i) on
