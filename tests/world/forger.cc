@@ -2,7 +2,6 @@
 
 #include <limits>
 
-#include "google/protobuf/descriptor.h"
 #include "google/protobuf/reflection.h"
 #include "privacy/secagg/config.h"
 #include "privacy/secagg/limits.h"
@@ -110,7 +109,8 @@ void AlterNumber(Dice& dice, const Place& place) {
 
 }  // namespace
 
-void Forger::AlterText(std::string* text) {
+// What is text on the wire must stay UTF-8, or nobody takes it in at all.
+void Forger::AlterText(const FieldDescriptor& field, std::string* text) {
   switch (dice_.Below(5)) {
     case 0:
     case 1:
@@ -130,6 +130,8 @@ void Forger::AlterText(std::string* text) {
     default:
       if (!texts_.empty()) *text = texts_[dice_.Below(texts_.size())];
   }
+  if (field.type() == FieldDescriptor::TYPE_BYTES) return;
+  for (char& c : *text) c = static_cast<char>(c & 0x7f);
 }
 
 void Forger::AlterField(Message* message) {
@@ -143,11 +145,11 @@ void Forger::AlterField(Message* message) {
     AlterList(dice_, place);
   } else if (is_text && place.index >= 0) {
     std::string text = reflection.GetRepeatedString(*place.message, place.field, place.index);
-    AlterText(&text);
+    AlterText(*place.field, &text);
     reflection.SetRepeatedString(place.message, place.field, place.index, text);
   } else if (is_text) {
     std::string text = reflection.GetString(*place.message, place.field);
-    AlterText(&text);
+    AlterText(*place.field, &text);
     reflection.SetString(place.message, place.field, text);
   } else if (place.field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
     if (dice_.Chance(0.2)) reflection.ClearField(place.message, place.field);

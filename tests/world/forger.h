@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "proto/wire.pb.h"
 #include "tests/world/dice.h"
@@ -47,7 +48,7 @@ class Forger {
   void Keep(const Thing& thing, std::vector<Thing>* memory);
 
   void AlterField(google::protobuf::Message* message);
-  void AlterText(std::string* text);
+  void AlterText(const google::protobuf::FieldDescriptor& field, std::string* text);
   void SignAgain(const Person& to, ServerMessage* message);
 
   struct Binding {

@@ -49,7 +49,11 @@ void Invariants::Break(std::string what) {
 void Invariants::OnInputs(const Person& member, std::vector<GivenInput> inputs) {
   for (GivenInput& given : inputs) {
     Part& part = members_[member.id].parts[given.session_id];
-    if (part.input) Break(absl::StrCat(member.name, " gave two inputs to one session"));
+    // A session that is offered again begins again, with other keys, unless it is charged.
+    if (part.said.contains(secagg::UpMessage::kMaskedInput) ||
+        part.said.contains(secagg::UpMessage::kPlainInput)) {
+      Break(absl::StrCat(member.name, " gives a session an input after its upload"));
+    }
     part.input = std::move(given.input);
   }
 }

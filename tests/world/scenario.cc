@@ -1,6 +1,7 @@
 #include "tests/world/scenario.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -31,6 +32,8 @@ Size DrawSize(Dice& dice) {
   size.attempts = size.rounds + (dice.Chance(0.1) ? dice.Between(0, 2) : dice.Between(12, 40));
   return size;
 }
+
+constexpr char kMasks[] = "max_corrupt = 0.2\nmax_dropout = 0.1\n";
 
 // [local] and [privacy] of every unit and mode.
 std::string DrawPrivacy(Dice& dice) {
@@ -100,7 +103,11 @@ void DrawNetwork(Dice& dice, Faults& faults) {
 
 void DrawProcesses(Dice& dice, Faults& faults) {
   if (dice.Chance(0.3)) faults.crash_at_write = dice.Of({0.01, 0.03, 0.1});
-  if (dice.Chance(0.6)) faults.crash_once = dice.Between(0, 50);
+  if (dice.Chance(0.6)) {
+    faults.crash_where = absl::StrCat(dice.Of({"before ", "after "}),
+                                      std::string(kWrites[dice.Below(std::size(kWrites))]));
+    faults.crash_time = dice.Between(0, 2);
+  }
   if (dice.Chance(0.3)) faults.member_dies = dice.Of({0.01, 0.05});
   if (dice.Chance(0.2)) faults.coordinator_dies = dice.Of({0.01, 0.03});
   if (dice.Chance(0.1)) faults.coordinator_stops = 0.02;
@@ -127,9 +134,9 @@ Scenario DrawScenario(uint64_t seed) {
   const std::string privacy = DrawPrivacy(dice);
   const bool secure = dice.Chance(0.85);
   std::string aggregation = "enabled = false\n";
-  if (secure) aggregation = "max_corrupt = 0.2\nmax_dropout = 0.1\n";
+  if (secure) aggregation = kMasks;
   // Groups with a sum each, where there are enough for three.
-  const bool groups = secure && size.cohort >= 9;
+  bool groups = secure && size.cohort >= 9;
   if (groups) {
     absl::StrAppend(&aggregation, "robust = \"", dice.Of<const char*>({"median", "trimmed_mean"}),
                     "\"\ngroup_size = ", size.cohort / 3, "\n");
@@ -139,16 +146,20 @@ Scenario DrawScenario(uint64_t seed) {
   const std::string optimizer = dice.Of<const char*>({"fedavg", "fedavgm", "fedadam"});
   drawn.evaluator = dice.Chance(0.5);
   drawn.members = size.cohort + dice.Of({0u, 0u, 1u, 2u});
-  absl::StatusOr<RoundTerms> terms;
+  const uint32_t least = size.minimum;
   for (;; ++size.minimum) {
-    DURE_CHECK(size.minimum <= size.cohort);  // the largest minimum always works
+    if (size.minimum > size.cohort) {  // no minimum works with these groups
+      DURE_CHECK(groups);
+      groups = false;
+      aggregation = kMasks;
+      size.minimum = least;
+    }
     absl::StatusOr<FederationSpec> spec =
         ParseFederation(Toml(size, drawn.evaluator, optimizer, privacy, aggregation), "world.toml");
     if (!spec.ok()) continue;
     drawn.spec = *std::move(spec);
     drawn.dim = BuiltInManifest(drawn.spec.model())->dim();
-    terms = DeriveTerms(drawn.spec, drawn.dim, size.cohort);
-    if (terms.ok()) break;
+    if (DeriveTerms(drawn.spec, drawn.dim, size.cohort).ok()) break;
   }
   drawn.spec_digest = SpecDigest(drawn.spec);
   drawn.optimizer = OptimizerOf(drawn.spec.server());

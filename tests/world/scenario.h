@@ -3,8 +3,8 @@
 #define DURE_TESTS_WORLD_SCENARIO_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -13,6 +13,12 @@
 #include "proto/federation.pb.h"
 
 namespace dure::world {
+
+// What is written down, by members and by the coordinator: a process may die "before" and "after"
+// each, with a space between.
+inline constexpr std::string_view kWrites[] = {
+    "a charge",         "a consent",           "an attempt begins",
+    "an attempt fails", "a round is released", "an evaluation"};
 
 // Chances of one message or one moment, while the faults last.
 struct Faults {
@@ -23,9 +29,10 @@ struct Faults {
   double cut = 0;        // its connection breaks instead
   double partition = 0;  // some members are cut off, at each second
   // Of processes.
-  double crash_at_write = 0;           // before it, and again after it
-  std::optional<uint32_t> crash_once;  // at this moment next to a write: 0, 1, 2, ...
-  double member_dies = 0;              // at each second
+  double crash_at_write = 0;  // before it, and again after it
+  std::string crash_where;    // there, the crash_time-th time, counted from 0
+  uint32_t crash_time = 0;
+  double member_dies = 0;  // at each second
   double coordinator_dies = 0;
   double coordinator_stops = 0;  // by a person, and is started again
   double paused = 0;             // by a person

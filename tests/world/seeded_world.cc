@@ -88,10 +88,9 @@ void SeededWorld::CheckTheEnd() {
         ": ", ended_->ok() ? std::string("all is well") : std::string(ended_->message())));
   }
   Count(ended_->ok() ? "worlds with every round" : "worlds whose attempts are used up");
-  if (healed_ == absl::InfiniteFuture()) return;
-  for (const Node& node : nodes_) {
-    if (node.link.client && node.link.server && node.link.greeted && !node.link.cut && !node.done) {
-      invariants_.Break(absl::StrCat(node.person->name, " is connected and not told of the end"));
+  for (const Node* node : told_) {
+    if (!node->done) {
+      invariants_.Break(absl::StrCat(node->person->name, " is connected and not told of the end"));
     }
   }
 }

@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -61,6 +62,7 @@ class SeededWorld {
     absl::Time up = absl::InfinitePast();  // when the newest message arrives
     absl::Time down = absl::InfinitePast();
   };
+  using Action = std::function<void()>;
   // A member or an evaluator, on its machine.
   struct Node {
     const Person* person = nullptr;
@@ -74,8 +76,8 @@ class SeededWorld {
     bool charge_missing = false;
     Link link;
     absl::Time held_until = absl::InfinitePast();  // nothing arrives before
+    std::vector<Action> held;                      // what then does, in this order
   };
-  using Action = std::function<void()>;
 
   void Post(absl::Time at, Action action) { queue_[{at, ++posted_}] = std::move(action); }
   void After(absl::Duration wait, Action action) { Post(now_ + wait, std::move(action)); }
@@ -123,6 +125,7 @@ class SeededWorld {
   // What goes wrong: seeded_world_faults.cc.
   void Misfortunes();
   void Partition();
+  void Release(Node& node);
   void StopAndStart();
   void Pause();
   bool CrashesHere(std::string_view where);
@@ -140,8 +143,8 @@ class SeededWorld {
   std::map<std::pair<absl::Time, uint64_t>, Action> queue_;
   uint64_t posted_ = 0;
   bool faulty_ = true;
-  bool interfered_ = false;  // somebody touched what members say
-  uint32_t moments_ = 0;     // next to writes, so far
+  bool interfered_ = false;                // somebody touched what members say
+  std::map<std::string, uint32_t> times_;  // so far, next to each kind of write
   uint32_t most_attempts_ = std::numeric_limits<uint32_t>::max();
 
   std::deque<Node> nodes_;
@@ -155,6 +158,7 @@ class SeededWorld {
   bool paused_ = false;                            // on disk
   absl::Time armed_for_ = absl::InfiniteFuture();
   std::optional<absl::Status> ended_;
+  std::vector<const Node*> told_;  // that it has ended, and nothing keeps the news from them
 };
 
 }  // namespace dure::world

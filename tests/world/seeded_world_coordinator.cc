@@ -1,6 +1,8 @@
 // The coordinator's machine of a SeededWorld: what coordinator/service/coordinator_service.cc does,
 // one step at a time, and a process that may die at each write.
+#include <iterator>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -15,9 +17,9 @@ namespace {
 constexpr absl::Duration kTimerResolution = absl::Milliseconds(5);
 
 std::string_view NameOf(const Fact& fact) {
-  constexpr std::string_view kNames[] = {"an attempt begins", "an attempt fails",
-                                         "a round is released", "an evaluation"};
-  return kNames[fact.index()];
+  constexpr size_t kFirst = 2;  // after what members write
+  static_assert(std::size(kWrites) == kFirst + std::variant_size_v<Fact>);
+  return kWrites[kFirst + fact.index()];
 }
 
 }  // namespace
@@ -133,6 +135,11 @@ void SeededWorld::ArmTimer() {
 void SeededWorld::End(const absl::Status& status) {
   Trace(absl::StrCat("the run is over: ", status.ok() ? "all rounds" : status.message()));
   ended_ = status;
+  if (faulty_) return;
+  for (const Node& node : nodes_) {
+    const Link& link = node.link;
+    if (link.client && link.server && link.greeted && !link.cut) told_.push_back(&node);
+  }
 }
 
 }  // namespace dure::world

@@ -1,4 +1,7 @@
 // What goes wrong in a SeededWorld, and how it heals.
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "tests/world/seeded_world.h"
 
@@ -16,7 +19,8 @@ constexpr uint32_t kMostFailuresAfterwards = 4;
 // Before a write, or after it and before what follows from it.
 bool SeededWorld::CrashesHere(std::string_view where) {
   if (!faulty_) return false;
-  const bool now = scenario_.faults.crash_once == moments_++;
+  const uint32_t time = times_[std::string(where)]++;
+  const bool now = where == scenario_.faults.crash_where && time == scenario_.faults.crash_time;
   if (!now && !Happens(scenario_.faults.crash_at_write)) return false;
   Count(absl::StrCat("crashes ", std::string(where)));
   return true;
@@ -49,12 +53,18 @@ void SeededWorld::Partition() {
   for (Node& node : nodes_) {
     if (dice_.Chance(0.5)) continue;
     Trace(absl::StrCat(node.person->name, " is cut off for ", absl::FormatDuration(lasts)));
-    node.held_until = now_ + lasts;
+    node.held_until = std::max(node.held_until, now_ + lasts);
+    Post(node.held_until, [this, &node] { Release(node); });
     if (lasts <= kKeepalive) continue;
     After(kKeepalive, [this, &node, number = node.link.number] {
       if (node.link.number == number && now_ < node.held_until) Break(node);
     });
   }
+}
+
+void SeededWorld::Release(Node& node) {
+  if (now_ < node.held_until) return;
+  for (const Action& arrive : std::exchange(node.held, {})) arrive();
 }
 
 // By a person.
@@ -86,6 +96,7 @@ void SeededWorld::Heal() {
                    state_.round.value() + kMostFailuresAfterwards;
   for (Node& node : nodes_) {
     node.held_until = now_;
+    Release(node);
     // Whoever sat on the path is gone, and the streams with him.
     if (scenario_.hostile) Break(node);
     // Shares were seen of it that it never dealt: `dure client --charge-missing`.

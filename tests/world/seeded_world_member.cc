@@ -114,7 +114,7 @@ bool SeededWorld::Handle(Node& node, member::Output output) {
 
 bool SeededWorld::Write(Node& node, const member::WriteLedger& write) {
   const bool charge = std::holds_alternative<ChargeEntry>(write.entry);
-  const std::string what = charge ? "a charge" : "a consent";
+  const std::string what(kWrites[charge ? 0 : 1]);
   if (CrashesHere(absl::StrCat("before ", what))) {
     KillMember(node);
     return false;

@@ -45,7 +45,7 @@ void SeededWorld::Dial(Node& node) {
   if (!node.engine || node.done || node.gone || ended_ || node.link.client) return;
   if (!coordinator_ || now_ < node.held_until) return DialSoon(node);
   // Only the newest stream of a member stays.
-  if (node.link.server) ServerCloses(node, node.link.number, /*lost=*/false);
+  if (node.link.server) ServerCloses(node, node.link.number, /*lost=*/true);
   node.link = Link{.number = ++links_, .client = true, .server = true};
   Trace(absl::StrCat(node.person->name, " is connected"));
   StepMember(node, member::Connected{});
@@ -175,7 +175,8 @@ void SeededWorld::SendDown(Node& node, const ServerMessage& message) {
 void SeededWorld::Arrive(Node& node, uint64_t number, const ServerMessage& message) {
   if (node.link.number != number || !node.link.client || node.link.cut) return;
   if (now_ < node.held_until) {
-    return Post(node.held_until, [this, &node, number, message] { Arrive(node, number, message); });
+    node.held.push_back([this, &node, number, message] { Arrive(node, number, message); });
+    return;
   }
   Trace(absl::StrCat(node.person->name, " gets ", Name(message)));
   StepMember(node, member::FromCoordinator{message});
@@ -184,7 +185,8 @@ void SeededWorld::Arrive(Node& node, uint64_t number, const ServerMessage& messa
 void SeededWorld::Arrive(Node& node, uint64_t number, const ClientMessage& message) {
   if (node.link.number != number || !node.link.server || node.link.cut || !coordinator_) return;
   if (now_ < node.held_until) {
-    return Post(node.held_until, [this, &node, number, message] { Arrive(node, number, message); });
+    node.held.push_back([this, &node, number, message] { Arrive(node, number, message); });
+    return;
   }
   Trace(absl::StrCat("coordinator gets ", Name(message), " of ", node.person->name));
   if (!node.link.greeted) {
