@@ -402,6 +402,22 @@ TEST_F(ClientTest, AnEdgeThatCannotBeOpenedIsVoid) {
   }
 }
 
+// What dealer 0 sealed for member 3 is shown to the victim, with and without its place in the tree.
+TEST_F(ClientTest, AShareOfAnotherHolderIsAVoidEdge) {
+  for (bool with_path : {false, true}) {
+    SessionRunForTest run(cohort_);
+    std::vector<DownMessage> messages = run.RunTo(Phase::kMaskedInput);
+    const Dealt::FromDealer& others = messages[3].dealt().dealers(0);
+    Dealt::FromDealer& mine = *messages[kVictim].mutable_dealt()->mutable_dealers(0);
+    ASSERT_EQ(others.dealer(), mine.dealer());
+    *mine.mutable_sealed() = others.sealed();
+    if (with_path) *mine.mutable_path() = others.path();
+    auto answer = victim().Receive(messages[kVictim]);
+    ASSERT_TRUE(answer.ok() && answer->has_value()) << answer.status();
+    EXPECT_EQ((*answer)->masked_input().void_bitmap(), std::string("\x01"));
+  }
+}
+
 TEST_F(ClientTest, TooManyVoidEdgesEndTheSession) {
   DownMessage message = run_.RunTo(Phase::kMaskedInput)[kVictim];
   for (int d = 0; d < 3; ++d) {
@@ -491,6 +507,52 @@ TEST_F(ClientTest, SignaturesThatDoNotVerifyAreNotCounted) {
     message.mutable_quorum()->mutable_signers(s)->mutable_signature()->front() ^= 1;
   }
   ExpectEnds(message, absl::StatusCode::kAborted);
+}
+
+TEST_F(ClientTest, AQuorumOfAnOlderSessionIsNotCounted) {
+  CohortForTest before(kMembers, 5, 20);  // the same members
+  before.session_id.fill(9);
+  SessionRunForTest older(before);
+  DownMessage replayed = older.RunTo(Phase::kUnmask)[kVictim];
+  run_.AnswersTo(run_.RunTo(Phase::kConsent));
+  replayed.set_session_id(ToString(cohort_.session_id));
+  ExpectEnds(replayed, absl::StatusCode::kAborted);
+}
+
+// The certificate of the members that were shown another set of survivors is replayed to this one.
+TEST_F(ClientTest, AQuorumOnAnotherSetIsNotCounted) {
+  std::vector<DownMessage> messages = run_.RunTo(Phase::kConsent);
+  messages[kVictim] = WithSurvivors(messages[kVictim], {0, 1, 2, 3, 4}, run_.server.t2());
+  std::vector<UpMessage> consents = run_.AnswersTo(messages);
+  DownMessage quorum;
+  quorum.set_session_id(ToString(cohort_.session_id));
+  for (uint32_t i : {0u, 1u, 3u, 4u}) {
+    Quorum::Signer& signer = *quorum.mutable_quorum()->add_signers();
+    signer.set_member(i);
+    signer.set_signature(consents[i].consent().signature());
+  }
+  ExpectEnds(quorum, absl::StatusCode::kAborted);
+  EXPECT_TRUE(run_.client(0).Receive(quorum).ok());  // to whom it belongs
+}
+
+// Who survived and who dropped out is asked for once: whatever is asked after the answer, the other
+// share of a member is gone.
+TEST_F(ClientTest, TheOtherQuestionIsNeverAnswered) {
+  DownMessage survivors = run_.RunTo(Phase::kConsent)[kVictim];
+  run_.DeliverAll([&] {
+    std::vector<UpMessage> answers;
+    for (uint32_t i = 0; i < kMembers; ++i) {
+      answers.push_back(**run_.client(i).Receive(*run_.server.LatestFor(run_.id(i))));
+    }
+    return answers;
+  }());
+  DownMessage quorum = run_.Advance()[kVictim];
+  auto released = victim().Receive(quorum);
+  ASSERT_TRUE(released.ok() && (*released)->unmask().mask_keys().empty());
+  const DownMessage other = WithSurvivors(survivors, {0, 1, 2, 3, 4}, run_.server.t2());
+  EXPECT_EQ(victim().Receive(other).status().code(), absl::StatusCode::kAborted);
+  ExpectEvidence(cohort_.coordinator.public_key());
+  EXPECT_EQ(victim().Receive(quorum).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST_F(ClientTest, OneSignerTwiceIsRefused) {
