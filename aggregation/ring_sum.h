@@ -1,6 +1,6 @@
 // The integer path of aggregation: one sum over Z_{2^b}, whether the inputs are masked or not.
-// Memory grows with the model, never with the number of clients. Integers, so the sum does not
-// depend on the order of arrival. Not thread-safe.
+// Memory grows with the model, never with the number of clients, and is taken by the first input.
+// Integers, so the sum does not depend on the order of arrival. Not thread-safe.
 #ifndef DURE_AGGREGATION_RING_SUM_H_
 #define DURE_AGGREGATION_RING_SUM_H_
 
@@ -25,13 +25,14 @@ class RingSum {
   uint32_t count() const { return count_; }
   int bits() const { return bits_; }
   // mod 2^b: only the low `bits` bits of a word count (base/ring.h).
-  const RingVector& sum() const { return sum_; }
-  RingVector* mutable_sum() { return &sum_; }
+  const RingVector& sum() { return *mutable_sum(); }
+  RingVector* mutable_sum();
 
  private:
   int bits_;
+  uint64_t dim_;
   uint32_t count_ = 0;
-  RingVector sum_;
+  RingVector sum_;  // empty before it is needed
 };
 
 }  // namespace dure

@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/packed_sum.h"
+#include "base/ranges.h"
 #include "base/status_macros.h"
 
 namespace dure {
@@ -16,23 +18,24 @@ static_assert(std::endian::native == std::endian::little,
               "packed vectors are little-endian; a big-endian host needs byte swaps here");
 
 constexpr uint64_t kMaxDim = uint64_t{1} << 57;
+// Fewer elements are not worth a thread of their own.
+constexpr uint64_t kElementsForThread = 1 << 18;
 
 void CheckBits(int bits) { DURE_CHECK(bits >= 1 && bits <= kMaxRingBits); }
 
 uint64_t LowBits(int bits) { return bits == 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1; }
 
-// Calls f(index, element) for every element. Bytes beyond the end read as zero.
+// Calls f(index, element) for every element from `j` on. Bytes beyond the end read as zero.
 template <typename F>
-void ForEachPacked(std::span<const uint8_t> packed, uint64_t dim, int bits, F f) {
+void ForEachPacked(std::span<const uint8_t> packed, uint64_t j, uint64_t dim, int bits, F f) {
   const uint64_t mask = LowBits(bits);
   const uint8_t* data = packed.data();
-  uint64_t j = 0;
   if (bits <= 57) {
     // One unaligned load of 8 bytes holds any element, whatever bit of its first byte it begins at.
     if (packed.size() >= 8) {
       const uint64_t last_load = (packed.size() - 8) * 8 + 7;
       const uint64_t fast = std::min<uint64_t>(dim, last_load / static_cast<uint64_t>(bits) + 1);
-      uint64_t bit = 0;
+      uint64_t bit = j * static_cast<uint64_t>(bits);
       for (; j < fast; ++j, bit += static_cast<uint64_t>(bits)) {
         uint64_t word;
         std::memcpy(&word, data + (bit >> 3), 8);
@@ -51,6 +54,15 @@ void ForEachPacked(std::span<const uint8_t> packed, uint64_t dim, int bits, F f)
     const int shift = static_cast<int>(bit & 7);
     f(j, (shift == 0 ? low : low >> shift | high << (64 - shift)) & mask);
   }
+}
+
+// out += the first elements of `packed`, which has them all.
+template <typename Word>
+void AddPart(std::span<const uint8_t> packed, int bits, std::span<Word> out) {
+  uint64_t done = 0;
+  if constexpr (sizeof(Word) == 4) done = AddPackedPrefix(packed, bits, out);
+  ForEachPacked(packed, done, out.size(), bits,
+                [out](uint64_t j, uint64_t element) { out[j] += static_cast<Word>(element); });
 }
 
 // Writes a bit stream, least significant bit first.
@@ -147,17 +159,33 @@ RingVector RingFromSigned(std::span<const int64_t> values, int bits) {
 }
 
 std::vector<int64_t> RingToSigned(const RingVector& vector, int bits) {
-  DURE_CHECK(RingFits(vector, bits));
   std::vector<int64_t> values(RingSize(vector));
+  RingToSigned(vector, bits, 0, values);
+  return values;
+}
+
+void RingToSigned(const RingVector& vector, int bits, uint64_t first, std::span<int64_t> out) {
+  DURE_CHECK(RingFits(vector, bits) && first <= RingSize(vector) &&
+             out.size() <= RingSize(vector) - first);
   const int unused = 64 - bits;
   std::visit(
       [&](const auto& words) {
-        std::transform(words.begin(), words.end(), values.begin(), [unused](uint64_t word) {
+        const auto from = std::span(words).subspan(first, out.size());
+        std::transform(from.begin(), from.end(), out.begin(), [unused](uint64_t word) {
           return static_cast<int64_t>(word << unused) >> unused;
         });
       },
       vector);
-  return values;
+}
+
+void AddRing(const RingVector& addend, RingVector* sum) {
+  DURE_CHECK(addend.index() == sum->index() && RingSize(addend) == RingSize(*sum));
+  std::visit(
+      [&](auto& words) {
+        const auto& other = std::get<std::decay_t<decltype(words)>>(addend);
+        for (size_t i = 0; i < words.size(); ++i) words[i] += other[i];
+      },
+      *sum);
 }
 
 uint64_t PackedBytes(uint64_t dim, int bits) {
@@ -206,7 +234,7 @@ absl::StatusOr<RingVector> Unpack(std::span<const uint8_t> packed, uint64_t dim,
   std::visit(
       [&](auto& words) {
         using Word = typename std::decay_t<decltype(words)>::value_type;
-        ForEachPacked(packed, dim, bits, [out = words.data()](uint64_t j, uint64_t element) {
+        ForEachPacked(packed, 0, dim, bits, [out = words.data()](uint64_t j, uint64_t element) {
           out[j] = static_cast<Word>(element);
         });
       },
@@ -214,16 +242,18 @@ absl::StatusOr<RingVector> Unpack(std::span<const uint8_t> packed, uint64_t dim,
   return vector;
 }
 
-absl::Status UnpackAndAdd(std::span<const uint8_t> packed, int bits, RingVector* sum) {
+absl::Status UnpackAndAdd(std::span<const uint8_t> packed, int bits, RingVector* sum, int threads) {
   DURE_CHECK(RingFits(*sum, bits));
-  const uint64_t dim = RingSize(*sum);
-  DURE_RETURN_IF_ERROR(CheckPacked(packed, dim, bits));
+  DURE_RETURN_IF_ERROR(CheckPacked(packed, RingSize(*sum), bits));
   std::visit(
       [&](auto& words) {
-        using Word = typename std::decay_t<decltype(words)>::value_type;
-        ForEachPacked(packed, dim, bits, [out = words.data()](uint64_t j, uint64_t element) {
-          out[j] += static_cast<Word>(element);
-        });
+        // Eight elements begin with a byte of their own.
+        ForEachRange({.begin = 0, .end = words.size()},
+                     {.least = kElementsForThread, .multiple = 8, .threads = threads},
+                     [&](const Range& range) {
+                       AddPart(packed.subspan(range.begin / 8 * static_cast<uint64_t>(bits)), bits,
+                               std::span(words).subspan(range.begin, range.size()));
+                     });
       },
       *sum);
   return absl::OkStatus();

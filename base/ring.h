@@ -34,6 +34,11 @@ bool RingFits(const RingVector& vector, int bits);
 RingVector RingFromSigned(std::span<const int64_t> values, int bits);
 // Each element as the number in [-2^(b-1), 2^(b-1)) that it stands for.
 std::vector<int64_t> RingToSigned(const RingVector& vector, int bits);
+// The same for elements first, ..., first + out.size() - 1, which are there (DURE_CHECK).
+void RingToSigned(const RingVector& vector, int bits, uint64_t first, std::span<int64_t> out);
+
+// sum += addend, word by word. Both have words of one width and the same size (DURE_CHECK).
+void AddRing(const RingVector& addend, RingVector* sum);
 
 // ceil(dim * bits / 8). dim < 2^57 (DURE_CHECK).
 uint64_t PackedBytes(uint64_t dim, int bits);
@@ -50,8 +55,10 @@ absl::Status CheckPacked(std::span<const uint8_t> packed, uint64_t dim, int bits
 absl::StatusOr<RingVector> Unpack(std::span<const uint8_t> packed, uint64_t dim, int bits);
 
 // sum += packed, mod 2^b. InvalidArgument as CheckPacked, and `sum` is then unchanged.
-// RingFits(*sum, bits) (DURE_CHECK).
-absl::Status UnpackAndAdd(std::span<const uint8_t> packed, int bits, RingVector* sum);
+// RingFits(*sum, bits) (DURE_CHECK). Long vectors are divided over up to `threads` threads (0: as
+// many as the machine has).
+absl::Status UnpackAndAdd(std::span<const uint8_t> packed, int bits, RingVector* sum,
+                          int threads = 1);
 
 }  // namespace dure
 

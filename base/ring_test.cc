@@ -105,5 +105,56 @@ TEST(RingTest, RefusesPaddingThatIsNotZero) {
   EXPECT_EQ(Unpack(Bytes(packed), 3, 20).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+// Element by element is what Unpack does; sums are made many elements at a time.
+TEST(RingTest, SumsAreThoseOfTheElementsForEveryWidthAndLength) {
+  std::mt19937_64 random(7);
+  for (int bits = 1; bits <= 64; ++bits) {
+    for (uint64_t dim : {1, 7, 8, 15, 16, 17, 40, 129, 1000, 4099}) {
+      const std::string packed = Pack(RandomValues(dim, bits, random), bits);
+      const std::vector<int64_t> start = RandomValues(dim, bits, random);
+      RingVector sum = RingFromSigned(start, bits);
+      ASSERT_TRUE(UnpackAndAdd(Bytes(packed), bits, &sum).ok());
+      const std::vector<int64_t> addends = RingToSigned(*Unpack(Bytes(packed), dim, bits), bits);
+      std::vector<int64_t> expected(dim);
+      for (uint64_t i = 0; i < dim; ++i) {
+        expected[i] = static_cast<int64_t>(static_cast<uint64_t>(start[i]) +
+                                           static_cast<uint64_t>(addends[i]));
+      }
+      EXPECT_EQ(RingToSigned(sum, bits), RingToSigned(RingFromSigned(expected, bits), bits))
+          << bits << " bits, " << dim;
+    }
+  }
+}
+
+TEST(RingTest, SumsOnThreadsAreTheSame) {
+  std::mt19937_64 random(8);
+  constexpr uint64_t kDim = 1'100'003;
+  for (int bits : {20, 29, 40}) {
+    const std::string packed = Pack(RandomValues(kDim, bits, random), bits);
+    RingVector one = RingZeros(kDim, bits), many = RingZeros(kDim, bits);
+    ASSERT_TRUE(UnpackAndAdd(Bytes(packed), bits, &one).ok());
+    ASSERT_TRUE(UnpackAndAdd(Bytes(packed), bits, &many, /*threads=*/4).ok());
+    EXPECT_EQ(one, many) << bits;
+  }
+}
+
+TEST(RingTest, VectorsAreAddedWordByWord) {
+  for (int bits : {20, 40}) {
+    RingVector sum = RingFromSigned(std::vector<int64_t>{1, -2, 3}, bits);
+    AddRing(RingFromSigned(std::vector<int64_t>{-5, -6, 7}, bits), &sum);
+    EXPECT_EQ(RingToSigned(sum, bits), (std::vector<int64_t>{-4, -8, 10}));
+    EXPECT_DEATH(AddRing(RingZeros(2, bits), &sum), "");
+    EXPECT_DEATH(AddRing(RingZeros(3, 60 - bits), &sum), "");
+  }
+}
+
+TEST(RingTest, APartIsReadAsSignedNumbers) {
+  const std::vector<int64_t> values = {5, -3, 0, 7, -1};
+  std::vector<int64_t> part(3);
+  RingToSigned(RingFromSigned(values, 20), 20, 1, part);
+  EXPECT_EQ(part, (std::vector<int64_t>{-3, 0, 7}));
+  EXPECT_DEATH(RingToSigned(RingFromSigned(values, 20), 20, 3, part), "");
+}
+
 }  // namespace
 }  // namespace dure

@@ -36,17 +36,26 @@ AesCtr::AesCtr(ByteView key_and_iv, uint64_t first_block) : context_(EVP_CIPHER_
                                  nullptr) == 1);
 }
 
+void AesCtr::Update(const uint8_t* in, std::span<uint8_t> out) {
+  int written = 0;
+  DURE_CHECK(EVP_EncryptUpdate(Native(context_.get()), out.data(), &written, in,
+                               static_cast<int>(out.size())) == 1);
+}
+
 void AesCtr::Generate(std::span<uint8_t> out) {
-  std::fill(out.begin(), out.end(), uint8_t{0});
-  Apply(out);
+  // The stream is what becomes of zeros: the same few every time are in the cache already.
+  alignas(64) static constexpr std::array<uint8_t, 8192> kZeros = {};
+  while (!out.empty()) {
+    const size_t part = std::min(out.size(), kZeros.size());
+    Update(kZeros.data(), out.first(part));
+    out = out.subspan(part);
+  }
 }
 
 void AesCtr::Apply(std::span<uint8_t> data) {
   while (!data.empty()) {
     const size_t part = std::min(data.size(), kMaxCallBytes);
-    int written = 0;
-    DURE_CHECK(EVP_EncryptUpdate(Native(context_.get()), data.data(), &written, data.data(),
-                                 static_cast<int>(part)) == 1);
+    Update(data.data(), data.first(part));
     data = data.subspan(part);
   }
 }

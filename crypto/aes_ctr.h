@@ -25,6 +25,9 @@ class AesCtr {
   void Apply(std::span<uint8_t> data);
 
  private:
+  // The next bytes of the stream XOR `in`, which has as many as `out`, at most 2^30.
+  void Update(const uint8_t* in, std::span<uint8_t> out);
+
   struct Free {
     void operator()(void* context) const;
   };

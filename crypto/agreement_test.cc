@@ -85,6 +85,28 @@ TEST(X25519Test, RefusesPointsOfLowOrder) {
        }) {
     EXPECT_FALSE(IsUsableX25519Key(Point(hex))) << hex;
     EXPECT_EQ(key.Agree(Point(hex)).status().code(), absl::StatusCode::kInvalidArgument) << hex;
+    X25519PublicKey other = Point(hex);
+    other.back() ^= 0x80;
+    EXPECT_FALSE(IsUsableX25519Key(other)) << hex;
+    EXPECT_EQ(key.Agree(other).status().code(), absl::StatusCode::kInvalidArgument) << hex;
+  }
+}
+
+// The list of those points is as long as it must be, and no longer: small numbers, those around p,
+// and at random.
+TEST(X25519Test, AKeyIsUsableIfAgreementWithItWorks) {
+  AesCtrRandom random(AesCtrRandom::Seed{3});
+  X25519PrivateKey key = X25519PrivateKey::Generate(random);
+  for (int i = 0; i < 256; ++i) {
+    X25519PublicKey small = {}, large, any;
+    small.front() = static_cast<uint8_t>(i);
+    large.fill(0xff);
+    large.front() = static_cast<uint8_t>(i);
+    large.back() = i % 2 == 0 ? 0x7f : 0xff;
+    random.Fill(any);
+    for (const X25519PublicKey& point : {small, large, any}) {
+      EXPECT_EQ(IsUsableX25519Key(point), key.Agree(point).ok()) << ToHex(point);
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 #include "crypto/shamir.h"
 
+#include <algorithm>
+#include <array>
 #include <bitset>
 #include <cstring>
 
@@ -34,6 +36,37 @@ void MultiplyAndAdd(std::span<uint8_t> accumulator, uint8_t factor, ByteView add
     lanes = MultiplyLanes(lanes, factor) ^ other;
     std::memcpy(accumulator.data() + i, &lanes, part);
   }
+}
+
+// Logarithms to the base 3, which generates the field, and powers of it. For numbers that everybody
+// knows: which entry is read shows in the cache.
+struct PublicTables {
+  std::array<uint16_t, 256> log = {};
+  std::array<uint8_t, 255> power = {};
+};
+
+constexpr PublicTables MakePublicTables() {
+  PublicTables tables;
+  unsigned value = 1;
+  for (unsigned i = 0; i < 255; ++i) {
+    tables.power[i] = static_cast<uint8_t>(value);
+    tables.log[value] = static_cast<uint16_t>(i);
+    value ^= value << 1;  // times 3
+    if (value >= 256) value ^= 0x11b;
+  }
+  return tables;
+}
+
+// Lagrange's coefficient of the share at `x`: the product over the others of x_m / (x_m - x);
+// minus is plus. The places of shares are public and distinct, and none is 0.
+uint8_t CoefficientAtZero(uint8_t x, std::span<const ShamirShare> shares) {
+  static constexpr PublicTables kTables = MakePublicTables();
+  uint32_t sum = 0;  // of logarithms; at most 253 of them, each below 510
+  for (const ShamirShare& other : shares) {
+    if (other.x == x) continue;
+    sum += 255u + kTables.log[other.x] - kTables.log[other.x ^ x];
+  }
+  return kTables.power[sum % 255];
 }
 
 }  // namespace
@@ -87,19 +120,12 @@ absl::StatusOr<SecretBytes> ShamirRebuild(std::span<const ShamirShare> shares) {
     }
   }
   SecretBytes secret(shares[0].value.size());
+  SecretBytes term(secret.size());
   for (const ShamirShare& share : shares) {
-    // Lagrange's coefficient at 0: the product of x_m / (x_m - x_j); minus is plus.
-    uint8_t numerator = 1;
-    uint8_t denominator = 1;
-    for (const ShamirShare& other : shares) {
-      if (other.x == share.x) continue;
-      numerator = Gf256Multiply(numerator, other.x);
-      denominator = Gf256Multiply(denominator, static_cast<uint8_t>(other.x ^ share.x));
-    }
-    SecretBytes term(share.value);
-    MultiplyAndAdd(term.mutable_view(), Gf256Multiply(numerator, Gf256Inverse(denominator)),
-                   secret.view());
-    secret = std::move(term);
+    const uint8_t coefficient = CoefficientAtZero(share.x, shares);
+    std::copy(share.value.begin(), share.value.end(), term.mutable_view().begin());
+    MultiplyAndAdd(term.mutable_view(), coefficient, secret.view());
+    std::swap(term, secret);
   }
   return secret;
 }

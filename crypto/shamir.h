@@ -1,5 +1,6 @@
 // Shamir's secret sharing, byte by byte over GF(2^8) with the polynomial 0x11B (Shamir 1979;
-// docs/secure-aggregation.md section 1.1). No branch and no table depends on a secret. Thread-safe.
+// docs/secure-aggregation.md section 1.1). No branch and no table depends on a secret; what
+// depends on the places of shares alone, which are public, may. Thread-safe.
 #ifndef DURE_CRYPTO_SHAMIR_H_
 #define DURE_CRYPTO_SHAMIR_H_
 

@@ -22,9 +22,10 @@ json() {
 }
 
 json --filter mask
-[ "$(jq -r .name <out)" = mask/1000000 ] || fail "--filter mask chose $(cat out)"
+[ "$(jq -r .name <out | tr '\n' ' ')" = "mask/1000000 mask/1000000/unmasking " ] ||
+  fail "--filter mask chose $(cat out)"
 json --filter start/version,mask
-[ "$(jq -r .name <out | sort | tr '\n' ' ')" = "mask/1000000 start/version " ] ||
+[ "$(jq -r .name <out | sort | tr '\n' ' ')" = "mask/1000000 mask/1000000/unmasking start/version " ] ||
   fail "two filters chose $(cat out)"
 # Ten members, a coordinator and the bare streams, as processes.
 json --filter round/10x26000

@@ -24,7 +24,6 @@ namespace {
 
 constexpr int kBits = 20;  // of the ring
 constexpr uint64_t kMaskDim = 1'000'000;
-constexpr int kMasks = 20;  // in one run: a single one is too quick to time
 constexpr size_t kPictures = 600;
 
 std::string RandomBytes(size_t count) {
@@ -54,28 +53,42 @@ absl::StatusOr<Figure> Aggregate(const Settings& settings, int uploads, uint64_t
                          {"memory_bytes_per_s", rate}}};
 }
 
-// One mask of 32-bit words, expanded from its key and added.
-absl::StatusOr<Figure> Mask(const Settings& settings) {
+// Masks of 32-bit words, expanded from their keys and added to one vector.
+struct MaskWork {
+  int masks = 1;
+  int threads = 1;
+  int times = 1;  // in one run: a single mask is too quick to time
+};
+
+absl::StatusOr<Figure> Masks(const Settings& settings, const MaskWork& work) {
   SystemRandom random;
-  SecretBytes key(secagg::kMaskKeyBytes);
-  random.Fill(key.mutable_view());
-  RingVector vector = RingZeros(kMaskDim, kBits);
-  std::vector<double> work, rates;
-  for (int run = 0; run <= settings.runs(); ++run) {
-    const double start = Now();
-    for (int i = 0; i < kMasks; ++i) {
-      secagg::ApplyMask(key.view(), secagg::MaskSign::kAdd, &vector);
-    }
-    const double took = (Now() - start) / kMasks;
-    const double rate = AesRateOnce();  // in turn, so that both see the machine alike
-    if (run == 0) continue;
-    work.push_back(took);
-    rates.push_back(rate);
+  std::vector<secagg::KeyedMask> masks(static_cast<size_t>(work.masks));
+  for (secagg::KeyedMask& mask : masks) {
+    mask.key = SecretBytes(secagg::kMaskKeyBytes);
+    random.Fill(mask.key.mutable_view());
   }
-  const double seconds = Median(work), rate = Median(rates);
-  return Figure{.value = seconds,
-                .limit = kMaskDim * sizeof(uint32_t) / rate,
-                .more = {{"aes_bytes_per_s", rate}}};
+  RingVector vector = RingZeros(kMaskDim, kBits);
+  const double bytes = static_cast<double>(kMaskDim) * sizeof(uint32_t) * work.masks;
+  std::vector<double> seconds, processor, rates, ratios;
+  for (int run = 0; run <= settings.runs(); ++run) {
+    const double start = Now(), cpu_start = CpuNow();
+    for (int i = 0; i < work.times; ++i) secagg::ApplyMasks(masks, work.threads, &vector);
+    const double cpu = (CpuNow() - cpu_start) / work.times;
+    const double took = (Now() - start) / work.times;
+    // In turn, so that both see the machine alike.
+    const double rate = AesRateOnce(), processor_rate = AesProcessorRateOnce();
+    if (run == 0) continue;
+    seconds.push_back(took);
+    processor.push_back(cpu);
+    rates.push_back(rate);
+    ratios.push_back(bytes / processor_rate / cpu);
+  }
+  const double rate = Median(rates);
+  return Figure{.value = Median(seconds),
+                .limit = bytes / rate / work.threads,
+                .more = {{"processor_s", Median(processor)},
+                         {"ratio_by_processor_time", Median(ratios)},
+                         {"aes_bytes_per_s", rate}}};
 }
 
 // Multiplications with addition of one forward pass.
@@ -136,12 +149,20 @@ Benchmark AggregateOf(int uploads, uint64_t dim) {
           .run = [=](const Settings& settings) { return Aggregate(settings, uploads, dim); }};
 }
 
+Benchmark MasksOf(const char* what, const MaskWork& work) {
+  return {.name = absl::StrCat("mask/", kMaskDim, what),
+          .unit = "s",
+          .run = [=](const Settings& settings) { return Masks(settings, work); }};
+}
+
 }  // namespace
 
 std::vector<Benchmark> ComputeBenchmarks() {
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   return {AggregateOf(10, 10'000'000),
           AggregateOf(100, 1'000'000),
-          {.name = absl::StrCat("mask/", kMaskDim), .unit = "s", .run = Mask},
+          MasksOf("", {.times = 20}),
+          MasksOf("/unmasking", {.masks = 10, .threads = cores, .times = 4}),
           {.name = absl::StrCat("per-example/", kPictures), .unit = "s", .run = PerExample}};
 }
 

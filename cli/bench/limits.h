@@ -11,6 +11,8 @@ double MemoryReadRate(const Settings& settings);
 // Bytes a second of AES-256-CTR over blocks of 16 KiB, on one core.
 double AesRate(const Settings& settings);
 double AesRateOnce();
+// The same by a second of processor time, which other programs take nothing of.
+double AesProcessorRateOnce();
 // Multiplications with addition, of binary32, that all cores do a second in registers.
 double MultiplyAddRate(const Settings& settings);
 

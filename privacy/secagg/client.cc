@@ -38,7 +38,7 @@ void Client::End(absl::Status why) {
   if (!ended_.ok()) return;
   ended_ = std::move(why);
   state_ = Ended{};
-  input_.reset();
+  sum_.reset();
   accepted_.clear();
 }
 
@@ -197,16 +197,22 @@ absl::StatusOr<Client::Answer> Client::TakeRoster(Advertised& state, const Roste
   thresholds_ = rules_->OfGroup(graph_->GroupSize(graph_->GroupOf(self)));
   self_ = self;
   t1_ = t1;
-  Shared next{.masks = {.self_seed = SecretBytes(size_t{32}), .pair_masks = std::move(keys.masks)},
-              .opening = std::move(keys.opening)};
-  params_.random->Fill(next.masks.self_seed.mutable_view());
+  SecretBytes self_seed(size_t{32});
+  params_.random->Fill(self_seed.mutable_view());
+  Shared next{.opening = std::move(keys.opening)};
+  for (uint32_t position = 0; position < neighbours_.size(); ++position) {
+    next.masks.push_back(
+        {.key = std::move(keys.masks[position]),
+         .sign = self_ < neighbours_[position] ? MaskSign::kAdd : MaskSign::kSubtract});
+  }
+  next.masks.push_back({.key = SelfMaskKey(self_seed.view(), *t1_, self_)});
   UpMessage answer = NewUpMessage();
   *answer.mutable_shares() = MakeShares({.t1 = *t1_,
                                          .graph = *graph_,
                                          .dealer = self_,
                                          .threshold = thresholds_->threshold,
                                          .mask_key = state.mask.raw(),
-                                         .self_seed = next.masks.self_seed,
+                                         .self_seed = self_seed,
                                          .signer = *params_.key},
                                         keys.sealing, *params_.random);
   state_ = std::move(next);  // erases both X25519 keys: all that they can give is derived
@@ -266,6 +272,7 @@ absl::StatusOr<Client::Answer> Client::TakeDealt(Shared& state, const Dealt& mes
   }
   t2_ = t2;
   u2_ = std::move(dealers);
+  KeepMasksOfDealers(state.masks);
   Masking masking{.masks = std::move(state.masks), .held = std::move(held)};
   state_ = std::move(masking);
   return MaskIfReady();
@@ -281,7 +288,7 @@ absl::StatusOr<std::optional<UpMessage>> Client::SetInput(RingVector input) {
   const bool awaited = std::holds_alternative<Advertised>(state_) ||
                        std::holds_alternative<Shared>(state_) ||
                        std::holds_alternative<Masking>(state_);
-  if (!awaited || input_.has_value()) {
+  if (!awaited || has_input_) {
     return absl::FailedPreconditionError("the session takes no input now, or has one already");
   }
   if (RingSize(*secret.get()) != config_.dim() ||
@@ -290,34 +297,63 @@ absl::StatusOr<std::optional<UpMessage>> Client::SetInput(RingVector input) {
                                                    " elements; the session's has ", config_.dim(),
                                                    " of ", config_.bits(), " bits"));
   }
-  input_ = std::move(secret);
+  if (sum_.has_value()) {
+    AddRing(*secret.get(), sum_->get());
+  } else {
+    sum_ = std::move(secret);
+  }
+  has_input_ = true;
   Answer answer = MaskIfReady();
   if (answer.has_value()) accepted_.at(DownMessage::kDealt).answer = answer;
   return answer;
 }
 
+bool Client::PrepareMasks(uint64_t words) {
+  std::vector<KeyedMask>* masks = nullptr;
+  if (auto* shared = std::get_if<Shared>(&state_)) masks = &shared->masks;
+  if (auto* masking = std::get_if<Masking>(&state_)) masks = &masking->masks;
+  if (masks == nullptr || masked_ == config_.dim()) return false;
+  if (!sum_.has_value()) {
+    sum_.emplace(RingZeros(config_.dim(), static_cast<int>(config_.bits())));
+  }
+  const uint64_t blocks = words / masks->size() / kMaskRangeMultiple + 1;
+  const uint64_t end = std::min(config_.dim(), masked_ + blocks * kMaskRangeMultiple);
+  ApplyMasks(*masks, {.begin = masked_, .end = end}, /*threads=*/1, sum_->get());
+  masked_ = end;
+  return masked_ < config_.dim();
+}
+
+// Without the neighbours that are not in U2; where their masks are in the sum already, they are
+// taken out again. They are fewer than the others, so that this is never more work than was saved.
+void Client::KeepMasksOfDealers(std::vector<KeyedMask>& masks) {
+  std::vector<KeyedMask> kept, gone;
+  for (uint32_t position = 0; position < neighbours_.size(); ++position) {
+    const bool in_u2 = u2_->Contains(neighbours_[position].value());
+    (in_u2 ? kept : gone).push_back(std::move(masks[position]));
+  }
+  kept.push_back(std::move(masks.back()));
+  masks = std::move(kept);
+  if (masked_ == 0) return;
+  for (KeyedMask& mask : gone) mask.sign = Opposite(mask.sign);
+  ApplyMasks(gone, {.begin = 0, .end = masked_}, params_.threads, sum_->get());
+}
+
 Client::Answer Client::MaskIfReady() {
   auto* state = std::get_if<Masking>(&state_);
-  if (state == nullptr || !input_.has_value()) return std::nullopt;
+  if (state == nullptr || !has_input_) return std::nullopt;
   // Masked in place: what was the input becomes y_i.
-  RingVector& y = *input_->get();
-  ApplyMask(SelfMaskKey(state->masks.self_seed.view(), *t1_, self_).view(), MaskSign::kAdd, &y);
-  for (uint32_t position = 0; position < neighbours_.size(); ++position) {
-    const ClientIndex j = neighbours_[position];
-    if (!u2_->Contains(j.value())) continue;
-    ApplyMask(state->masks.pair_masks[position].view(),
-              self_ < j ? MaskSign::kAdd : MaskSign::kSubtract, &y);
-  }
+  RingVector& y = *sum_->get();
+  ApplyMasks(state->masks, {.begin = masked_, .end = config_.dim()}, params_.threads, &y);
   UpMessage answer = NewUpMessage();
   MaskedInput& masked = *answer.mutable_masked_input();
   masked.set_packed(Pack(y, static_cast<int>(config_.bits())));
-  input_.reset();
+  sum_.reset();
   masked.set_void_bitmap(state->held.voids.ToString());
   masked.set_signature(ToString(params_.key->Sign(
       MaskedStatement(*t2_, self_, Sha256(AsBytes(masked.packed())), state->held.voids.bytes())
           .bytes())));
   Masked next{.held = std::move(state->held)};
-  state_ = std::move(next);  // erases b and the mask keys
+  state_ = std::move(next);  // erases the mask keys
   return answer;
 }
 

@@ -74,6 +74,7 @@ class Client {
     PublicKey coordinator = {};               // pinned
     CertificateVerifier* verifier = nullptr;  // borrowed
     Random* random = nullptr;                 // SystemRandom in shipped programs; borrowed
+    int threads = 0;  // on which an input is masked; 0: as many as the machine has
   };
 
   explicit Client(Params params);
@@ -101,6 +102,13 @@ class Client {
   absl::StatusOr<std::optional<UpMessage>> SetInput(std::span<const int64_t> input);
   // The same for an input in the ring; its words must be those of b (RingFits) (InvalidArgument).
   absl::StatusOr<std::optional<UpMessage>> SetInput(RingVector input);
+
+  // Does some of the work of masking ahead of time, on the caller's thread: expands about `words`
+  // words of the masks that are known from the Roster on. True if there is more to do. To be called
+  // when nothing else is waiting, while training or the network takes its time; what is never
+  // prepared is masked when the input is sent. From the first call on the session holds a vector of
+  // d elements, input or not.
+  bool PrepareMasks(uint64_t words);
 
   // Ends the session and erases its secrets: the caller refuses, or the coordinator is gone.
   void End(absl::Status why);
@@ -135,16 +143,12 @@ class Client {
     X25519PrivateKey mask;
     Advertise sent;
   };
-  struct MaskSecrets {
-    SecretBytes self_seed;                // b
-    std::vector<SecretBytes> pair_masks;  // K_mask by neighbour
-  };
-  struct Shared {  // waits for U2
-    MaskSecrets masks;
+  struct Shared {                        // waits for U2
+    std::vector<KeyedMask> masks;        // K_mask by neighbour, and K_self
     std::vector<OneMessageKey> opening;  // by neighbour
   };
-  struct Masking {  // waits for the input
-    MaskSecrets masks;
+  struct Masking {                 // waits for the input
+    std::vector<KeyedMask> masks;  // K_mask of the neighbours in U2, and K_self
     HeldShares held;
   };
   struct Masked {  // waits for U3
@@ -190,6 +194,7 @@ class Client {
   uint32_t CountSigners(const Quorum& message, const std::string& own) const;
   // The masked input if U2 and the input are both here.
   Answer MaskIfReady();
+  void KeepMasksOfDealers(std::vector<KeyedMask>& masks);
 
   bool IsCoordinators(const Transcript& statement, const std::string& signature) const;
   // T1, T2 or T3, as the message sets it.
@@ -215,7 +220,11 @@ class Client {
   std::vector<ClientIndex> neighbours_;  // this member's, ascending
   std::optional<Digest> t1_, t2_, t3_;
   std::optional<MemberSet> u2_, u3_;
-  std::optional<SecretRing> input_;
+  // The input, if it is here, plus masks in the first `masked_` elements: those of all neighbours
+  // until U2 is known, then of those in it.
+  std::optional<SecretRing> sum_;
+  bool has_input_ = false;
+  uint64_t masked_ = 0;
 };
 
 }  // namespace dure::secagg

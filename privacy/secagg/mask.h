@@ -4,19 +4,41 @@
 #ifndef DURE_PRIVACY_SECAGG_MASK_H_
 #define DURE_PRIVACY_SECAGG_MASK_H_
 
+#include <span>
 #include <utility>
 
+#include "base/ranges.h"
 #include "base/ring.h"
 #include "crypto/digest.h"
+#include "crypto/secret_bytes.h"
 
 namespace dure::secagg {
 
 inline constexpr size_t kMaskKeyBytes = 48;  // key (32) || iv (16)
 
 enum class MaskSign { kAdd, kSubtract };
+constexpr MaskSign Opposite(MaskSign sign) {
+  return sign == MaskSign::kAdd ? MaskSign::kSubtract : MaskSign::kAdd;
+}
 
-// vector += or -= PRG(key), element by element. `key` has kMaskKeyBytes (DURE_CHECK). The words'
-// bits above b are not reduced (base/ring.h).
+// One mask and what is to be done with it. `key` has kMaskKeyBytes.
+struct KeyedMask {
+  SecretBytes key;
+  MaskSign sign = MaskSign::kAdd;
+};
+
+// vector += or -= PRG(key) for each mask, element by element. The words' bits above b are not
+// reduced (base/ring.h). Long vectors are divided over up to `threads` threads (0: as many as the
+// machine has); the result is the same for any number. Keys of another length: DURE_CHECK.
+void ApplyMasks(std::span<const KeyedMask> masks, int threads, RingVector* vector);
+
+// The same for the elements of `range` only, which is within the vector, and is empty or begins at
+// a multiple of kMaskRangeMultiple (DURE_CHECK).
+inline constexpr uint64_t kMaskRangeMultiple = 4;  // words in a block of AES, at most
+void ApplyMasks(std::span<const KeyedMask> masks, const Range& range, int threads,
+                RingVector* vector);
+
+// One mask, on the caller's thread.
 void ApplyMask(ByteView key, MaskSign sign, RingVector* vector);
 
 // A vector that must not be seen before it is masked: move-only, wiped at the end.

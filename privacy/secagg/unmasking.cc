@@ -12,15 +12,10 @@
 namespace dure::secagg {
 namespace {
 
-struct Mask {
-  SecretBytes key;
-  MaskSign removal;
-};
-
 // The pairwise masks of a dropped member that its neighbours among the survivors put in.
-std::optional<std::vector<Mask>> MasksOfDropped(const MaskedSum& what, ClientIndex dropped,
-                                                const X25519PrivateKey& key) {
-  std::vector<Mask> masks;
+std::optional<std::vector<KeyedMask>> MasksOfDropped(const MaskedSum& what, ClientIndex dropped,
+                                                     const X25519PrivateKey& key) {
+  std::vector<KeyedMask> masks;
   for (const ClientIndex v : what.graph.Neighbours(dropped)) {
     if (!what.survivors.Contains(v.value())) continue;
     auto agreed = key.Agree(what.roster[v.value()].mask_key);
@@ -33,15 +28,15 @@ std::optional<std::vector<Mask>> MasksOfDropped(const MaskedSum& what, ClientInd
 }
 
 // Every mask that member `index` of U2 leaves in the sum; nullopt if its secret cannot be rebuilt.
-std::optional<std::vector<Mask>> MasksOf(const MaskedSum& what, ClientIndex index,
-                                         const UnmaskingShares& shares) {
+std::optional<std::vector<KeyedMask>> MasksOf(const MaskedSum& what, ClientIndex index,
+                                              const UnmaskingShares& shares) {
   if (what.survivors.Contains(index.value())) {
     const std::optional<SecretBytes> seed =
         shares.Rebuild(index, what.threshold, [&](ByteView candidate) {
           return SeedCommitment(what.t1, index, candidate) == what.seed_commitments[index.value()];
         });
     if (!seed.has_value()) return std::nullopt;
-    std::vector<Mask> masks;
+    std::vector<KeyedMask> masks;
     masks.push_back({SelfMaskKey(seed->view(), what.t1, index), MaskSign::kSubtract});
     return masks;
   }
@@ -82,14 +77,14 @@ std::optional<SecretBytes> UnmaskingShares::Rebuild(
 std::optional<ClientIndex> RemoveMasksFrom(const MaskedSum& what, const UnmaskingShares& shares,
                                            RingVector* sum) {
   // All secrets first, so that a sum is opened completely or not at all.
-  std::vector<Mask> all;
+  std::vector<KeyedMask> all;
   for (uint32_t i = 0; i < what.roster.size(); ++i) {
     if (!what.dealers.Contains(i) || what.graph.GroupOf(ClientIndex(i)) != what.group) continue;
-    std::optional<std::vector<Mask>> masks = MasksOf(what, ClientIndex(i), shares);
+    std::optional<std::vector<KeyedMask>> masks = MasksOf(what, ClientIndex(i), shares);
     if (!masks.has_value()) return ClientIndex(i);
     std::move(masks->begin(), masks->end(), std::back_inserter(all));
   }
-  for (const Mask& mask : all) ApplyMask(mask.key.view(), mask.removal, sum);
+  ApplyMasks(all, /*threads=*/0, sum);
   return std::nullopt;
 }
 
