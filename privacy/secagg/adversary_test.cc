@@ -20,8 +20,9 @@ struct Setting {
 
 struct Tally {
   int runs = 0;
-  int released = 0;  // honest members gave up shares
-  int broken = 0;    // more than the one sum was learned
+  int consented = 0;  // honest members signed a set of survivors
+  int released = 0;   // honest members gave up shares
+  int broken = 0;     // more than the one sum was learned
   std::string first;
 };
 
@@ -30,11 +31,13 @@ Tally Attack(const Setting& setting, int runs) {
   CohortForTest cohort(setting.members, 2, 20);
   cohort.config.set_max_corrupt(setting.max_corrupt);
   cohort.config.set_graph_rule(setting.graph_rule);
+  if (setting.graph_rule == kGraphRuleRing) cohort.config.set_max_dropout(0.05);
   for (int seed = 0; seed < runs; ++seed) {
     SeededChoices choices(static_cast<uint64_t>(seed));
     HostileCoordinator coordinator(cohort, setting.colluding, &choices);
     coordinator.Run();
     ++tally.runs;
+    if (coordinator.consented() > 0) ++tally.consented;
     if (coordinator.released() > 0) ++tally.released;
     const std::string wrong = coordinator.Judge();
     if (wrong.empty()) continue;
@@ -55,6 +58,13 @@ TEST(AdversaryTest, NoCoordinatorLearnsMoreThanOneSum) {
     EXPECT_GT(tally.released, tally.runs / 50) << setting.members;
     EXPECT_LT(tally.released, tally.runs);
   }
+}
+
+// On the ring no member shares secrets with all others, and there are more ways to cut it.
+TEST(AdversaryTest, NoCoordinatorCutsTheRing) {
+  const Tally tally = Attack({150, 3, 3, kGraphRuleRing}, 8);
+  EXPECT_EQ(tally.broken, 0) << tally.first;
+  EXPECT_GT(tally.consented, tally.runs / 4);
 }
 
 // With more corrupt members than were allowed for, the same coordinators do learn more: the

@@ -71,6 +71,11 @@ class HostileCoordinator {
     }
     return views;
   }
+  uint32_t consented() const {
+    uint32_t count = 0;
+    for (const Said& said : said_) count += said.consent.has_value() ? 1 : 0;
+    return count;
+  }
   uint32_t released() const {
     uint32_t count = 0;
     for (const Said& said : said_) count += said.unmask.has_value() ? 1 : 0;
@@ -162,26 +167,37 @@ class HostileCoordinator {
     group.dealings.emplace(index, *std::move(dealing));
   }
 
-  // Some of `all`, which are places in the cohort.
-  std::set<uint32_t> Some(const std::set<uint32_t>& all) {
+  // Some of `all`, which are places in the cohort: everybody, a few less, one camp, all but one, or
+  // an arc of the ring; its own members are left out only by chance.
+  std::set<uint32_t> Some(const Group& roster, const std::set<uint32_t>& all) {
     std::set<uint32_t> some;
     const uint32_t how = choices_.Pick(5);
+    const auto size = static_cast<uint32_t>(roster.order.size());
     const uint32_t side = how == 2 ? choices_.Pick(2) : 0;
-    const uint32_t without =
-        how == 3 && !all.empty()
-            ? *std::next(all.begin(), choices_.Pick(static_cast<uint32_t>(all.size())))
-            : ~0u;
+    uint32_t without = ~0u;
+    if (how == 3 && !all.empty()) {
+      without = *std::next(all.begin(), choices_.Pick(static_cast<uint32_t>(all.size())));
+    }
+    std::set<uint32_t> arc;
+    if (how == 4) {
+      const std::vector<uint32_t> places = MemberOrder(roster.t1, size);
+      const uint32_t first = choices_.Pick(size);
+      for (uint32_t p = 0, length = size / 2 + choices_.Pick(size / 2 + 1); p < length; ++p) {
+        arc.insert(roster.order[places[(first + p) % size]]);
+      }
+    }
     for (uint32_t i : all) {
       if (how == 1 && choices_.Rarely(4)) continue;
       if (how == 2 && !IsOwn(i) && side_[i] != side) continue;
+      if (how == 4 && !IsOwn(i) && !arc.contains(i)) continue;
       if (i == without) continue;
       some.insert(i);
     }
     return some;
   }
-  std::vector<std::set<uint32_t>> SomeSets(const std::set<uint32_t>& all) {
+  std::vector<std::set<uint32_t>> SomeSets(const Group& roster, const std::set<uint32_t>& all) {
     std::vector<std::set<uint32_t>> sets(1 + choices_.Pick(3));
-    for (auto& set : sets) set = Some(all);
+    for (auto& set : sets) set = Some(roster, all);
     return sets;
   }
   // For a member of side s, a set of its side more often than not.
@@ -200,7 +216,7 @@ class HostileCoordinator {
     for (const auto& roster : rosters_) {
       std::set<uint32_t> available;
       for (const auto& [index, dealing] : roster->dealings) available.insert(roster->order[index]);
-      const auto sets = SomeSets(available);
+      const auto sets = SomeSets(*roster, available);
       for (uint32_t i = 0; i < honest_; ++i) {
         if (said_[i].roster != roster.get()) continue;
         const MemberSet u2 = SetOf(*roster, OneOf(sets, i));
@@ -244,7 +260,7 @@ class HostileCoordinator {
         // One that saw another U2, or sent nothing, now and then all the same.
         if (u2.Contains(index) && (IsOwn(j) || choices_.Rarely(16))) available.insert(j);
       }
-      const auto sets = SomeSets(available);
+      const auto sets = SomeSets(roster, available);
       for (uint32_t i : members) {
         Tell(i, MakeSurvivors(roster, i, t2, SetOf(roster, OneOf(sets, i))));
         if (choices_.Rarely(12)) Tell(i, MakeSurvivors(roster, i, t2, SetOf(roster, sets[0])));
