@@ -19,7 +19,7 @@ enum class PolicyKind { kInteger, kReal, kSwitch, kText, kList };
 struct PolicyKey {
   std::string name;  // "min_cohort"
   PolicyKind kind;
-  std::string limits;   // "3 to 128"
+  std::string limits;   // "3 to 4096"
   std::string meaning;  // for people, a few words
 };
 

@@ -42,7 +42,7 @@ TEST(PolicyKeysTest, WhatIsNoValueIsRefusedByName) {
   }
   Policy policy;
   for (auto [key, value] : {std::pair{"min_cohort", "2"},
-                            {"min_cohort", "129"},
+                            {"min_cohort", "4097"},
                             {"min_cohort", "3.0"},
                             {"max_epsilon", "0"},
                             {"max_epsilon", "1001"},
@@ -63,7 +63,7 @@ TEST(PolicyKeysTest, WhichOfTwoIsLooser) {
         {"min_sum", "5", "3"},
         {"assume_corrupt", "2", "1"},
         {"max_per_organisation", "5", "6"},
-        {"max_per_organisation", "128", "none"},
+        {"max_per_organisation", "4096", "none"},
         {"privacy_unit", "record", "none"},
         {"privacy_unit", "client", "record"},
         {"min_noise_multiplier", "1", "0.5"},
