@@ -135,7 +135,7 @@ Policy PolicyOf(const FederationSpec& spec) {
   Policy policy;
   const PrivacySection& privacy = spec.privacy();
   policy.min_cohort = spec.rounds().minimum();
-  policy.min_sum = spec.rounds().minimum();
+  policy.min_sum = LeastSum(spec);
   policy.assume_corrupt = CorruptWithstood(spec);
   policy.max_rounds = spec.rounds().count();
   policy.max_attempts = spec.rounds().max_attempts();

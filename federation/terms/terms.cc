@@ -85,7 +85,7 @@ absl::Status DeriveGroups(const FederationSpec& spec, RoundTerms* terms) {
   const uint32_t invited = terms->invited;
   terms->group_size = spec.secure_aggregation().group_size();
   terms->trim = spec.secure_aggregation().trim();
-  terms->sum_asked = std::max(3u, (4 * terms->group_size + 4) / 5);
+  terms->sum_asked = LeastSum(spec);
   DURE_ASSIGN_OR_RETURN(const secagg::SessionRules full,
                         secagg::ComputeSessionRules(RuleParamsOf(spec, *terms, invited)));
   terms->groups = full.groups;
@@ -376,6 +376,11 @@ dp::AttemptCost CostOf(const RoundTerms& terms) {
           .norm_bound_sq = std::max<uint64_t>(1, terms.norm_bound_sq),
           .sampling_rate = terms.sampling_rate,
           .uses = terms.steps};
+}
+
+uint32_t LeastSum(const FederationSpec& spec) {
+  if (!spec.secure_aggregation().has_group_size()) return spec.rounds().minimum();
+  return std::max(secagg::kMinMembers, (4 * spec.secure_aggregation().group_size() + 4) / 5);
 }
 
 uint32_t TrimmedGroups(double trim, uint32_t groups) {

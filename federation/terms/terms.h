@@ -100,6 +100,10 @@ absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim,
 absl::StatusOr<dp::AdaptiveClip> AdaptiveClipOf(const FederationSpec& spec,
                                                 const RoundTerms& terms);
 
+// The fewest inputs that a sum may have by the federation file, U_min: rounds.minimum, or four fifths
+// of a group, rounded up, at least 3. Thresholds may ask for more.
+uint32_t LeastSum(const FederationSpec& spec);
+
 // How many of `groups` a trimmed mean leaves out at each end.
 uint32_t TrimmedGroups(double trim, uint32_t groups);
 
