@@ -51,15 +51,20 @@ std::vector<std::string> FederationEngine::SilentMembers() const {
   return names;
 }
 
-void FederationEngine::LeaveOutTheLate(const round::Late& late, Outputs* out) {
+// How many attempts: 0, 2, 6, 14, ...
+uint32_t FederationEngine::SitOut(const secagg::MemberId& member, bool silent) {
   constexpr uint32_t kMostDoublings = 7;
+  Tardiness& tardy = tardy_[member];
+  tardy.silent = silent;
+  ++tardy.times;
+  const uint32_t attempts = (1u << std::min(tardy.times, kMostDoublings)) - 2;
+  tardy.until = AttemptNumber(state_.attempts.value() + attempts);
+  return attempts;
+}
+
+void FederationEngine::LeaveOutTheLate(const round::Late& late, Outputs* out) {
   for (const secagg::MemberId& member : late.members) {
-    Tardiness& tardy = tardy_[member];
-    tardy.silent = true;
-    ++tardy.times;
-    // 0, 2, 6, 14, ... attempts.
-    const uint32_t sits_out = (1u << std::min(tardy.times, kMostDoublings)) - 2;
-    tardy.until = AttemptNumber(state_.attempts.value() + sits_out);
+    const uint32_t sits_out = SitOut(member, /*silent=*/true);
     out->emplace_back(
         std::in_place_type<run::Note>, true,
         absl::StrCat(NameOf(member), " did not send ", std::string(late.phase), " within ",
@@ -68,7 +73,7 @@ void FederationEngine::LeaveOutTheLate(const round::Late& late, Outputs* out) {
   }
 }
 
-// Those who were late before and answered everything this time.
+// Those who were late or declined before, and answered everything this time.
 void FederationEngine::ForgiveThePunctual() {
   for (const secagg::MemberId& member : cohort_) {
     auto tardy = tardy_.find(member);

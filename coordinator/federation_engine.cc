@@ -201,8 +201,14 @@ void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
         return EvaluatorIsFree(said.member, out);
       }
       if (decline.session_id() != ToString(session_id_) || !round_ ||
-          !left_out_.insert(said.member).second) {
+          left_out_.contains(said.member) || !declined_.insert(said.member).second) {
         return;  // of an attempt that is over, or said before
+      }
+      // A limit or a budget stays as it is; a trainer that failed may work the next time.
+      if (decline.reason() == Decline::PROTOCOL) {
+        SitOut(said.member, /*silent=*/false);
+      } else {
+        left_out_.insert(said.member);
       }
       out->push_back(
           run::Note{true, absl::StrCat(person->second.name, " takes no part in attempt ",
@@ -360,6 +366,7 @@ absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::
   rotation_seed_ = std::move(rotation_seed);
   former_session_id_ = std::exchange(session_id_, session_id);
   rejections_.clear();
+  declined_.clear();
   dealers_.clear();
   cohort_ = std::move(cohort);
   // Those who did not come in time are not waited for again.

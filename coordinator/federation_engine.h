@@ -124,8 +124,9 @@ class FederationEngine {
     std::string name;
     Role role = MEMBER;
   };
-  // A member that did not answer in time. It is invited again when it has been heard from, and the
-  // more often it was late in a row, the more attempts it sits out.
+  // A member that did not answer in time, or could not go on with an attempt. It is invited again
+  // when it has been heard from, and the more often it was so in a row, the more attempts it sits
+  // out.
   struct Tardiness {
     bool silent = true;   // nothing was heard since
     uint32_t times = 0;   // in a row
@@ -147,6 +148,7 @@ class FederationEngine {
   absl::Status StartAttempt(absl::Time now, std::vector<secagg::MemberId> cohort, Outputs* out);
   void LeaveOutTheFaulty(Outputs* out);
   void LeaveOutTheLate(const round::Late& late, Outputs* out);
+  uint32_t SitOut(const secagg::MemberId& member, bool silent);
   void ForgiveThePunctual();
   std::vector<Digest> TakeDealers();
   void FailAttempt(absl::Time now, const std::string& reason, Outputs* out);
@@ -183,8 +185,9 @@ class FederationEngine {
   std::string end_text_;
 
   std::map<secagg::MemberId, Person> people_;  // connected
-  // Connected, but declined: not invited again before they come back.
+  // Connected, but declined for good: not invited again before they come back.
   std::set<secagg::MemberId> left_out_;
+  std::set<secagg::MemberId> declined_;  // this attempt, for now
   // Never invited again by this process: each attempt that they spoil costs everybody privacy.
   std::set<secagg::MemberId> broke_protocol_;
   std::map<secagg::MemberId, int> rejections_;  // in this attempt

@@ -155,6 +155,18 @@ TEST_P(EveryWayTest, WithoutPrivacyAFailedTrainerLeavesTheAttempt) {
   EXPECT_THAT(world.notes_, Contains(HasSubstr("m0 takes no part in attempt 1")));
 }
 
+TEST_P(EveryWayTest, TrainersThatFailedAreAskedAgain) {
+  World world(Toml({"mode = \"epochs\"", "unit = \"none\"", secure_aggregation_}, 1), kMembers);
+  for (World::Node& node : world.nodes_) node.trainer_fails = true;
+  world.ConnectAll();
+  world.Run();
+  ASSERT_EQ(world.attempts_failed_, 1u);
+  for (World::Node& node : world.nodes_) node.trainer_fails = false;
+  world.Run(10);  // nobody dials again
+  ASSERT_EQ(world.state_.round.value(), 1u);
+  EXPECT_EQ(world.state_.history.back().survivors, kMembers);
+}
+
 // Every norm is one half; half of them should be within C, so C settles about there, from far above
 // and from far below.
 TEST_P(EveryWayTest, AnAdaptiveClipNormConvergesFromBothSides) {
