@@ -186,6 +186,7 @@ class MemberEngine {
   Ledger ledger_;
   AesCtrRandom bulk_random_;
   std::optional<Attempt> attempt_;
+  AttemptNumber answered_;  // the newest whose offer was answered; none is answered twice
   // The newest session that is over, without its secrets: the coordinator may still contradict
   // itself in it.
   std::optional<MemberSession> former_session_;

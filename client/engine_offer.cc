@@ -16,6 +16,12 @@ namespace dure {
 using member::Tell;
 
 void MemberEngine::OnOffer(const RoundOffer& offer, Outputs* out) {
+  // Two sets of keys for one session, both signed, would be proof that this member lies.
+  if (attempt_ && offer.offer().session_id() == ToString(attempt_->session.session_id())) {
+    out->push_back(
+        Tell{Tell::Level::kWarning, "the attempt under way was offered once more: ignored"});
+    return;
+  }
   EndAttempt(absl::AbortedError("another attempt was offered"));
   absl::Status status = Accept(offer, out);
   if (status.ok()) return;
@@ -123,6 +129,11 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
         "attempt ", id.attempt, " was offered, but attempt ", ledger_.last_attempt().value(),
         " is charged in this member's ledger already"));
   }
+  if (AttemptNumber(id.attempt) <= answered_) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("attempt ", id.attempt, " was offered, and this member has answered attempt ",
+                     answered_.value(), " already"));
+  }
   DURE_RETURN_IF_ERROR(CheckPolicy(options_.policy, options_.spec, terms, SpendingWithNext(terms)));
 
   DURE_ASSIGN_OR_RETURN(
@@ -131,6 +142,7 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
   MemberSession session = MakeSession(terms);
   DURE_ASSIGN_OR_RETURN(std::optional<secagg::UpMessage> answer,
                         session.StartFromOffer(offer.offer()));
+  answered_ = AttemptNumber(id.attempt);
   attempt_ = Attempt{.session = std::move(session),
                      .round = RoundNumber(id.round),
                      .attempt = AttemptNumber(id.attempt),

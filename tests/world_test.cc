@@ -117,6 +117,35 @@ TEST(WorldTest, ATrainerThatFailsGivesNoiseAloneAndTheRoundGoesOn) {
   EXPECT_THAT(world.nodes_[0].told, Contains(HasSubstr("noise alone")));
 }
 
+// A second set of keys for one session, signed, would be proof that the member lies.
+TEST(WorldTest, AnOfferThatComesAgainIsAnsweredOnce) {
+  World world(SmallFederation(1), 5);
+  std::optional<ServerMessage> offer;
+  world.tamper_ = [&](World::Node& node, ServerMessage* message) {
+    if (node.name != "m0" || !message->has_offer() || offer) return;
+    offer = *message;
+    world.messages_.push_back([&] { world.StepMember(node, member::FromCoordinator{*offer}); });
+  };
+  int answers = 0, declined = 0;
+  world.watch_ = [&](World::Node& node, const ClientMessage& message) {
+    if (node.name != "m0") return;
+    answers += message.secagg().has_advertise();
+    declined += message.has_decline();
+  };
+  world.ConnectAll();
+  while (world.nodes_[0].told.empty() && world.DeliverOne()) {
+  }
+  EXPECT_THAT(world.nodes_[0].told, Contains(HasSubstr("offered once more: ignored")));
+  // Not even on another connection.
+  world.Disconnect(world.nodes_[0]);
+  world.Connect(world.nodes_[0]);
+  world.StepMember(world.nodes_[0], member::FromCoordinator{*offer});
+  EXPECT_EQ(answers, 1);
+  EXPECT_EQ(declined, 1);
+  world.Run(10);
+  EXPECT_EQ(world.state_.round, RoundNumber(1));
+}
+
 TEST(WorldTest, TooFewMembersWait) {
   World world(SmallFederation(1), 5);
   for (int i = 0; i < 3; ++i) world.Connect(world.nodes_[i]);
@@ -316,22 +345,21 @@ TEST(WorldTest, AnEvaluationThatMakesNoSenseIsIgnored) {
   EXPECT_THAT(world.notes_, Contains(HasSubstr("makes no sense")));
 }
 
-// The second offer of one attempt is another session: what was trained for the first is not its.
-TEST(WorldTest, AnOfferThatIsRepeatedUsesItsOwnTraining) {
+// What was trained for one attempt is not the next one's.
+TEST(WorldTest, ANewOfferUsesItsOwnTraining) {
   World world(SmallFederation(1), 5);
   World::Node& node = world.nodes_[0];
-  std::optional<ServerMessage> offer;
-  world.tamper_ = [&](World::Node& to, ServerMessage* message) {
-    if (&to == &node && message->has_offer()) offer = *message;
-  };
   world.ConnectAll();
-  while (!offer) ASSERT_TRUE(world.DeliverOne());
+  while (node.training.empty()) ASSERT_TRUE(world.DeliverOne());
+  const uint64_t former = node.training.front().first;
   node.training.clear();
-  world.StepMember(node, member::FromCoordinator{*offer});
-  ASSERT_EQ(node.training.size(), 1u);
-  auto [training, plan] = node.training.front();
+  for (int other : {1, 2}) world.Disconnect(world.nodes_[other]);
+  for (int other : {1, 2}) world.Connect(world.nodes_[other]);
+  while (node.training.empty()) ASSERT_TRUE(world.DeliverOne() || world.PassTime());
+  EXPECT_EQ(world.state_.attempts, AttemptNumber(2));
   std::vector<member::Output> outputs;
-  node.engine->Step(member::TrainingDone{training - 1, world.Update(plan)}, &outputs);
+  node.engine->Step(member::TrainingDone{former, world.Update(node.training.front().second)},
+                    &outputs);
   EXPECT_TRUE(outputs.empty());
 }
 
