@@ -182,7 +182,9 @@ void CoordinatorService::OnClose(PeerId peer, absl::Status status) {
     LogInfo(absl::StrCat(gone.name, " has left",
                          status.ok() ? "" : absl::StrCat(": ", status.message())));
     if (!gone.arrived) return;
-    Step(run::Left{.member = gone.member, .lost = absl::IsUnavailable(status)});
+    // A stream that a newer one of the same member replaces was lost, too: its Hello is on the way.
+    const bool lost = absl::IsUnavailable(status) || absl::IsAborted(status);
+    Step(run::Left{.member = gone.member, .lost = lost});
   });
 }
 
