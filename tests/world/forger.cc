@@ -120,13 +120,13 @@ void Forger::AlterText(const FieldDescriptor& field, std::string* text) {
         char& c = (*text)[dice_.Below(text->size())];
         c = static_cast<char>(c ^ (1 << dice_.Below(8)));
       }
-      return;
+      break;
     case 2:
       text->resize(dice_.Below(text->size() + 1));
-      return;
+      break;
     case 3:
       text->push_back(static_cast<char>(dice_.Below(256)));
-      return;
+      break;
     default:
       if (!texts_.empty()) *text = texts_[dice_.Below(texts_.size())];
   }

@@ -46,6 +46,8 @@ void Invariants::Break(std::string what) {
   if (!broken_) broken_ = std::move(what);
 }
 
+void Invariants::OnStarts(const Person& member) { members_[member.id].answered.clear(); }
+
 void Invariants::OnInputs(const Person& member, std::vector<GivenInput> inputs) {
   for (GivenInput& given : inputs) {
     Part& part = members_[member.id].parts[given.session_id];
@@ -94,6 +96,9 @@ void Invariants::OnSays(const Person& member, const ClientMessage& message) {
   }
   switch (up.kind_case()) {
     case secagg::UpMessage::kAdvertise:
+      if (!members_[member.id].answered.insert(up.session_id()).second) {
+        Break(absl::StrCat(member.name, " answers one offer with two sets of keys"));
+      }
       // Fresh keys every time.
       for (const std::string* secret :
            {&up.advertise().enc_key(), &up.advertise().mask_key(), &up.advertise().nonce()}) {

@@ -43,6 +43,7 @@ class Invariants {
   void Break(std::string what);
 
   // A member.
+  void OnStarts(const Person& member);  // a process without memory
   void OnInputs(const Person& member, std::vector<GivenInput> inputs);
   void OnLedger(const Person& member, const LedgerEntry& entry);  // it is on disk
   void OnSays(const Person& member, const ClientMessage& message);
@@ -67,6 +68,7 @@ class Invariants {
     std::map<secagg::SessionId, Part> parts;
     std::map<Digest, Digest> signed_sets;  // T3 by T1
     std::set<std::string> advertised;      // every nonce and key
+    std::set<std::string> answered;        // sessions, by the process that runs
     uint32_t charges = 0;
     AttemptNumber last_attempt;
   };

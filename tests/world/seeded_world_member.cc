@@ -36,6 +36,7 @@ void SeededWorld::StartMember(Node& node) {
                             .random = node.random.get(),
                             .charge_missing = node.charge_missing},
       node.ledger);
+  invariants_.OnStarts(person);
   invariants_.AfterStep(person, node.engine->charges());
   Dial(node);
 }

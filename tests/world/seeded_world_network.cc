@@ -158,6 +158,8 @@ void SeededWorld::SendDown(Node& node, const ServerMessage& message) {
   if (Happens(faults.dropped)) return Count("messages dropped");
   if (Happens(faults.replayed)) {
     Count("messages replayed to a member");
+    // One that began again may answer an offer of before, with other keys: two signed answers.
+    if (node.process > 1) interfered_ = true;
     Carry(node, &node.link.down, forger_.OldDown());
   }
   if (!Happens(faults.forged)) return Carry(node, &node.link.down, message);
