@@ -15,7 +15,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace {
 
-constexpr int kMutationsPerInput = 400;
+constexpr size_t kMutationsPerInput = 400;
+// Of all inputs together, at least one of each: a larger corpus takes no longer.
+constexpr size_t kMutations = 6000;
 constexpr int kRandomInputs = 2000;
 constexpr size_t kMaxRandomBytes = 2048;
 
@@ -30,7 +32,9 @@ Input Mutate(Input input, std::mt19937_64& random) {
         input[random() % input.size()] ^= static_cast<uint8_t>(1u << random() % 8);
       }
       break;
-    case 1: input.resize(random() % (input.size() + 1)); break;
+    case 1:
+      input.resize(random() % (input.size() + 1));
+      break;
     case 2: {
       Input twice = input;
       twice.insert(twice.end(), input.begin(), input.end());
@@ -49,7 +53,7 @@ Input Mutate(Input input, std::mt19937_64& random) {
 
 int main(int argc, char** argv) {
   std::mt19937_64 random(20261122);
-  int tried = 0;
+  size_t tried = 0;
   for (int i = 1; i < argc; ++i) {
     if (!std::filesystem::is_directory(argv[i])) continue;
     std::vector<std::filesystem::path> paths;
@@ -57,12 +61,14 @@ int main(int argc, char** argv) {
       paths.push_back(entry.path());
     }
     std::sort(paths.begin(), paths.end());
+    const size_t mutations =
+        std::clamp<size_t>(kMutations / std::max<size_t>(paths.size(), 1), 1, kMutationsPerInput);
     for (const auto& path : paths) {
       std::ifstream file(path, std::ios::binary);
       Input input((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
       Try(input);
-      for (int m = 0; m < kMutationsPerInput; ++m) Try(Mutate(input, random));
-      tried += 1 + kMutationsPerInput;
+      for (size_t m = 0; m < mutations; ++m) Try(Mutate(input, random));
+      tried += 1 + mutations;
     }
   }
   for (int i = 0; i < kRandomInputs; ++i) {
@@ -70,6 +76,6 @@ int main(int argc, char** argv) {
     std::generate(input.begin(), input.end(), [&] { return static_cast<uint8_t>(random()); });
     Try(input);
   }
-  std::printf("%d inputs, no fault\n", tried + kRandomInputs);
+  std::printf("%zu inputs, no fault\n", tried + kRandomInputs);
   return 0;
 }
