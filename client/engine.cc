@@ -14,6 +14,9 @@ namespace {
 
 using member::Tell;
 
+// Of masks, between two looks for messages: a few milliseconds.
+constexpr uint64_t kMaskWordsWhenIdle = uint64_t{1} << 22;
+
 Decline::Reason ReasonFor(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kPermissionDenied:
@@ -51,7 +54,17 @@ void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
   } else if (std::holds_alternative<member::BudgetSpent>(input)) {
     if (attempt_) RefuseAttempt(BudgetOfDataSpent(), out);
   } else {
-    noise_.Refill(bulk_random_);  // Idle
+    OnIdle(out);
+  }
+}
+
+// Work that can be done before it is needed: first for this attempt, and when that is answered for
+// the next.
+void MemberEngine::OnIdle(Outputs* out) {
+  if (!attempt_ || attempt_->answered) {
+    noise_.Refill(bulk_random_);
+  } else if (attempt_->session.PrepareMasks(kMaskWordsWhenIdle)) {
+    out->push_back(member::WantIdle{});
   }
 }
 
@@ -232,11 +245,13 @@ void MemberEngine::SendProtocol(secagg::UpMessage message, Outputs* out) {
       return;
     }
   }
-  const bool last = message.has_unmask() || message.has_plain_input();
+  // From its shares on a member knows its masks.
+  const bool may_prepare = message.has_shares();
+  attempt_->answered |= message.has_unmask() || message.has_plain_input();
   ClientMessage up;
   *up.mutable_secagg() = std::move(message);
   out->push_back(member::Send{std::move(up)});
-  if (last) out->push_back(member::WantIdle{});
+  if (may_prepare || attempt_->answered) out->push_back(member::WantIdle{});
 }
 
 // False, and the attempt is over, if the ledger does not allow the entry.

@@ -51,7 +51,7 @@ struct EvaluationDone {
   RoundNumber round;
   absl::StatusOr<EvalResult> result;
 };
-// Nothing else is waiting: noise for the next attempt can be drawn ahead.
+// Nothing else is waiting: masks can be expanded and noise drawn ahead of time.
 struct Idle {};
 // The charge of a WriteLedger does not fit into the budget of the data any more: others have spent
 // it since the offer was looked at. Nothing was written.
@@ -147,6 +147,7 @@ class MemberEngine {
     uint64_t training = 0;
     bool charged = false;
     bool consented = false;
+    bool answered = false;  // nothing more will be sent
   };
 
   // One model that this evaluator was asked to measure.
@@ -169,6 +170,7 @@ class MemberEngine {
   void OnProtocol(const secagg::DownMessage& message, Outputs* out);
   void OnContradiction(std::span<const secagg::Evidence> evidence, Outputs* out);
   void EndAttempt(absl::Status why);
+  void OnIdle(Outputs* out);
   void OnTrainingDone(member::TrainingDone done, Outputs* out);
   absl::StatusOr<RingVector> InputFor(absl::StatusOr<LocalUpdate> update, Outputs* out);
   MemberSession MakeSession(const RoundTerms& terms) const;

@@ -31,6 +31,11 @@ absl::StatusOr<std::optional<UpMessage>> MemberSession::SetInput(RingVector inpu
   return message;
 }
 
+bool MemberSession::PrepareMasks(uint64_t words) {
+  auto* client = std::get_if<secagg::Client>(&session_);
+  return client != nullptr && client->PrepareMasks(words);
+}
+
 void MemberSession::End(absl::Status why) {
   std::visit([&](auto& session) { session.End(std::move(why)); }, session_);
 }

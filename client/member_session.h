@@ -3,6 +3,7 @@
 #ifndef DURE_CLIENT_MEMBER_SESSION_H_
 #define DURE_CLIENT_MEMBER_SESSION_H_
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <utility>
@@ -26,6 +27,9 @@ class MemberSession {
   absl::StatusOr<std::optional<secagg::UpMessage>> StartFromOffer(const secagg::Offer& offer);
   absl::StatusOr<std::optional<secagg::UpMessage>> Receive(const secagg::DownMessage& message);
   absl::StatusOr<std::optional<secagg::UpMessage>> SetInput(RingVector input);
+
+  // secagg::Client::PrepareMasks; without secure aggregation there is nothing to prepare.
+  bool PrepareMasks(uint64_t words);
 
   void End(absl::Status why);
   const absl::Status& ended() const;
