@@ -47,7 +47,8 @@ class ServerOptimizer {
   virtual ~ServerOptimizer() = default;
 
   // One step of coordinates offset .. offset + model.size() - 1: `mean_delta` is the direction to
-  // add, `model` is changed in place. In a round every coordinate is stepped once.
+  // add, `model` is changed in place. In a round every coordinate is stepped once. Blocks without a
+  // common coordinate may be stepped on different threads at once.
   // InvalidArgument, and nothing changed, if the sizes differ, the block leaves the model or a
   // mean_delta is not finite.
   virtual absl::Status Step(size_t offset, std::span<const float> mean_delta,

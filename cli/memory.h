@@ -5,7 +5,8 @@
 namespace dure::cli {
 
 // Lets the memory of models and uploads go back to the system as soon as it is freed: left to
-// itself, the allocator keeps as much as ever was in use, for each thread apart.
+// itself, the allocator keeps as much as ever was in use, for each thread apart, and gRPC for each
+// connection.
 void GiveMemoryBack();
 
 }  // namespace dure::cli

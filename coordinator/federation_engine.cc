@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "base/check.h"
 #include "base/printable.h"
+#include "base/ranges.h"
 #include "base/status_macros.h"
 #include "federation/model_file.h"
 #include "federation/terms/round_config.h"
@@ -30,6 +31,8 @@ constexpr absl::Duration kEvaluationPatience = absl::Minutes(2);
 constexpr absl::Duration kFarewellPatience = absl::Seconds(40);
 // Why an attempt ends when the coordinator does.
 constexpr char kStopping[] = "the coordinator is stopping";
+// Fewer are not worth a thread of their own.
+constexpr uint64_t kCoordinatesForThread = 1 << 16;
 // Messages of one member that may be wrong in one attempt before its stream is ended.
 constexpr int kMaxRejections = 16;
 
@@ -90,8 +93,10 @@ absl::StatusOr<std::unique_ptr<FederationEngine>> FederationEngine::Create(Optio
     engine->model_ = *std::move(saved);
     DURE_RETURN_IF_ERROR(engine->optimizer_->Load(*engine->state_.optimizer));
   }
-  engine->model_bytes_ = ParamsToBytes(engine->model_);
-  engine->model_hash_ = Sha256(AsBytes(engine->model_bytes_));
+  // Adopted; they may be as long as the rest of the memory.
+  engine->state_.model.reset();
+  engine->state_.optimizer.reset();
+  engine->model_hash_ = Sha256(AsBytes(ParamsToBytes(engine->model_)));
   if (engine->EvaluatedNow(engine->state_.round.value())) {
     engine->evaluated_ = engine->state_.round;  // by those who have not yet
   } else if (!engine->state_.evaluations.empty()) {
@@ -354,7 +359,7 @@ absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::
   options.session.key = options_.key;
   options.session.verifier = options_.verifier;
   options.session.expected = cohort;
-  options.model = model_bytes_;
+  options.model = ParamsToBytes(model_);
   options.deadline = deadline();
   std::string rotation_seed = options.session.config.rotation_seed();
   std::vector<round::Output> outputs;
@@ -428,16 +433,18 @@ void FederationEngine::FailAttempt(absl::Time now, const std::string& reason, Ou
 }
 
 void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* out) {
+  // Each of these may be as long as the model, and goes as soon as the next is there.
   absl::StatusOr<MeanUpdate> update =
       ToMeanUpdate(closed.sums, terms_, rotation_seed_, *options_.random);
+  closed.sums.clear();
   if (!update.ok()) return FailAttempt(now, std::string(update.status().message()), out);
   LeaveOutTheFaulty(out);
   ForgiveThePunctual();
   round_.reset();
-  DURE_CHECK(optimizer_->Step(0, update->mean, model_).ok());  // the mean is finite
+  StepOptimizer(*std::exchange(update, MeanUpdate{.count_mean = update->count_mean}));
   if (terms_.adaptive_clipping) MoveClipNorm(update->count_mean);
-  model_bytes_ = ParamsToBytes(model_);
-  model_hash_ = Sha256(AsBytes(model_bytes_));
+  std::string model = ParamsToBytes(model_);
+  model_hash_ = Sha256(AsBytes(model));
   failures_in_a_row_ = 0;
   state_.round = RoundNumber(state_.round.value() + 1);
   RoundReleased released{.round = state_.round,
@@ -448,7 +455,7 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
                          .duration = now - round_began_,
                          .at = now,
                          .model_hash = model_hash_,
-                         .model = model_bytes_,
+                         .model = std::move(model),
                          .optimizer = optimizer_->Save(),
                          .bytes_received = bytes_received_,
                          .bytes_sent = bytes_sent_,
@@ -468,6 +475,18 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
   if (EvaluatedNow(state_.round.value())) SendEvaluations(out);
 }
 
+// Coordinates are stepped on their own, so in ranges and on all cores.
+void FederationEngine::StepOptimizer(const MeanUpdate& update) {
+  const std::span<const float> mean = update.mean;
+  ForEachRange({.begin = 0, .end = mean.size()}, {.least = kCoordinatesForThread},
+               [&](const Range& range) {
+                 DURE_CHECK(optimizer_
+                                ->Step(range.begin, mean.subspan(range.begin, range.size()),
+                                       std::span(model_).subspan(range.begin, range.size()))
+                                .ok());  // the mean is finite
+               });
+}
+
 // The next round's clip norm, from what was released (Andrew et al. 2021).
 void FederationEngine::MoveClipNorm(double count_mean) {
   absl::StatusOr<dp::AdaptiveClip> clip = AdaptiveClipOf(options_.spec, terms_);
@@ -485,7 +504,7 @@ bool FederationEngine::EvaluatedNow(uint32_t round) const {
 std::shared_ptr<const ServerMessage> FederationEngine::EvaluationMessage() const {
   auto message = std::make_shared<ServerMessage>();
   message->mutable_evaluate()->set_round(state_.round.value());
-  message->mutable_evaluate()->set_model(model_bytes_);
+  message->mutable_evaluate()->set_model(ParamsToBytes(model_));
   return message;
 }
 

@@ -153,6 +153,7 @@ class FederationEngine {
   std::vector<Digest> TakeDealers();
   void FailAttempt(absl::Time now, const std::string& reason, Outputs* out);
   void Release(absl::Time now, round::Closed closed, Outputs* out);
+  void StepOptimizer(const MeanUpdate& update);
   void MoveClipNorm(double count_mean);
   void SendEvaluations(Outputs* out);
   void EvaluatorIsFree(const secagg::MemberId& member, Outputs* out);
@@ -178,7 +179,6 @@ class FederationEngine {
   Options options_;
   std::unique_ptr<ServerOptimizer> optimizer_;
   std::vector<float> model_;
-  std::string model_bytes_;
   Digest model_hash_{};
   RunState state_;
   State phase_ = State::kWaiting;

@@ -1,5 +1,6 @@
 #include "transport/server.h"
 
+#include <google/protobuf/io/zero_copy_stream.h>
 #include <grpc/grpc.h>
 #include <grpc/grpc_security_constants.h>
 #include <grpcpp/alarm.h>
@@ -9,8 +10,9 @@
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/byte_buffer.h>
-#include <grpcpp/support/proto_buffer_reader.h>
+#include <grpcpp/support/slice.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <map>
@@ -141,11 +143,62 @@ class TypedRequest final : public Request,
   const std::shared_ptr<Requests> requests_;  // callbacks may outlive the server
 };
 
-// The message in `bytes`.
+// Reads the bytes of a message and gives each piece of them back as soon as it has been read, so
+// that a long message is in the memory once and not twice.
+class DrainingStream final : public google::protobuf::io::ZeroCopyInputStream {
+ public:
+  // Takes what is in `bytes`.
+  explicit DrainingStream(grpc::ByteBuffer* bytes) {
+    good_ = bytes->Dump(&pieces_).ok();
+    bytes->Clear();
+    std::reverse(pieces_.begin(), pieces_.end());
+  }
+  bool good() const { return good_; }
+
+  bool Next(const void** data, int* size) override {
+    if (unread_ == 0) {
+      if (begun_) pieces_.pop_back();
+      begun_ = !pieces_.empty();
+      if (!begun_) return false;
+      unread_ = pieces_.back().size();
+    }
+    const grpc::Slice& piece = pieces_.back();
+    *data = piece.end() - unread_;
+    *size = static_cast<int>(unread_);
+    read_ += static_cast<int64_t>(unread_);
+    unread_ = 0;
+    return true;
+  }
+  void BackUp(int count) override {
+    unread_ = static_cast<size_t>(count);
+    read_ -= count;
+  }
+  bool Skip(int count) override {
+    const void* data = nullptr;
+    for (int size = 0; count > 0; count -= size) {
+      if (!Next(&data, &size)) return false;
+      if (size > count) {
+        BackUp(size - count);
+        return true;
+      }
+    }
+    return true;
+  }
+  int64_t ByteCount() const override { return read_; }
+
+ private:
+  bool good_ = false;
+  bool begun_ = false;               // the last piece is under way
+  std::vector<grpc::Slice> pieces_;  // the next one last
+  size_t unread_ = 0;                // bytes at the end of the piece under way
+  int64_t read_ = 0;
+};
+
+// The message in `bytes`, which are empty afterwards.
 template <typename Message>
 bool ParseBytes(grpc::ByteBuffer* bytes, Message* message) {
-  grpc::ProtoBufferReader reader(bytes);
-  return reader.status().ok() && message->ParseFromZeroCopyStream(&reader);
+  DrainingStream stream(bytes);
+  return stream.good() && message->ParseFromZeroCopyStream(&stream);
 }
 
 // Hands a request to `deliver` with a callback that answers it, whatever becomes of its copies.
@@ -195,7 +248,10 @@ class Server::Impl final
   class Stream;
 
   Impl(const ServerOptions& options, std::string ca_der, ServerEvents* events)
-      : options_(options), ca_der_(std::move(ca_der)), events_(events) {
+      : options_(options),
+        ca_der_(std::move(ca_der)),
+        events_(events),
+        long_messages_(std::make_shared<Turnstile>(options.long_messages_at_a_time)) {
     options_.key_pem.clear();
     if (options_.clock == nullptr) options_.clock = &system_clock_;
   }
@@ -239,8 +295,7 @@ class Server::Impl final
   ServerEvents* const events_;
   SystemClock system_clock_;
   const std::shared_ptr<Requests> requests_ = std::make_shared<Requests>();
-  const std::shared_ptr<Turnstile> long_messages_ =
-      std::make_shared<Turnstile>(kLongMessagesAtATime);
+  const std::shared_ptr<Turnstile> long_messages_;
   int port_ = 0;
 
   std::mutex mutex_;
@@ -339,7 +394,7 @@ class Server::Impl::Stream final
     auto self = shared_from_this();
     ClientMessage message;
     const bool is_long = ok && in_.Length() > kLongMessageBytes;
-    if (ok && Parse(&message)) {
+    if (ok && ParseBytes(&in_, &message)) {
       pump_.OnReadDone(true);
       if (message.has_long_message_ahead()) {
         QueueLongMessage();
@@ -408,12 +463,6 @@ class Server::Impl::Stream final
   void QueueLongMessage();
   // Puts another ticket for the turnstile in the place of the one it returns. 0: none.
   uint64_t TakeTicket(uint64_t next);
-  // The message in in_, whose bytes are given back at once.
-  bool Parse(ClientMessage* message) {
-    const bool good = ParseBytes(&in_, message);
-    in_.Clear();
-    return good;
-  }
   void SetStatus(absl::Status status);
   absl::Status Status();
 

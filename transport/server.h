@@ -75,6 +75,7 @@ struct ServerOptions {
   size_t max_queued_messages = kMaxQueuedMessages;
   size_t max_sessions = kMaxSessions;
   absl::Duration close_grace = kCloseGrace;
+  size_t long_messages_at_a_time = kLongMessagesAtATime;
   absl::Duration long_message_patience = kLongMessagePatience;
   size_t max_buffered_bytes = kMaxBufferedBytes;  // of all connections together
 };

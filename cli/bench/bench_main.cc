@@ -1,5 +1,6 @@
 // dure-bench: what `dure bench` becomes. Measures the project's work, each figure beside the
 // machine's own limit taken in the same run (docs/benchmarks.md).
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -37,15 +38,19 @@ std::vector<Benchmark> AllBenchmarks() {
   return all;
 }
 
+// A filter that is a whole name stands for that one alone.
 absl::StatusOr<std::vector<Benchmark>> Chosen(const std::vector<std::string>& filters) {
-  std::vector<Benchmark> chosen;
+  std::vector<Benchmark> all = AllBenchmarks();
   std::vector<std::string> names;
-  for (Benchmark& benchmark : AllBenchmarks()) {
-    names.push_back(benchmark.name);
+  for (const Benchmark& benchmark : all) names.push_back(benchmark.name);
+  const auto chooses = [&](const std::string& filter, const std::string& name) {
+    const bool whole = std::find(names.begin(), names.end(), filter) != names.end();
+    return whole ? name == filter : name.find(filter) != std::string::npos;
+  };
+  std::vector<Benchmark> chosen;
+  for (Benchmark& benchmark : all) {
     bool wanted = filters.empty();
-    for (const std::string& filter : filters) {
-      wanted = wanted || benchmark.name.find(filter) != std::string::npos;
-    }
+    for (const std::string& filter : filters) wanted = wanted || chooses(filter, benchmark.name);
     if (wanted) chosen.push_back(std::move(benchmark));
   }
   if (!chosen.empty()) return chosen;
@@ -187,7 +192,7 @@ int main(int argc, char** argv) {
       "Ratios hold on a shared machine, times do not; see docs/benchmarks.md.\n"
       "Example:\n  dure bench --filter round --json");
   bench::Flags flags;
-  app.add_option("--filter", flags.filters, "only those whose name contains TEXT; repeatable")
+  app.add_option("--filter", flags.filters, "only those whose name is or contains TEXT; repeatable")
       ->type_name("TEXT")
       ->delimiter(',');
   app.add_flag("--json", flags.json, "one JSON object a line");

@@ -39,7 +39,7 @@ classes = %u
 count = %u
 cohort = %u
 minimum = %u
-deadline = "60s"
+deadline = "600s"
 [local]
 sampling_rate = 0.01
 [server]

@@ -14,6 +14,7 @@
 #include "cli/bench/roles.h"
 #include "cli/bench/stream_limit.h"
 #include "cli/bench/timing.h"
+#include "federation/terms/terms.h"
 
 namespace dure::bench {
 namespace {
@@ -21,7 +22,7 @@ namespace {
 constexpr uint32_t kMembers = 10;
 // The first rounds have no noise drawn ahead, and connections that are new.
 constexpr uint32_t kWarmUp = 3;
-constexpr absl::Duration kPatience = absl::Seconds(60);
+constexpr absl::Duration kPatience = absl::Minutes(5);
 
 struct Run {
   std::vector<double> seconds;    // of each round
@@ -67,6 +68,10 @@ absl::StatusOr<Run> Follow(Child& coordinator, const std::vector<std::unique_ptr
 absl::StatusOr<Figure> MeasureRounds(const Settings& settings, FixtureOptions options) {
   options.folder = absl::StrCat(settings.folder, "/round");
   DURE_RETURN_IF_ERROR(MakeFixture(options));
+  DURE_ASSIGN_OR_RETURN(FederationFolder federation, ReadFixtureFederation(options.folder));
+  DURE_ASSIGN_OR_RETURN(
+      RoundTerms terms,
+      DeriveTerms(federation.spec, uint64_t{options.features + 1} * options.classes, kMembers));
   DURE_ASSIGN_OR_RETURN(StreamRates rates, MeasureStreams(settings, options.folder));
   DURE_ASSIGN_OR_RETURN(std::unique_ptr<Child> coordinator,
                         Child::StartRole(settings, kCoordinatorRole, {options.folder}));
@@ -82,36 +87,41 @@ absl::StatusOr<Figure> MeasureRounds(const Settings& settings, FixtureOptions op
   DURE_ASSIGN_OR_RETURN(Run run, Follow(*coordinator, members));
   const double rounds = static_cast<double>(run.seconds.size());
   const double up = run.received / rounds, down = run.sent / rounds;
-  return Figure{.value = Median(run.seconds),
-                .limit = up / rates.up + down / rates.down,
-                .more = {{"bytes_up", up},
-                         {"bytes_down", down},
-                         {"limit_up_bytes_per_s", rates.up},
-                         {"limit_down_bytes_per_s", rates.down},
-                         {"coordinator_cpu_s", run.coordinator_cpu / rounds},
-                         {"member_cpu_s", run.members_cpu / rounds / kMembers},
-                         {"coordinator_resident_bytes", coordinator->Memory("VmRSS")},
-                         {"coordinator_peak_bytes", coordinator->Memory("VmHWM")},
-                         {"member_resident_bytes", members[0]->Memory("VmRSS")},
-                         {"member_peak_bytes", members[0]->Memory("VmHWM")}}};
+  return Figure{
+      .value = Median(run.seconds),
+      .limit = up / rates.up + down / rates.down,
+      .more = {{"bytes_up", up},
+               {"of_packed_inputs", up / kMembers / static_cast<double>(terms.upload_bytes)},
+               {"bytes_down", down},
+               {"limit_up_bytes_per_s", rates.up},
+               {"limit_down_bytes_per_s", rates.down},
+               {"coordinator_cpu_s", run.coordinator_cpu / rounds},
+               {"member_cpu_s", run.members_cpu / rounds / kMembers},
+               {"coordinator_resident_bytes", coordinator->Memory("VmRSS")},
+               {"coordinator_peak_bytes", coordinator->Memory("VmHWM")},
+               {"member_resident_bytes", members[0]->Memory("VmRSS")},
+               {"member_peak_bytes", members[0]->Memory("VmHWM")}}};
 }
 
-Benchmark Rounds(const char* name, uint32_t features, uint32_t classes, bool noiseless) {
+// A model of (features + 1) classes parameters.
+Benchmark Rounds(const char* name, const FixtureOptions& options) {
   return {.name = name, .unit = "s", .run = [=](const Settings& settings) {
-            return MeasureRounds(settings, {.features = features,
-                                            .classes = classes,
-                                            .members = kMembers,
-                                            .cohort = kMembers,
-                                            .rounds = kWarmUp + (settings.quick ? 2u : 20u),
-                                            .noiseless = noiseless});
+            FixtureOptions fixture = options;
+            fixture.members = fixture.cohort = kMembers;
+            fixture.rounds = kWarmUp + (settings.quick ? 2 : options.rounds);
+            return MeasureRounds(settings, fixture);
           }};
 }
 
 }  // namespace
 
 std::vector<Benchmark> RoundBenchmarks() {
-  return {Rounds("round/10x26000", 2599, 10, false), Rounds("round/10x1000000", 62499, 16, false),
-          Rounds("round/10x1000000/no-noise", 62499, 16, true)};
+  return {Rounds("round/10x26000", {.features = 2599, .classes = 10, .rounds = 20}),
+          Rounds("round/10x1000000", {.features = 62'499, .classes = 16, .rounds = 20}),
+          Rounds("round/10x1000000/no-noise",
+                 {.features = 62'499, .classes = 16, .rounds = 20, .noiseless = true}),
+          Rounds("round/10x10000000/no-noise",
+                 {.features = 62'499, .classes = 160, .rounds = 7, .noiseless = true})};
 }
 
 }  // namespace dure::bench

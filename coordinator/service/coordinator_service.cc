@@ -1,5 +1,7 @@
 #include "coordinator/service/coordinator_service.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <future>
 #include <limits>
@@ -18,6 +20,9 @@ namespace {
 constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
 // Keys, certificates, shares and signatures in one message, for up to 128 members.
 constexpr size_t kMaxOverheadBytes = size_t{1} << 20;
+// Messages longer than this are taken in one at a time, and what they leave in the allocator's
+// pools goes back to the system after each.
+constexpr size_t kVeryLongBytes = size_t{16} << 20;
 // In one answer over the control socket.
 constexpr size_t kMaxReportedRounds = 1000;
 // How often the strand looks whether it still runs, and how late that is when it did not.
@@ -126,6 +131,7 @@ absl::Status CoordinatorService::Listen(uint64_t dim) {
   server.key_pem = ToString(federation_.key.ToPem().view());
   server.clock = &clock_;
   server.max_message_bytes = MaxMessageBytes(federation_.spec, dim);
+  if (server.max_message_bytes > kVeryLongBytes) server.long_messages_at_a_time = 1;
   // Events may come before Start returns; their tasks wait until there is a server to answer with.
   std::promise<void> started;
   strand_->Post([future = started.get_future().share()] { future.wait(); });
@@ -163,11 +169,13 @@ void CoordinatorService::OnOpen(Peer peer) {
 void CoordinatorService::OnMessage(PeerId peer, ClientMessage message, ReadCredit credit) {
   auto shared = std::make_shared<ClientMessage>(std::move(message));
   strand_->Post([this, peer, shared, credit = std::move(credit)] {
-    traffic_.received += shared->ByteSizeLong();
+    const size_t bytes = shared->ByteSizeLong();
+    traffic_.received += bytes;
     auto present = present_.find(peer);
     if (present == present_.end()) return;
     if (!present->second.arrived && !Greet(peer, *shared)) return;
     Step(run::Said{present->second.member, std::move(*shared)});
+    if (bytes > kVeryLongBytes) malloc_trim(0);
   });
 }
 
