@@ -51,7 +51,9 @@ Message* SectionOf(FederationSpec* spec, const std::string& path) {
 // Calls `visit` for every key, with the section of a fresh spec that uses it.
 void ForEachKey(const std::function<void(const std::string& path, FederationSpec* spec,
                                          Message* section, const Field& key)>& visit) {
-  const FederationSpec specs[] = {Demo(), Read(ClientToml()), Read(DpSgdToml()), Read(NoneToml())};
+  const FederationSpec specs[] = {
+      Demo(), Read(ClientToml()), Read(DpSgdToml()), Read(NoneToml()),
+      Read(NoneToml("robust = \"trimmed_mean\"\ngroup_size = 5"))};
   VisitKeys(FederationSpec::default_instance(),
             [&](const std::string& path, const Message&, const Field& key) {
               for (FederationSpec spec : specs) {
