@@ -354,6 +354,8 @@ TEST(WorldTest, ANewOfferUsesItsOwnTraining) {
   const uint64_t former = node.training.front().first;
   node.training.clear();
   for (int other : {1, 2}) world.Disconnect(world.nodes_[other]);
+  while (world.attempts_failed_ == 0) ASSERT_TRUE(world.DeliverOne() || world.PassTime());
+  node.training.clear();
   for (int other : {1, 2}) world.Connect(world.nodes_[other]);
   while (node.training.empty()) ASSERT_TRUE(world.DeliverOne() || world.PassTime());
   EXPECT_EQ(world.state_.attempts, AttemptNumber(2));
