@@ -37,7 +37,16 @@ std::vector<secagg::MemberId> FederationEngine::AvailableMembers() const {
       (tardy->second.until > state_.attempts ? sitting_out : members).push_back(id);
     }
   }
-  if (members.size() < options_.spec.rounds().minimum()) {
+  // Groups may need more than the minimum.
+  const RoundsSection& rounds = options_.spec.rounds();
+  const auto enough = [&] {
+    const size_t size =
+        rounds.has_cohort() ? std::min<size_t>(members.size(), rounds.cohort()) : members.size();
+    return size >= rounds.minimum() &&
+           DeriveTerms(options_.spec, terms_.dim, static_cast<uint32_t>(size), state_.clip_norm)
+               .ok();
+  };
+  if (!sitting_out.empty() && !enough()) {
     members.insert(members.end(), sitting_out.begin(), sitting_out.end());
   }
   return members;
