@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/check.h"
@@ -81,13 +82,17 @@ void SeededWorld::CheckPatience() {
 void SeededWorld::CheckTheEnd() {
   if (!ended_) return invariants_.Break("nothing can happen any more, and the run has not ended");
   const bool all_rounds = state_.round.value() == scenario_.spec.rounds().count();
-  const bool all_attempts = state_.attempts.value() == scenario_.spec.rounds().max_attempts();
-  if (ended_->ok() ? !all_rounds : !(absl::IsResourceExhausted(*ended_) && all_attempts)) {
+  // All attempts, or all of max_epsilon.
+  const bool spent = absl::IsResourceExhausted(*ended_) &&
+                     (state_.attempts.value() == scenario_.spec.rounds().max_attempts() ||
+                      (scenario_.spec.privacy().unit() != PrivacySection::NONE &&
+                       absl::StrContains(ended_->message(), "above the federation's max_epsilon")));
+  if (ended_->ok() ? !all_rounds : !spent) {
     invariants_.Break(absl::StrCat(
         "the run ends after round ", state_.round.value(), " and attempt ", state_.attempts.value(),
         ": ", ended_->ok() ? std::string("all is well") : std::string(ended_->message())));
   }
-  Count(ended_->ok() ? "worlds with every round" : "worlds whose attempts are used up");
+  Count(ended_->ok() ? "worlds with every round" : "worlds whose budget is spent");
   for (const Node* node : told_) {
     if (!node->done) {
       invariants_.Break(absl::StrCat(node->person->name, " is connected and not told of the end"));
