@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "tests/support/world.h"
 
 namespace dure {
@@ -102,6 +103,22 @@ TEST(GroupsTest, MembersThatVanishCostTheirGroupAtMost) {
   world.Run(60);
   ExpectFinished(world);
   EXPECT_EQ(Model(world)[0], 1.0f);
+}
+
+// Three groups need fifteen: fourteen are above rounds.minimum and yet too few.
+TEST(GroupsTest, WhoSitsAttemptsOutIsAskedWhereTheOthersAreTooFewForTheGroups) {
+  World world(absl::StrReplaceAll(Toml(16, 12, Groups("median")), {{"count = 2", "count = 6"}}),
+              16);
+  for (int i : {0, 1}) world.nodes_[i].trainer_fails = true;
+  world.ConnectAll();
+  for (int step = 0; world.state_.attempts < AttemptNumber(3); ++step) {
+    ASSERT_TRUE(step < 10'000 && (world.DeliverOne() || world.PassTime())) << "it stands still";
+  }
+  for (int i : {0, 1}) world.nodes_[i].trainer_fails = false;
+  world.Run(200);
+  ASSERT_TRUE(world.ended_.has_value());
+  EXPECT_TRUE(world.ended_->ok()) << *world.ended_;
+  EXPECT_EQ(world.state_.round, RoundNumber(6));
 }
 
 TEST(GroupsTest, TheTermsSayWhatTheRuleBears) {
