@@ -129,25 +129,23 @@ void Round::AdvanceWhilePossible(absl::Time now, std::vector<round::Output>* out
       if (now < deadline_) return;
       out->push_back(round::Late{std::move(late), phase()});
     }
-    secagg::Outbox outbox;
-    // When too few have answered, Advance says so in numbers.
-    absl::Status status =
-        std::visit([&](auto& server) { return server.Advance(&outbox); }, session_);
-    if (!status.ok()) {
-      ended_ = true;
-      out->push_back(round::Failed{std::string(status.message())});
-      return;
-    }
     // Those who receive the same get the same object.
     std::shared_ptr<const secagg::DownMessage> last;
     std::shared_ptr<ServerMessage> down;
-    for (secagg::OutMessage& message : outbox) {
+    const auto send = [&](secagg::OutMessage message) {
       if (message.message != last) {
         last = std::move(message.message);
         down = std::make_shared<ServerMessage>();
         *down->mutable_secagg() = *last;
       }
       out->push_back(round::SendTo{message.to, down});
+    };
+    // When too few have answered, Advance says so in numbers.
+    absl::Status status = std::visit([&](auto& server) { return server.Advance(send); }, session_);
+    if (!status.ok()) {
+      ended_ = true;
+      out->push_back(round::Failed{std::string(status.message())});
+      return;
     }
     deadline_ = now + phase_deadline_;
     if (std::visit([](const auto& server) { return IsFinished(server); }, session_)) Finish(out);

@@ -268,20 +268,16 @@ class Parties {
     return measured_.coordinator.Step([&]() -> absl::Status {
       const double bytes = HeapBytes();
       for (Member* member : present) member->message.reset();
-      Outbox outbox;
-      DURE_RETURN_IF_ERROR(server.Advance(&outbox));
-      measured_.coordinator.Look(bytes);
       std::map<MemberId, std::shared_ptr<const std::string>> messages;
       std::shared_ptr<const DownMessage> last;
       std::shared_ptr<const std::string> serialised;
-      for (OutMessage& out : outbox) {
+      DURE_RETURN_IF_ERROR(server.Advance([&](OutMessage out) {
         if (out.message != last) {
           serialised = std::make_shared<std::string>(out.message->SerializeAsString());
         }
         last = std::move(out.message);
         messages[out.to] = serialised;
-      }
-      last.reset();
+      }));
       measured_.coordinator.Look(bytes);
       if (leave) {
         for (uint32_t i = 0; i < session_.late_dropouts; ++i) server.Drop(present[i]->id);

@@ -374,7 +374,7 @@ class ChangedRun {
       }
     }
     Outbox outbox;
-    return server_->Advance(&outbox).ok();
+    return server_->Advance(Into(&outbox)).ok();
   }
   Packets Deliver(const Step& step, const Packet& honest) {
     log_[step] = honest;

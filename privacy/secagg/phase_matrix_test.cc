@@ -330,7 +330,7 @@ class CoordinatorInPhase {
       Speak(Phase::kAdvertise, run_->Start(), true);
       run_->Advance();
       Contradict(kRoles.at("excluded"));
-      DURE_CHECK(!server().Advance(&outbox_).ok());
+      DURE_CHECK(!server().Advance(Into(&outbox_)).ok());
     } else {
       RunTo(phase, silent_answers);
     }

@@ -82,7 +82,7 @@ std::vector<MemberId> PlainServer::dealt() const {
   return dealt;
 }
 
-absl::Status PlainServer::Advance(Outbox*) {
+absl::Status PlainServer::Advance(Send) {
   if (finished_) return absl::FailedPreconditionError("the session has ended: finished");
   finished_ = true;
   if (inputs_ >= config_.minimum_sum()) return absl::OkStatus();

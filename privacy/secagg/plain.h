@@ -43,7 +43,7 @@ class PlainServer {
   std::vector<MemberId> Awaited() const;
 
   // Ends the collection. Aborted, with the numbers, if fewer than config.minimum_sum inputs came.
-  absl::Status Advance(Outbox* outbox);
+  absl::Status Advance(Send send);
   bool finished() const { return finished_; }
   std::string_view phase_name() const { return finished_ ? "finished" : "inputs"; }
 

@@ -75,7 +75,7 @@ TEST_F(PlainTest, InputsArriveAsTheyAre) {
   server.Drop(params_.expected[3]);
   EXPECT_THAT(server.Awaited(), IsEmpty());
   Outbox outbox;
-  EXPECT_TRUE(server.Advance(&outbox).ok());
+  EXPECT_TRUE(server.Advance(Into(&outbox)).ok());
   EXPECT_TRUE(server.finished());
   EXPECT_EQ(server.summed(), 3u);
   EXPECT_THAT(server.dealt(), SizeIs(3));
@@ -85,7 +85,7 @@ TEST_F(PlainTest, InputsArriveAsTheyAre) {
 TEST_F(PlainTest, TooFewInputsEndTheSession) {
   PlainServer server = Server();
   Outbox outbox;
-  const absl::Status status = server.Advance(&outbox);
+  const absl::Status status = server.Advance(Into(&outbox));
   EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("0 of 4 members sent inputs; at least 3 are needed"));

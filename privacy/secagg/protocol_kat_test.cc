@@ -136,7 +136,7 @@ class ProtocolKnownAnswers : public ::testing::Test {
   std::map<uint32_t, UpMessage> AdvanceAndAnswer() {
     Outbox outbox;
     EXPECT_TRUE(server_->CanAdvance());
-    absl::Status advanced = server_->Advance(&outbox);
+    absl::Status advanced = server_->Advance(Into(&outbox));
     EXPECT_TRUE(advanced.ok()) << advanced;
     std::map<uint32_t, UpMessage> answers;
     for (const OutMessage& out : outbox) {

@@ -105,7 +105,7 @@ class Session {
   void Close() {
     const bool can = server_.CanAdvance();
     Outbox outbox;
-    const absl::Status closed = server_.Advance(&outbox);
+    const absl::Status closed = server_.Advance(Into(&outbox));
     // Groups and unusable shares are looked at when a phase is closed.
     DURE_CHECK(closed.ok() ? can : server_.phase() >= Phase::kFinished);
   }

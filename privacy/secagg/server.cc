@@ -209,7 +209,7 @@ absl::Status Server::Abort(std::string why) {
   return aborted_;
 }
 
-absl::Status Server::Advance(Outbox* outbox) {
+absl::Status Server::Advance(Send send) {
   switch (phase()) {
     case Phase::kAdvertise:
       DURE_RETURN_IF_ERROR(CloseAdvertise());
@@ -238,7 +238,7 @@ absl::Status Server::Advance(Outbox* outbox) {
       DURE_CHECK(message.ok());
       shared = std::make_shared<const DownMessage>(*std::move(message));
     }
-    outbox->push_back({.to = id, .message = shared});
+    send({.to = id, .message = shared});
   }
   return absl::OkStatus();
 }

@@ -5,7 +5,7 @@
 // How to drive it:
 //   send offer() to every expected member; then, for each phase,
 //     Receive() what arrives (Drop() whom the transport lost), until Complete(), or until the
-//     deadline if CanAdvance(); then Advance() and send what it puts into the outbox.
+//     deadline if CanAdvance(); then Advance() and send what it hands out.
 //   An AcceptedInput goes into the caller's sum at once, one sum for each of groups(); the Server
 //   keeps only its hash. After the Advance() out of kUnmask, RemoveMasks() turns those sums into
 //   the sums of the inputs.
@@ -27,6 +27,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/ring.h"
@@ -63,7 +64,9 @@ struct OutMessage {
   MemberId to;
   std::shared_ptr<const DownMessage> message;
 };
-using Outbox = std::vector<OutMessage>;
+// Takes messages one after the other. Of a thousand members, all at once would be most of what a
+// session needs of the memory.
+using Send = absl::FunctionRef<void(OutMessage)>;
 
 // A masked input whose length, padding and signature were verified. Add it to the sum exactly once.
 struct AcceptedInput {
@@ -116,9 +119,9 @@ class Server {
   uint32_t answered() const;
   uint32_t needed() const;
 
-  // Closes the phase and appends the next messages, one a member. Aborted, with the numbers, if the
-  // session cannot go on; it then stays in kAborted. FailedPrecondition once it has ended.
-  absl::Status Advance(Outbox* outbox);
+  // Closes the phase and hands out the next messages, one a member. Aborted, with the numbers, if
+  // the session cannot go on; it then stays in kAborted. FailedPrecondition once it has ended.
+  absl::Status Advance(Send send);
 
   // The latest message for a member, once more, for one that lost its connection. NotFound if there
   // is none.

@@ -68,7 +68,7 @@ class ServerTest : public ::testing::Test {
   }
   void ExpectAborts(std::string_view why) {
     Outbox outbox;
-    absl::Status status = server().Advance(&outbox);
+    absl::Status status = server().Advance(Into(&outbox));
     EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
     EXPECT_NE(status.message().find(absl::string_view(why.data(), why.size())),
               absl::string_view::npos)
@@ -76,7 +76,7 @@ class ServerTest : public ::testing::Test {
     EXPECT_TRUE(outbox.empty());
     EXPECT_EQ(server().aborted(), status);
     EXPECT_EQ(server().phase(), Phase::kAborted);
-    EXPECT_EQ(server().Advance(&outbox).code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(server().Advance(Into(&outbox)).code(), absl::StatusCode::kFailedPrecondition);
   }
 
   CohortForTest cohort_;

@@ -200,6 +200,12 @@ class CohortForTest {
   std::vector<std::unique_ptr<MemberForTest>> members;
 };
 
+// What a server hands out, kept: server.Advance(Into(&outbox)).
+using Outbox = std::vector<OutMessage>;
+inline auto Into(Outbox* outbox) {
+  return [outbox](OutMessage message) { outbox->push_back(std::move(message)); };
+}
+
 // One session of a cohort, phase by phase, so that a test can change what travels.
 class SessionRunForTest {
  public:
@@ -237,7 +243,7 @@ class SessionRunForTest {
   // Closes the phase; what each member is to receive.
   std::vector<DownMessage> Advance() {
     Outbox outbox;
-    DURE_CHECK(server.Advance(&outbox).ok());
+    DURE_CHECK(server.Advance(Into(&outbox)).ok());
     std::vector<DownMessage> messages(cohort_.members.size());
     for (OutMessage& out : outbox) {
       for (uint32_t i = 0; i < messages.size(); ++i) {
@@ -333,7 +339,7 @@ inline SessionOutcome RunSession(CohortForTest& cohort,
     inbox.clear();
     outcome.ended_in = server.phase();
     const bool could = server.CanAdvance();
-    outcome.status = server.Advance(&inbox);
+    outcome.status = server.Advance(Into(&inbox));
     DURE_CHECK(could == outcome.status.ok());
     if (!outcome.status.ok()) {
       DURE_CHECK(absl::IsAborted(outcome.status) && server.phase() == Phase::kAborted);
