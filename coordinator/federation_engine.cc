@@ -106,7 +106,9 @@ absl::StatusOr<std::unique_ptr<FederationEngine>> FederationEngine::Create(Optio
 }
 
 void FederationEngine::Step(absl::Time now, run::Input input, std::vector<run::Output>* out) {
+  const bool released_before = std::exchange(released_now_, false);
   if (phase_ == State::kFinished || phase_ == State::kFailed) return;
+  if (released_before && EvaluatedNow(state_.round.value())) SendEvaluations(out);
   if (const auto* arrived = std::get_if<run::Arrived>(&input)) {
     OnArrived(now, *arrived, out);
   } else if (const auto* left = std::get_if<run::Left>(&input)) {
@@ -132,6 +134,7 @@ void FederationEngine::Step(absl::Time now, run::Input input, std::vector<run::O
 
 absl::Time FederationEngine::next_deadline() const {
   if (round_) return round_->next_deadline();
+  if (released_now_) return absl::InfinitePast();
   // Only what is still to come, or time would stand still at it.
   if (phase_ == State::kWaiting && not_before_ != absl::InfinitePast()) return not_before_;
   if (phase_ == State::kEvaluating) return end_due_;
@@ -307,7 +310,7 @@ void FederationEngine::HandleRound(absl::Time now, std::vector<round::Output> ou
 
 void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
   if (phase_ != State::kWaiting && phase_ != State::kRunning) return;
-  if (round_) return;
+  if (round_ || released_now_) return;
   if (state_.round.value() >= options_.spec.rounds().count()) {
     phase_ = State::kEvaluating;
     rounds_done_ = now;
@@ -470,9 +473,9 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
                                         .bytes_received = bytes_received_,
                                         .bytes_sent = bytes_sent_,
                                         .model_hash = ToHex(model_hash_)});
+  released_now_ = true;
   out->push_back(run::Write{std::move(released)});
   TellCohort(true, "", out);
-  if (EvaluatedNow(state_.round.value())) SendEvaluations(out);
 }
 
 // Coordinates are stepped on their own, so in ranges and on all cores.
@@ -511,9 +514,10 @@ std::shared_ptr<const ServerMessage> FederationEngine::EvaluationMessage() const
 // An evaluator that is still at an older model gets the newest when it has answered.
 void FederationEngine::SendEvaluations(Outputs* out) {
   evaluated_ = state_.round;
-  std::shared_ptr<const ServerMessage> message = EvaluationMessage();
+  std::shared_ptr<const ServerMessage> message;
   for (const auto& [id, person] : people_) {
     if (person.role != EVALUATOR || evaluating_.contains(id)) continue;
+    if (message == nullptr) message = EvaluationMessage();
     evaluating_[id] = state_.round;
     out->push_back(run::SendTo{id, message});
   }

@@ -106,7 +106,7 @@ class FederationEngine {
   void Postpone(absl::Duration by) {
     if (round_) round_->Postpone(by);
   }
-  // When Step(Tick) is due at the latest.
+  // When Step(Tick) is due at the latest. InfinitePast: as soon as the outputs are dealt with.
   absl::Time next_deadline() const;
 
   // With the first `max_rounds` released rounds after `after_round`, and their evaluations.
@@ -199,6 +199,9 @@ class FederationEngine {
   std::optional<absl::Time> patience_until_;
   std::string waiting_for_;                       // in words
   absl::Time not_before_ = absl::InfinitePast();  // of the next attempt, after a failure
+  // A model was released in this step. What needs a copy of it, evaluations and the offers of the
+  // next attempt, comes with the step after it, when what this one holds is written and gone.
+  bool released_now_ = false;
   uint32_t failures_in_a_row_ = 0;
 
   std::unique_ptr<Round> round_;

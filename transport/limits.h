@@ -20,7 +20,8 @@ inline constexpr size_t kMaxTokenBytes = size_t{4} << 10;
 inline constexpr size_t kMaxQueuedBytes = size_t{128} << 20;
 inline constexpr size_t kMaxQueuedMessages = 1024;
 
-// A member asks before it sends a message longer than this, and so many may send one at a time.
+// A member asks before it sends a message longer than this. So many may send one at a time, while
+// the owner of the server has as many to deal with.
 // Whoever has not sent it after kLongMessagePatience may go on, but is no longer counted: a slow
 // line holds nobody up for longer.
 inline constexpr size_t kLongMessageBytes = size_t{256} << 10;

@@ -10,9 +10,10 @@ constexpr size_t kMembers = 5;
 
 class LongMessageTest : public SessionTest {
  protected:
-  void OpenAll(absl::Duration patience) {
+  void OpenAll(absl::Duration patience, size_t at_a_time = 2) {
     ServerOptions options = Options();
     options.long_message_patience = patience;
+    options.long_messages_at_a_time = at_a_time;
     events_.hold_credits = true;
     StartServer(options);
     for (size_t i = 0; i < kMembers; ++i) {
@@ -38,8 +39,8 @@ class LongMessageTest : public SessionTest {
   std::vector<std::unique_ptr<Session>> sessions_;
 };
 
-TEST_F(LongMessageTest, TwoAtATimeAreTakenInAndShortOnesPass) {
-  OpenAll(absl::Hours(1));
+TEST_F(LongMessageTest, OneIsDealtWithWhileTheNextComesAndShortOnesPass) {
+  OpenAll(absl::Hours(1), /*at_a_time=*/1);
   for (size_t i = 0; i + 1 < kMembers; ++i) SendLong(i);
   ASSERT_TRUE(AwaitMessages(2));
   ASSERT_TRUE(sessions_.back()->Send(Say("short")).ok());

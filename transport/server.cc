@@ -251,7 +251,8 @@ class Server::Impl final
       : options_(options),
         ca_der_(std::move(ca_der)),
         events_(events),
-        long_messages_(std::make_shared<Turnstile>(options.long_messages_at_a_time)) {
+        long_messages_(std::make_shared<Turnstile>(options.long_messages_at_a_time)),
+        dealt_with_(std::make_shared<Turnstile>(options.long_messages_at_a_time)) {
     options_.key_pem.clear();
     if (options_.clock == nullptr) options_.clock = &system_clock_;
   }
@@ -285,6 +286,7 @@ class Server::Impl final
   const ServerOptions& options() const { return options_; }
   ServerEvents* events() const { return events_; }
   const std::shared_ptr<Turnstile>& long_messages() const { return long_messages_; }
+  const std::shared_ptr<Turnstile>& dealt_with() const { return dealt_with_; }
 
  private:
   absl::StatusOr<Peer> Authenticate(const grpc::CallbackServerContext& context) const;
@@ -296,6 +298,7 @@ class Server::Impl final
   SystemClock system_clock_;
   const std::shared_ptr<Requests> requests_ = std::make_shared<Requests>();
   const std::shared_ptr<Turnstile> long_messages_;
+  const std::shared_ptr<Turnstile> dealt_with_;
   int port_ = 0;
 
   std::mutex mutex_;
@@ -329,6 +332,7 @@ class Server::Impl::Stream final
         peer_(std::move(peer)),
         member_(MemberName(peer_.certificate)),
         long_messages_(server->long_messages()),
+        dealt_with_(server->dealt_with()),
         pump_(this, {StreamEnd::kServer, server->options().max_queued_bytes,
                      server->options().max_queued_messages}) {}
 
@@ -405,9 +409,13 @@ class Server::Impl::Stream final
       // starts nothing.
       const uint64_t ticket = is_long ? TakeTicket(0) : 0;
       ReadCredit credit(nullptr, [self, ticket](std::nullptr_t) {
-        if (ticket != 0) self->long_messages_->Leave(ticket);
+        if (ticket != 0) self->dealt_with_->Leave(ticket);
         self->pump_.AllowRead();
       });
+      // While one is dealt with, the next may come.
+      if (ticket != 0) {
+        dealt_with_->Queue(ticket, [gate = long_messages_, ticket] { gate->Leave(ticket); });
+      }
       server_->events()->OnMessage(id(), std::move(message), std::move(credit));
     } else {
       if (ok) {
@@ -440,8 +448,14 @@ class Server::Impl::Stream final
     in_.Clear();
     ServerBidiReactor::StartRead(&in_);
   }
+  // gRPC encrypts as much of a message as it can on the thread that starts it. A long one would
+  // keep its sender, who has others to serve, and is started elsewhere.
   void StartWrite(const grpc::ByteBuffer& message) override {
-    ServerBidiReactor::StartWrite(&message);
+    if (message.Length() <= kLongMessageBytes) return ServerBidiReactor::StartWrite(&message);
+    elsewhere_ = std::make_unique<grpc::Alarm>();
+    elsewhere_->Set(absl::ToChronoTime(absl::Now()), [self = shared_from_this(), &message](bool) {
+      self->ServerBidiReactor::StartWrite(&message);
+    });
   }
   void Cancel() override;
   void EndWrites() override { Finish(ToGrpc(Status())); }
@@ -473,11 +487,14 @@ class Server::Impl::Stream final
   CallReference call_;
   Peer peer_;
   const std::string member_;
-  const std::shared_ptr<Turnstile> long_messages_;  // credits may outlive the server
+  // Credits may outlive the server.
+  const std::shared_ptr<Turnstile> long_messages_;  // who sends one
+  const std::shared_ptr<Turnstile> dealt_with_;     // whose has come
   grpc::ByteBuffer in_;
   StreamPump<grpc::ByteBuffer> pump_;
   std::atomic<bool> closing_ = false;
-  grpc::Alarm alarm_;  // cuts what Close() does not end
+  grpc::Alarm alarm_;                       // cuts what Close() does not end
+  std::unique_ptr<grpc::Alarm> elsewhere_;  // of the latest long write
   std::mutex mutex_;
   std::optional<absl::Status> status_;     // the first reason to end
   uint64_t ticket_ = 0;                    // of the long message that is to come

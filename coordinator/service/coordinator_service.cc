@@ -20,8 +20,8 @@ namespace {
 constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
 // Keys, certificates, shares and signatures in one message, for up to 128 members.
 constexpr size_t kMaxOverheadBytes = size_t{1} << 20;
-// Messages longer than this are taken in one at a time, and what they leave in the allocator's
-// pools goes back to the system after each.
+// Messages longer than this come one at a time, and what gRPC read them into goes back to the
+// system before the next step.
 constexpr size_t kVeryLongBytes = size_t{16} << 20;
 // In one answer over the control socket.
 constexpr size_t kMaxReportedRounds = 1000;
@@ -170,12 +170,12 @@ void CoordinatorService::OnMessage(PeerId peer, ClientMessage message, ReadCredi
   auto shared = std::make_shared<ClientMessage>(std::move(message));
   strand_->Post([this, peer, shared, credit = std::move(credit)] {
     const size_t bytes = shared->ByteSizeLong();
+    if (bytes > kVeryLongBytes) malloc_trim(0);
     traffic_.received += bytes;
     auto present = present_.find(peer);
     if (present == present_.end()) return;
     if (!present->second.arrived && !Greet(peer, *shared)) return;
     Step(run::Said{present->second.member, std::move(*shared)});
-    if (bytes > kVeryLongBytes) malloc_trim(0);
   });
 }
 
@@ -365,6 +365,7 @@ void CoordinatorService::NoticeStandstill(absl::Time now) {
 // One timer at a time: an earlier one replaces it, and when it rings the next is armed.
 void CoordinatorService::ArmTimer() {
   absl::Time due = engine_->next_deadline();
+  if (due == absl::InfinitePast()) return strand_->Post([this] { Step(run::Tick{}); });
   if (due >= armed_for_) return;
   armed_for_ = due;
   strand_->PostAfter(std::max(due - engine_clock_.Now(), kTimerResolution), [this, due] {

@@ -65,10 +65,9 @@ absl::Status MakeStateFiles(const std::string& folder) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> WriteModelFile(const std::string& folder, const std::string& bytes) {
-  std::string name = ToHex(Sha256(AsBytes(bytes)));
-  DURE_RETURN_IF_ERROR(WriteFileAtomic(ModelFolder(folder) + "/" + name, bytes, 0600));
-  return name;
+absl::Status WriteModelFile(const std::string& folder, const std::string& name,
+                            const std::string& bytes) {
+  return WriteFileAtomic(ModelFolder(folder) + "/" + name, bytes, 0600);
 }
 
 absl::StatusOr<std::string> ReadModelFile(const std::string& folder, const std::string& name) {

@@ -37,8 +37,9 @@ absl::StatusOr<bool> HasDatabase(const std::string& folder);
 // Makes the folder with models/ and, before the lock is there, a database without contents.
 absl::Status MakeStateFiles(const std::string& folder);
 
-// Writes a model or an optimiser's state durably and returns its name.
-absl::StatusOr<std::string> WriteModelFile(const std::string& folder, const std::string& bytes);
+// Writes a model or an optimiser's state durably. Its name is its SHA-256 in hexadecimal.
+absl::Status WriteModelFile(const std::string& folder, const std::string& name,
+                            const std::string& bytes);
 // DataLoss if it is missing or damaged.
 absl::StatusOr<std::string> ReadModelFile(const std::string& folder, const std::string& name);
 // The names of the complete ones.

@@ -1,8 +1,11 @@
 // The store of a run: its facts, its models and the state that they add up to.
+#include <future>
+
 #include "base/status_macros.h"
 #include "coordinator/service/sql.h"
 #include "coordinator/service/state_files.h"
 #include "coordinator/service/store.h"
+#include "crypto/digest.h"
 
 namespace dure {
 namespace {
@@ -61,8 +64,14 @@ absl::Status Store::RecordDealers(const std::vector<Digest>& dealers, AttemptNum
 // The files first, then the transaction that names them: a crash in between leaves files that
 // nothing names, which the next release removes.
 absl::Status Store::RecordRelease(const RoundReleased& release) {
-  DURE_ASSIGN_OR_RETURN(std::string model, WriteModelFile(folder_, release.model));
-  DURE_ASSIGN_OR_RETURN(std::string optimizer, WriteModelFile(folder_, release.optimizer));
+  // Both at once: everybody waits for them.
+  const std::string model = ToHex(release.model_hash);
+  std::future<absl::Status> model_written =
+      std::async(std::launch::async, [&] { return WriteModelFile(folder_, model, release.model); });
+  const std::string optimizer = ToHex(Sha256(AsBytes(release.optimizer)));
+  absl::Status written = WriteModelFile(folder_, optimizer, release.optimizer);
+  written.Update(model_written.get());
+  DURE_RETURN_IF_ERROR(written);
   DURE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   DURE_RETURN_IF_ERROR(Statement(database_, "UPDATE attempts SET ended = ? WHERE attempt = ?")
                            .Bind(release.at)

@@ -43,6 +43,7 @@ class StoreTest : public ::testing::Test {
         {.secret_hash = Filled(secret), .name = name, .expires = kNow + absl::Hours(1)}, kNow);
   }
   RoundReleased Release(uint32_t round) {
+    const std::string model = "model " + std::to_string(round);
     return {.round = RoundNumber(round),
             .attempt = AttemptNumber(round + 1),
             .cohort = 10,
@@ -50,7 +51,8 @@ class StoreTest : public ::testing::Test {
             .epsilon = 0.5,
             .duration = absl::Seconds(2),
             .at = kNow,
-            .model = "model " + std::to_string(round),
+            .model_hash = Sha256(AsBytes(model)),
+            .model = model,
             .optimizer = "optimiser " + std::to_string(round)};
   }
 
@@ -141,8 +143,7 @@ TEST_F(StoreTest, ARevokedKeyDoesNotComeBackUnderAnotherName) {
   ASSERT_TRUE(store_->Revoke("a", kNow).ok());
   EXPECT_EQ(InviteNamed("a", 3).code(), absl::StatusCode::kAlreadyExists);
   ASSERT_TRUE(InviteNamed("b", 4).ok());
-  const absl::Status again =
-      store_->Enrol(Filled(4), {.client_id = Filled(9), .name = "b"}, kNow);
+  const absl::Status again = store_->Enrol(Filled(4), {.client_id = Filled(9), .name = "b"}, kNow);
   EXPECT_EQ(again.code(), absl::StatusCode::kAlreadyExists);
   EXPECT_THAT(std::string(again.message()), HasSubstr("with a new key"));
   // The invitation was not used up: whoever comes with a new key may have it.

@@ -265,6 +265,7 @@ class World {
         ended_ = std::get<run::Ended>(output).status;
       }
     }
+    if (coordinator_->next_deadline() == absl::InfinitePast()) StepCoordinator(run::Tick{});
   }
 
   void StepMember(Node& node, member::Input input) {
