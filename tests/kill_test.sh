@@ -141,6 +141,11 @@ dies() {
     dure stop "$federation" >/dev/null 2>&1 || true
   fi
   end_of coordinator
+  # It was told between two attempts: once more.
+  if [ "$2" = failed ] && [ "$code" -eq 0 ]; then
+    dies "$@"
+    return
+  fi
   [ "$code" -eq 137 ] || fail "the coordinator ended with $code, not $1 $2"
   look
 }
