@@ -44,8 +44,9 @@ void SeededWorld::DialSoon(Node& node) {
 void SeededWorld::Dial(Node& node) {
   if (!node.engine || node.done || node.gone || ended_ || node.link.client) return;
   if (!coordinator_ || now_ < node.held_until) return DialSoon(node);
-  // Only the newest stream of a member stays.
+  // Only the newest stream of a member stays. The coordinator may die of what that leads to.
   if (node.link.server) ServerCloses(node, node.link.number, /*lost=*/true);
+  if (!coordinator_) return DialSoon(node);
   node.link = Link{.number = ++links_, .client = true, .server = true};
   Trace(absl::StrCat(node.person->name, " is connected"));
   StepMember(node, member::Connected{});
