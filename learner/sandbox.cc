@@ -188,7 +188,7 @@ std::vector<SandboxLayer> EnterSandbox(const SandboxOptions& options) {
   layers.push_back(Layer("no new privileges", done, Words(errno)));
   done = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && Limit(RLIMIT_CORE, 0);
   layers.push_back(Layer("no core dumps", done, Words(errno)));
-  done = Limit(RLIMIT_DATA, options.memory_bytes);
+  done = !kMemoryIsLimited || Limit(RLIMIT_DATA, options.memory_bytes);
   layers.push_back(Layer("memory limit", done, Words(errno)));
   done = Limit(RLIMIT_NOFILE, options.descriptors);
   layers.push_back(Layer("descriptor limit", done, Words(errno)));

@@ -11,6 +11,13 @@
 
 namespace dure {
 
+// A sanitizer's shadow memory is terabytes that would count: builds with one have no memory limit.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kMemoryIsLimited = false;
+#else
+inline constexpr bool kMemoryIsLimited = true;
+#endif
+
 struct SandboxOptions {
   uint64_t memory_bytes = uint64_t{8} << 30;  // RLIMIT_DATA: private memory that can be written
   uint64_t descriptors = 32;                  // RLIMIT_NOFILE

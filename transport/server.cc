@@ -453,8 +453,9 @@ class Server::Impl::Stream final
   void StartWrite(const grpc::ByteBuffer& message) override {
     if (message.Length() <= kLongMessageBytes) return ServerBidiReactor::StartWrite(&message);
     elsewhere_ = std::make_unique<grpc::Alarm>();
-    elsewhere_->Set(absl::ToChronoTime(absl::Now()), [self = shared_from_this(), &message](bool) {
-      self->ServerBidiReactor::StartWrite(&message);
+    // The stream lasts until what its pump has begun is over.
+    elsewhere_->Set(absl::ToChronoTime(absl::Now()), [weak = weak_from_this(), &message](bool) {
+      if (auto self = weak.lock()) self->ServerBidiReactor::StartWrite(&message);
     });
   }
   void Cancel() override;
