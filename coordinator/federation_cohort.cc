@@ -74,11 +74,11 @@ uint32_t FederationEngine::SitOut(const secagg::MemberId& member, bool silent) {
 void FederationEngine::LeaveOutTheLate(const round::Late& late, Outputs* out) {
   for (const secagg::MemberId& member : late.members) {
     const uint32_t sits_out = SitOut(member, /*silent=*/true);
-    out->emplace_back(
-        std::in_place_type<run::Note>, true,
+    out->push_back(run::Note{
+        true,
         absl::StrCat(NameOf(member), " did not send ", std::string(late.phase), " within ",
                      absl::FormatDuration(deadline()), ": it is left out until it is heard from",
-                     sits_out == 0 ? "" : absl::StrCat(", and for ", sits_out, " attempts")));
+                     sits_out == 0 ? "" : absl::StrCat(", and for ", sits_out, " attempts"))});
   }
 }
 

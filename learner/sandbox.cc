@@ -92,6 +92,7 @@ class Filter {
     // On the threads that are there already, too.
     Note(seccomp_attr_set(context_, SCMP_FLTATR_CTL_TSYNC, 1));
     for (int call : kAllowed) Note(seccomp_rule_add(context_, SCMP_ACT_ALLOW, call, 0));
+    if (kSanitized) Note(seccomp_rule_add(context_, SCMP_ACT_ALLOW, SCMP_SYS(pipe), 0));
     for (int call : kOpening) Note(seccomp_rule_add(context_, SCMP_ACT_ERRNO(EACCES), call, 0));
     // Memory, but none that can be executed.
     for (int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {
@@ -188,7 +189,7 @@ std::vector<SandboxLayer> EnterSandbox(const SandboxOptions& options) {
   layers.push_back(Layer("no new privileges", done, Words(errno)));
   done = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && Limit(RLIMIT_CORE, 0);
   layers.push_back(Layer("no core dumps", done, Words(errno)));
-  done = !kMemoryIsLimited || Limit(RLIMIT_DATA, options.memory_bytes);
+  done = kSanitized || Limit(RLIMIT_DATA, options.memory_bytes);
   layers.push_back(Layer("memory limit", done, Words(errno)));
   done = Limit(RLIMIT_NOFILE, options.descriptors);
   layers.push_back(Layer("descriptor limit", done, Words(errno)));

@@ -11,11 +11,12 @@
 
 namespace dure {
 
-// A sanitizer's shadow memory is terabytes that would count: builds with one have no memory limit.
+// Builds for tests with a sanitizer have no memory limit, because its shadow memory is terabytes
+// that would count, and may make pipes, by which it asks whether memory is there.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kMemoryIsLimited = false;
+inline constexpr bool kSanitized = true;
 #else
-inline constexpr bool kMemoryIsLimited = true;
+inline constexpr bool kSanitized = false;
 #endif
 
 struct SandboxOptions {
