@@ -92,7 +92,7 @@ class Filter {
     // On the threads that are there already, too.
     Note(seccomp_attr_set(context_, SCMP_FLTATR_CTL_TSYNC, 1));
     for (int call : kAllowed) Note(seccomp_rule_add(context_, SCMP_ACT_ALLOW, call, 0));
-    if (kSanitized) Note(seccomp_rule_add(context_, SCMP_ACT_ALLOW, SCMP_SYS(pipe), 0));
+    if (kSanitized) Note(seccomp_rule_add(context_, SCMP_ACT_ALLOW, SCMP_SYS(pipe2), 0));
     for (int call : kOpening) Note(seccomp_rule_add(context_, SCMP_ACT_ERRNO(EACCES), call, 0));
     // Memory, but none that can be executed.
     for (int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {

@@ -155,7 +155,7 @@ std::string KeyFingerprint(std::string_view coordinator_der) {
   if (!key.ok()) return "";
   std::string text;
   for (uint8_t byte : Sha256(*key))
-    absl::StrAppendFormat(&text, text.empty() ? "%02X" : ":%02X", byte);
+    absl::StrAppendFormat(&text, "%s%02X", text.empty() ? "" : ":", byte);
   return text;
 }
 
