@@ -28,7 +28,7 @@ constexpr size_t kHugeBlockBytes = size_t{4} << 20;
 constexpr char kGrpcExperiments[] = "-tcp_read_chunks";
 
 // Advice only: where the system has no huge pages to give, nothing changes.
-void AskForHugePages(void* block, size_t size) {
+[[maybe_unused]] void AskForHugePages(void* block, size_t size) {
   static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const uintptr_t begin = (reinterpret_cast<uintptr_t>(block) + page - 1) / page * page;
   const uintptr_t end = (reinterpret_cast<uintptr_t>(block) + size) / page * page;
@@ -46,7 +46,8 @@ void GiveMemoryBack() {
 }  // namespace dure::cli
 
 // The program's own operator new ([replacement.functions]): the library's, with huge pages for
-// large blocks. The array and nothrow forms call these.
+// large blocks. The array and nothrow forms call these. A sanitizer brings its own.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 void* operator new(size_t size) {
   for (;;) {
     if (void* block = std::malloc(size == 0 ? 1 : size)) {
@@ -60,3 +61,4 @@ void* operator new(size_t size) {
 }
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete(void* block, size_t) noexcept { std::free(block); }
+#endif
