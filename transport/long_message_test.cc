@@ -57,6 +57,20 @@ TEST_F(LongMessageTest, OneIsDealtWithWhileTheNextComesAndShortOnesPass) {
   events_.Update([&] { events_.credits.clear(); });
 }
 
+TEST_F(LongMessageTest, TheOrderInWhichTheyAreDealtWithIsTheOwners) {
+  OpenAll(absl::Hours(1), /*at_a_time=*/1);
+  for (size_t i = 0; i < kMembers; ++i) SendLong(i);
+  ASSERT_TRUE(AwaitMessages(2));
+  // The second one first, each time.
+  for (size_t next = 1; next < kMembers - 1; ++next) {
+    ReadCredit credit;
+    events_.Update([&] { credit = std::move(events_.credits[next]); });
+    credit.reset();
+    ASSERT_TRUE(AwaitMessages(next + 2));
+  }
+  events_.Update([&] { events_.credits.clear(); });
+}
+
 TEST_F(LongMessageTest, WhoIsSlowHoldsNobodyUp) {
   OpenAll(absl::Milliseconds(1));
   Ask(0);

@@ -409,7 +409,10 @@ class Server::Impl::Stream final
       // starts nothing.
       const uint64_t ticket = is_long ? TakeTicket(0) : 0;
       ReadCredit credit(nullptr, [self, ticket](std::nullptr_t) {
-        if (ticket != 0) self->dealt_with_->Leave(ticket);
+        if (ticket != 0) {
+          self->dealt_with_->Leave(ticket);
+          self->long_messages_->Leave(ticket);  // if it was dealt with before its turn
+        }
         self->pump_.AllowRead();
       });
       // While one is dealt with, the next may come.
