@@ -146,6 +146,12 @@ std::optional<SpecFault> KeyFault(const std::string& path, const Message& sectio
   const KeyRules& rules = RulesOf(key);
   if (!IsUsed(section, key)) {
     if (!IsSet(section, key)) return std::nullopt;
+    if (path == "secure_aggregation.robust") {
+      return SpecFault{path,
+                       "secure_aggregation.robust goes with enabled = true only: without secure "
+                       "aggregation updates are added up as they come, and there are no groups "
+                       "whose sums a rule could compare; remove it, or choose enabled = true"};
+    }
     const Field* other = section.GetDescriptor()->FindFieldByName(rules.used_if());
     return SpecFault{path, absl::StrCat(path, " is not used with ", rules.used_if(), " = ",
                                         ValueToToml(section, *other), ": remove it, or choose ",
@@ -157,6 +163,13 @@ std::optional<SpecFault> KeyFault(const std::string& path, const Message& sectio
       return SpecFault{path,
                        "rounds.minimum is missing: without rounds.cohort nothing says how "
                        "many members a sum must have; set it to 3 or more"};
+    }
+    if (path == "secure_aggregation.group_size") {
+      return SpecFault{path, absl::StrCat(path,
+                                          " is missing: of the whole cohort the coordinator "
+                                          "sees one sum, in which a robust rule has nothing to "
+                                          "compare; set it to the members of one group, ",
+                                          LimitsInWords(key))};
     }
     return SpecFault{path, absl::StrCat(path, " is missing: set it to ", ExpectedInWords(key))};
   }

@@ -51,9 +51,8 @@ Message* SectionOf(FederationSpec* spec, const std::string& path) {
 // Calls `visit` for every key, with the section of a fresh spec that uses it.
 void ForEachKey(const std::function<void(const std::string& path, FederationSpec* spec,
                                          Message* section, const Field& key)>& visit) {
-  const FederationSpec specs[] = {
-      Demo(), Read(ClientToml()), Read(DpSgdToml()), Read(NoneToml()),
-      Read(NoneToml("robust = \"trimmed_mean\"\ngroup_size = 5"))};
+  const FederationSpec specs[] = {Demo(), Read(ClientToml()), Read(DpSgdToml()), Read(NoneToml()),
+                                  Read(NoneToml("robust = \"trimmed_mean\"\ngroup_size = 5"))};
   VisitKeys(FederationSpec::default_instance(),
             [&](const std::string& path, const Message&, const Field& key) {
               for (FederationSpec spec : specs) {
@@ -321,6 +320,18 @@ TEST(SpecCheckTest, UnitsGoWithModes) {
   refused(testing::DemoWithUnit("mode = \"dp_sgd\"\nsampling_rate = 0.01",
                                 "unit = \"client\"\nmax_epsilon = 4.0"),
           "privacy.unit = \"client\" goes with local.mode = \"epochs\" only");
+}
+
+TEST(SpecCheckTest, RobustRulesNeedSumsOfGroups) {
+  EXPECT_THAT(
+      ParseFederation(NoneToml("robust = \"krum\""), "f.toml").status().ToString(),
+      HasSubstr("group_size is missing: of the whole cohort the coordinator sees one sum, in "
+                "which a robust rule has nothing to compare; set it to the members of one "
+                "group, 3 to 127"));
+  EXPECT_THAT(
+      ParseFederation(NoneToml("enabled = false\nrobust = \"krum\""), "f.toml").status().ToString(),
+      HasSubstr("secure_aggregation.robust goes with enabled = true only: without secure "
+                "aggregation updates are added up as they come"));
 }
 
 TEST(SpecCheckTest, NoDivisorDependsOnDataThatIsProtected) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <numbers>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +14,7 @@
 #include "federation/terms/check_notes.h"
 #include "federation/terms/privacy_account.h"
 #include "federation/terms/promise.h"
+#include "federation/terms/robust_terms.h"
 #include "privacy/secagg/thresholds.h"
 
 namespace dure {
@@ -60,14 +60,8 @@ std::optional<double> EpsilonOfOwnNoise(const FederationSpec& spec, const RoundT
 
 // The noise of what a robust rule makes of the groups' means, by that of their mean.
 double RuleFactor(const RoundTerms& terms) {
-  switch (terms.robust) {
-    case SecureAggregationSection::MEDIAN:
-      return std::sqrt(std::numbers::pi / 2);  // of normal noise in many groups
-    case SecureAggregationSection::KRUM:
-      return std::sqrt(static_cast<double>(terms.groups));  // one of them
-    default:
-      return 1;
-  }
+  if (terms.robust == SecureAggregationSection::OFF) return 1;
+  return RobustRuleOf(terms.robust).noise(RobustParamsOf(terms), terms.groups);
 }
 
 // In the mean update of one round, everybody staying.

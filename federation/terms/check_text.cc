@@ -10,6 +10,7 @@
 #include "federation/spec_fields.h"
 #include "federation/terms/check.h"
 #include "federation/terms/promise.h"
+#include "federation/terms/robust_terms.h"
 
 namespace dure {
 
@@ -66,14 +67,13 @@ std::string MembersText(const RoundTerms& terms) {
 
 // What groups are for, and what they cost.
 std::string GroupsText(const RoundTerms& terms) {
-  const char* rule = terms.robust == SecureAggregationSection::KRUM           ? "Krum"
-                     : terms.robust == SecureAggregationSection::TRIMMED_MEAN ? "the trimmed mean"
-                                                                              : "the median";
+  const RobustRule& rule = RobustRuleOf(terms.robust);
   std::string text = absl::StrFormat(
       "%s of the groups bears poisoned members in %u of %u groups, so at least %u members wherever "
       "they fall. It costs privacy of another kind: the coordinator sees the sum of every group, "
       "over as few as %u members, in place of one sum over the cohort",
-      rule, terms.poisoned_groups, terms.groups, terms.poisoned_groups, terms.sum_minimum);
+      std::string(rule.name), terms.poisoned_groups, terms.groups, terms.poisoned_groups,
+      terms.sum_minimum);
   text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
   if (terms.sigma2_local != 0) {
     absl::StrAppendFormat(
@@ -82,6 +82,10 @@ std::string GroupsText(const RoundTerms& terms) {
         "about %.1f times the noise of one sum",
         std::sqrt(static_cast<double>(terms.groups)));
   }
+  if (!rule.limits.empty()) absl::StrAppend(&text, ". ", std::string(rule.limits));
+  absl::StrAppend(&text,
+                  ". No rule bears pushes that are small beside what honest updates are apart, "
+                  "or tells a poisoned member from one whose data are of another kind");
   return absl::StrCat(text, ".");
 }
 

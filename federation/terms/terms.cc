@@ -6,8 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "aggregation/coordinate_rule.h"
 #include "base/status_macros.h"
 #include "federation/terms/privacy_account.h"
+#include "federation/terms/robust_terms.h"
 #include "privacy/dp/client_encoding.h"
 #include "privacy/dp/fixed_grid.h"
 #include "privacy/dp/record_gradient.h"
@@ -67,18 +69,6 @@ secagg::RuleParams RuleParamsOf(const FederationSpec& spec, const RoundTerms& te
           .security_bits = kSecurityBits};
 }
 
-// How many poisoned groups of `groups` the rule bears.
-uint32_t PoisonedBorne(const RoundTerms& terms, uint32_t groups) {
-  switch (terms.robust) {
-    case SecureAggregationSection::TRIMMED_MEAN:
-      return TrimmedGroups(terms.trim, groups);
-    case SecureAggregationSection::KRUM:
-      return groups < 3 ? 0 : (groups - 3) / 2;
-    default:
-      return (groups - 1) / 2;
-  }
-}
-
 // A robust rule: the cohort in groups, each a sum of its own. A roster may be smaller than what was
 // invited and its groups of other sizes, so the numbers are the worst of all that can be.
 absl::Status DeriveGroups(const FederationSpec& spec, RoundTerms* terms) {
@@ -89,13 +79,7 @@ absl::Status DeriveGroups(const FederationSpec& spec, RoundTerms* terms) {
   DURE_ASSIGN_OR_RETURN(const secagg::SessionRules full,
                         secagg::ComputeSessionRules(RuleParamsOf(spec, *terms, invited)));
   terms->groups = full.groups;
-  terms->poisoned_groups = PoisonedBorne(*terms, full.groups);
-  if (terms->poisoned_groups == 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        invited, " members make ", full.groups, " groups of ", terms->group_size,
-        " or more, of which the rule bears no poisoned one: choose a smaller group_size or more ",
-        "members"));
-  }
+  DURE_ASSIGN_OR_RETURN(terms->poisoned_groups, PoisonedGroupsBorne(*terms, full.groups));
   terms->quorum = full.quorum;
   terms->roster_minimum = terms->minimum;
   terms->largest_sum = 0;
@@ -383,10 +367,7 @@ uint32_t LeastSum(const FederationSpec& spec) {
   return std::max(secagg::kMinMembers, (4 * spec.secure_aggregation().group_size() + 4) / 5);
 }
 
-uint32_t TrimmedGroups(double trim, uint32_t groups) {
-  const auto share = static_cast<uint32_t>(trim * groups + kRoundingSlack);
-  return std::min(std::max(1u, share), (groups - 1) / 2);
-}
+uint32_t TrimmedGroups(double trim, uint32_t groups) { return TrimmedVectors(trim, groups); }
 
 absl::string_view ProtectedUnit(PrivacySection::Unit unit) {
   switch (unit) {
