@@ -12,6 +12,7 @@
 #include "cli/exit_code.h"
 #include "cli/node_folder.h"
 #include "cli/stop_signal.h"
+#include "cli/table_flags.h"
 #include "client/policy.h"
 #include "client/service/data_ledger_file.h"
 #include "client/service/node.h"
@@ -36,7 +37,14 @@ std::string CountsInWords(const std::vector<uint64_t>& counts) {
   return text;
 }
 
-int PrintPreview(const std::string& folder, bool as_json) {
+// A folder, or a table as the flags say.
+int PrintPreview(const std::string& folder, bool as_json, const TableFlags& flags = {}) {
+  absl::StatusOr<std::optional<Table>> table = TableAt(folder, flags);
+  if (!table.ok()) return Fail(table.status(), kFailure);
+  if (*table) {
+    PrintTable(folder, **table, as_json);
+    return kSuccess;
+  }
   absl::StatusOr<DataPreview> preview = PreviewDataFolder(folder);
   if (!preview.ok()) return Fail(preview.status(), kFailure);
   if (as_json) {
@@ -53,27 +61,54 @@ int PrintPreview(const std::string& folder, bool as_json) {
   return kSuccess;
 }
 
+struct Addition {
+  std::string path;
+  std::string node_folder;
+  TableFlags table;
+};
+
 // Everything that could stand in the way later is looked at now.
-absl::Status AddData(const std::string& node_folder, const std::string& path) {
+absl::Status AddData(const Addition& addition) {
+  const std::string& node_folder = addition.node_folder;
+  const std::string& path = addition.path;
   DURE_ASSIGN_OR_RETURN(Node node, ReadNode(node_folder));
-  DURE_ASSIGN_OR_RETURN(Dataset data, ReadDataFolder(path));
+  const bool is_table = IsTableFile(path);
+  Schema schema;
+  absl::StatusOr<Dataset> read = absl::UnknownError("");
+  if (is_table) {
+    DURE_ASSIGN_OR_RETURN(schema, SchemaOfFile(path, addition.table));
+    DURE_ASSIGN_OR_RETURN(Table table, ReadTableFile(path, schema));
+    read = ToDataset(std::move(table), path);
+  } else {
+    read = ReadDataFolder(path);
+  }
+  DURE_RETURN_IF_ERROR(read.status());
+  const Dataset data = *std::move(read);
   DURE_RETURN_IF_ERROR(CheckDataset(data, node.spec.model(), path));
   if (node.membership.role == MEMBER) {
     DURE_RETURN_IF_ERROR(CheckRecordCount(node.spec, data.records(), path));
   }
-  const std::string folder = std::filesystem::absolute(path).lexically_normal().string();
+  std::string folder = std::filesystem::absolute(path).lexically_normal().string();
+  if (is_table) {
+    DURE_ASSIGN_OR_RETURN(folder, LinkTable(node_folder, path, schema));
+  }
   // What an evaluator measures with is never spent.
   if (node.membership.role == EVALUATOR) return WriteDataFolder(node_folder, folder);
   DURE_ASSIGN_OR_RETURN(const std::string root, DataLedgersFolder());
   return RegisterData(node_folder, folder, data, root);
 }
 
-int RunAdd(const std::string& node_folder, const std::string& path) {
-  if (absl::Status status = AddData(node_folder, path); !status.ok()) {
-    return Fail(status, kFailure);
-  }
+int RunAdd(const Addition& addition) {
+  if (absl::Status status = AddData(addition); !status.ok()) return Fail(status, kFailure);
   std::printf("registered, to be read and never written or sent:\n");
-  return PrintPreview(path, false);
+  return PrintPreview(addition.path, false, addition.table);
+}
+
+int RunSchema(const std::string& path, const TableFlags& flags) {
+  absl::StatusOr<Schema> schema = SchemaOfFile(path, flags);
+  if (!schema.ok()) return Fail(schema.status(), kFailure);
+  std::printf("%s", SchemaToText(*schema).c_str());
+  return kSuccess;
 }
 
 int RunList(const std::string& node_folder, bool as_json) {
@@ -120,14 +155,17 @@ void AddDataCommands(CLI::App& app, int* exit_code) {
   CLI::App* data = AddCommand(app, "data", "Registers, shows and splits data", "");
   data->require_subcommand(1);
 
-  auto add = std::make_shared<std::pair<std::string, std::string>>("", DefaultNodeFolder());
+  auto add = std::make_shared<Addition>(Addition{.node_folder = DefaultNodeFolder()});
   CLI::App* command =
-      AddCommand(*data, "add", "Registers a folder of records, after checking that it fits",
-                 "dure data add /srv/pictures");
-  command->add_option("PATH", add->first, "a folder with images-idx3-ubyte and labels-idx1-ubyte")
+      AddCommand(*data, "add", "Registers records, after checking that they fit",
+                 "dure data add /srv/patients.csv --label outcome --missing constant:0");
+  command
+      ->add_option("PATH", add->path,
+                   "a CSV file, or a folder with images-idx3-ubyte and labels-idx1-ubyte")
       ->required();
-  AddNodeOption(command, &add->second);
-  command->callback([=] { *exit_code = RunAdd(add->second, add->first); });
+  AddNodeOption(command, &add->node_folder);
+  AddTableFlags(command, &add->table, /*with_schema=*/true);
+  command->callback([=] { *exit_code = RunAdd(*add); });
 
   auto list = std::make_shared<std::string>(DefaultNodeFolder());
   auto list_json = std::make_shared<bool>(false);
@@ -136,13 +174,21 @@ void AddDataCommands(CLI::App& app, int* exit_code) {
   command->add_flag("--json", *list_json, "one JSON object");
   command->callback([=] { *exit_code = RunList(*list, *list_json); });
 
-  auto show = std::make_shared<std::string>();
+  auto show = std::make_shared<Addition>();
   auto show_json = std::make_shared<bool>(false);
-  command =
-      AddCommand(*data, "show", "Previews a folder of records", "dure data show /srv/pictures");
-  command->add_option("PATH", *show, "the folder")->required();
+  command = AddCommand(*data, "show", "Previews a folder of records or a CSV file",
+                       "dure data show /srv/patients.csv --label outcome");
+  command->add_option("PATH", show->path, "the folder or file")->required();
+  AddTableFlags(command, &show->table, /*with_schema=*/true);
   command->add_flag("--json", *show_json, "one JSON object");
-  command->callback([=] { *exit_code = PrintPreview(*show, *show_json); });
+  command->callback([=] { *exit_code = PrintPreview(show->path, *show_json, show->table); });
+
+  auto schema = std::make_shared<Addition>();
+  command = AddCommand(*data, "schema", "Prints what the columns of a CSV file are, for --schema",
+                       "dure data schema /srv/patients.csv --label outcome > patients.schema");
+  command->add_option("PATH", schema->path, "the file")->required();
+  AddTableFlags(command, &schema->table, /*with_schema=*/false);
+  command->callback([=] { *exit_code = RunSchema(schema->path, schema->table); });
 
   struct PartitionFlags {
     PartitionRequest request;

@@ -24,20 +24,19 @@ class Reference {
       : features_(features), classes_(classes), params_(params.begin(), params.end()) {}
 
   // Minus the gradient of one record's cross-entropy is added to `direction`.
-  void AddDirection(std::span<const uint8_t> record, uint32_t label,
-                    std::vector<double>* direction) const {
+  void AddDirection(FeatureView record, uint32_t label, std::vector<double>* direction) const {
     std::vector<double> weight(classes_);
     double sum = 0;
     for (size_t c = 0; c < classes_; ++c) {
       double logit = params_[classes_ * features_ + c];
       for (size_t j = 0; j < features_; ++j)
-        logit += params_[c * features_ + j] * record[j] / 255.0;
+        logit += params_[c * features_ + j] * double{record[j]};
       sum += weight[c] = std::exp(logit);
     }
     for (size_t c = 0; c < classes_; ++c) {
       const double error = (c == label) - weight[c] / sum;
       for (size_t j = 0; j < features_; ++j) {
-        (*direction)[c * features_ + j] += error * record[j] / 255.0;
+        (*direction)[c * features_ + j] += error * double{record[j]};
       }
       (*direction)[classes_ * features_ + c] += error;
     }

@@ -255,8 +255,7 @@ absl::Status RunEvaluate(const EvaluateCommand& command, bool json, std::ostream
     const uint64_t count = std::min(kBatch, data.records() - begin);
     DURE_ASSIGN_OR_RETURN(
         std::vector<float> logits,
-        model.Logits(std::span(data.features)
-                         .subspan(begin * data.record_size(), count * data.record_size()),
+        model.Logits(data.All().subspan(begin * data.record_size(), count * data.record_size()),
                      count, shape));
     const size_t classes = logits.size() / count;
     for (uint64_t i = 0; i < count; ++i) {

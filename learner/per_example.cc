@@ -141,13 +141,13 @@ void Network::SetParams(std::span<const float> params) {
   }
 }
 
-void Network::Forward(std::span<const uint8_t> record, NetworkWorkspace* workspace) const {
+void Network::Forward(FeatureView record, NetworkWorkspace* workspace) const {
   const Extent& input = architecture_.input();
   DURE_CHECK(record.size() == input.size());
   const size_t area = size_t{input.height} * input.width;
   for (size_t channel = 0, i = 0; channel < input.channels; ++channel) {
     for (size_t place = 0; place < area; ++place, ++i) {
-      workspace->input[place * input.channels + channel] = ByteToFloat(record[i]);
+      workspace->input[place * input.channels + channel] = record[i];
     }
   }
   const float* in = workspace->input.data();
@@ -200,13 +200,13 @@ void Network::Forward(std::span<const uint8_t> record, NetworkWorkspace* workspa
   }
 }
 
-std::span<const float> Network::Logits(std::span<const uint8_t> record,
+std::span<const float> Network::Logits(FeatureView record,
                                        NetworkWorkspace* workspace) const {
   Forward(record, workspace);
   return std::span(workspace->layers.back().value).first(architecture_.classes);
 }
 
-std::span<const float> Network::Direction(std::span<const uint8_t> record, uint32_t label,
+std::span<const float> Network::Direction(FeatureView record, uint32_t label,
                                           NetworkWorkspace* workspace) const {
   DURE_CHECK(label < architecture_.classes);
   std::span<const float> logits = Logits(record, workspace);

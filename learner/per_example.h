@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "learner/architecture.h"
+#include "learner/data/dataset.h"
 
 namespace dure {
 
@@ -49,11 +50,11 @@ class Network {
   // The direction to add: minus the gradient of one record's cross-entropy. dim() floats in the
   // network's own order, inside `workspace`. Not finite if the model is not.
   // Precondition (DURE_CHECK): record.size() is the input's size, label < classes.
-  std::span<const float> Direction(std::span<const uint8_t> record, uint32_t label,
+  std::span<const float> Direction(FeatureView record, uint32_t label,
                                    NetworkWorkspace* workspace) const;
 
   // `classes` logits, inside `workspace`.
-  std::span<const float> Logits(std::span<const uint8_t> record, NetworkWorkspace* workspace) const;
+  std::span<const float> Logits(FeatureView record, NetworkWorkspace* workspace) const;
 
   // The manifest's order of what is in the network's own; T is float or int64_t. Both have dim()
   // values and do not overlap.
@@ -71,7 +72,7 @@ class Network {
     std::vector<float> bias;        // padded out
   };
 
-  void Forward(std::span<const uint8_t> record, NetworkWorkspace* workspace) const;
+  void Forward(FeatureView record, NetworkWorkspace* workspace) const;
   void Backward(size_t layer, NetworkWorkspace* workspace) const;
   void BackwardConv(size_t layer, const Conv2dLayer& conv, NetworkWorkspace* workspace) const;
   void BackwardLinear(size_t layer, NetworkWorkspace* workspace) const;

@@ -11,7 +11,6 @@
 #include "absl/strings/str_split.h"
 #include "base/file.h"
 #include "base/status_macros.h"
-#include "learner/data/dataset.h"
 #include "learner/model_card.h"
 
 namespace dure {
@@ -127,11 +126,10 @@ absl::StatusOr<RunnableModel> RunnableModel::Load(const std::string& file) {
   return RunnableModel(std::move(torch_model), std::move(shape));
 }
 
-absl::StatusOr<std::vector<float>> RunnableModel::Logits(std::span<const uint8_t> records,
+absl::StatusOr<std::vector<float>> RunnableModel::Logits(FeatureView records,
                                                          uint64_t count,
                                                          const std::vector<uint32_t>& shape) {
-  std::vector<float> floats(records.size());
-  std::transform(records.begin(), records.end(), floats.begin(), ByteToFloat);
+  const std::vector<float> floats = records.ToFloats();
   if (auto* script = std::get_if<ScriptModel>(&model_)) return script->Logits(floats, count, shape);
   return std::get<TorchModel>(model_).Logits(floats, count);
 }

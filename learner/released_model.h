@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "federation/model_file.h"
 #include "learner/architecture.h"
+#include "learner/data/dataset.h"
 #include "learner/model_torch.h"
 
 namespace dure {
@@ -50,7 +51,7 @@ class RunnableModel {
   // Shape of one record, if the file says.
   const std::vector<uint32_t>& shape() const { return shape_; }
   // Logits of `count` records of `shape`, features from 0 to 255: count rows of equal length.
-  absl::StatusOr<std::vector<float>> Logits(std::span<const uint8_t> records, uint64_t count,
+  absl::StatusOr<std::vector<float>> Logits(FeatureView records, uint64_t count,
                                             const std::vector<uint32_t>& shape);
 
  private:

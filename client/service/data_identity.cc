@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +13,9 @@
 
 namespace dure {
 namespace {
+
+// Of a table: hashed at once.
+constexpr size_t kPartBytes = size_t{1} << 20;
 
 absl::StatusOr<FileStamp> StampOf(const FileDescriptor& file, std::string path) {
   struct stat info;
@@ -29,6 +34,35 @@ Digest DataIdentity(const Dataset& data) {
   for (uint32_t length : data.shape) transcript.AddU64(length);
   transcript.Add(Sha256(data.features)).Add(Sha256(data.labels));
   return transcript.Hash();
+}
+
+absl::StatusOr<Digest> DataIdentityAt(const std::string& folder, const Dataset& data) {
+  DURE_ASSIGN_OR_RETURN(const DataFiles files, OpenDataFolder(folder));
+  if (!IsTable(files)) return DataIdentity(data);
+  Transcript transcript("table");
+  std::vector<uint8_t> part(kPartBytes);
+  for (off_t offset = 0;;) {
+    size_t have = 0;
+    while (have < part.size()) {
+      const ssize_t got = pread(files.images.get(), part.data() + have, part.size() - have,
+                                offset + static_cast<off_t>(have));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return ErrnoStatus(errno, absl::StrCat("cannot read ", files.images_path));
+      if (got == 0) break;
+      have += static_cast<size_t>(got);
+    }
+    if (have == 0) return transcript.Hash();
+    transcript.Add(Sha256(ByteView(part).first(have)));
+    offset += static_cast<off_t>(have);
+  }
+}
+
+std::string DataPlace(const std::string& folder) {
+  absl::StatusOr<DataFiles> files = OpenDataFolder(folder);
+  if (!files.ok() || !IsTable(*files)) return folder;
+  std::error_code error;
+  const auto place = std::filesystem::canonical(files->images_path, error);
+  return error ? folder : place.string();
 }
 
 absl::StatusOr<FileStamp> StampOfFile(const std::string& path) {

@@ -105,9 +105,11 @@ absl::Status WriteDataFolder(const std::string& node_folder, const std::string& 
 
 absl::Status RegisterData(const std::string& node_folder, const std::string& data_folder,
                           const Dataset& data, const std::string& root) {
-  DataRegistration registration{.identity = DataIdentity(data)};
+  DataRegistration registration;
+  DURE_ASSIGN_OR_RETURN(registration.identity, DataIdentityAt(data_folder, data));
   DURE_ASSIGN_OR_RETURN(registration.files, StampsOf(data_folder));
-  DURE_RETURN_IF_ERROR(DataLedgerFile::Register(root, registration.identity, data_folder));
+  DURE_RETURN_IF_ERROR(
+      DataLedgerFile::Register(root, registration.identity, DataPlace(data_folder)));
   return WriteDataFolder(node_folder, data_folder, registration);
 }
 
@@ -116,7 +118,7 @@ absl::StatusOr<Digest> CheckRegistration(const Node& node, const std::string& ro
   DURE_ASSIGN_OR_RETURN(std::vector<FileStamp> stamps, StampsOf(folder));
   if (node.registration && node.registration->files == stamps) return node.registration->identity;
   DURE_ASSIGN_OR_RETURN(const Dataset data, ReadDataFolder(folder));
-  const Digest identity = DataIdentity(data);
+  DURE_ASSIGN_OR_RETURN(const Digest identity, DataIdentityAt(folder, data));
   if (node.registration && node.registration->identity != identity) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the data in ", folder, " has changed since it was registered: `dure data add ", folder,

@@ -1,6 +1,8 @@
 #include "learner/data/dataset.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -12,11 +14,15 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "learner/data/idx.h"
+#include "learner/data/table.h"
 
 namespace dure {
 namespace {
 
 constexpr std::array<const char*, 2> kEndings = {"", ".gz"};
+constexpr const char* kTable = "records.csv";
+constexpr const char* kHeldOutTable = "heldout.csv";
+constexpr const char* kTableSchema = "records.schema";
 
 std::vector<std::string> Prefixes(DataPart part) {
   if (part == DataPart::kHeldOut) return {"t10k-"};
@@ -32,6 +38,32 @@ absl::StatusOr<std::pair<FileDescriptor, std::string>> OpenFirst(const std::stri
     if (errno != ENOENT) return ErrnoStatus(errno, absl::StrCat("cannot open ", path));
   }
   return absl::NotFoundError(absl::StrCat(stem, " is missing (with or without .gz)"));
+}
+
+// Record `index` of `from`, if that is what has the records.
+template <typename T>
+void Append(const std::vector<T>& from, size_t index, size_t size, std::vector<T>* to) {
+  if (from.empty()) return;
+  const auto begin = from.begin() + static_cast<ptrdiff_t>(index * size);
+  to->insert(to->end(), begin, begin + static_cast<ptrdiff_t>(size));
+}
+
+absl::StatusOr<DataFiles> OpenTable(const std::string& folder, DataPart part) {
+  const std::string table =
+      absl::StrCat(folder, "/", part == DataPart::kHeldOut ? kHeldOutTable : kTable);
+  DataFiles files{.images_path = table, .labels_path = absl::StrCat(folder, "/", kTableSchema)};
+  files.images = FileDescriptor(open(table.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!files.images.valid()) return ErrnoStatus(errno, absl::StrCat("cannot open ", table));
+  files.labels = FileDescriptor(open(files.labels_path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!files.labels.valid() && errno == ENOENT) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(files.labels_path, " is missing: `dure data schema ", table,
+                     " --label COLUMN` prints what belongs there"));
+  }
+  if (!files.labels.valid()) {
+    return ErrnoStatus(errno, absl::StrCat("cannot open ", files.labels_path));
+  }
+  return files;
 }
 
 std::string Times(std::span<const uint32_t> dims) { return absl::StrJoin(dims, " x "); }
@@ -59,11 +91,12 @@ Dataset Dataset::Select(std::span<const uint32_t> indices) const {
   Dataset selected;
   selected.shape = shape;
   selected.labels.reserve(indices.size());
-  selected.features.reserve(indices.size() * record_size());
+  (numbers.empty() ? selected.features.reserve(indices.size() * record_size())
+                   : selected.numbers.reserve(indices.size() * record_size()));
   for (uint32_t index : indices) {
     DURE_CHECK(index < records());
-    std::span<const uint8_t> record = Record(index);
-    selected.features.insert(selected.features.end(), record.begin(), record.end());
+    Append(features, index, record_size(), &selected.features);
+    Append(numbers, index, record_size(), &selected.numbers);
     selected.labels.push_back(labels[index]);
   }
   return selected;
@@ -82,6 +115,13 @@ absl::StatusOr<DataFiles> OpenDataFolder(const std::string& folder, DataPart par
   if (FileIsMissing(folder)) {
     return absl::NotFoundError(absl::StrCat(
         "there is no folder ", folder, ": name one with images-idx3-ubyte and labels-idx1-ubyte"));
+  }
+  if (struct stat info; stat(folder.c_str(), &info) == 0 && S_ISREG(info.st_mode)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(folder,
+                     " is a file, not a folder of records: if it is a table, `dure data "
+                     "show ",
+                     folder, " --label COLUMN` reads it"));
   }
   std::vector<std::string> looked_for;
   for (const std::string& prefix : Prefixes(part)) {
@@ -104,11 +144,24 @@ absl::StatusOr<DataFiles> OpenDataFolder(const std::string& folder, DataPart par
     files.labels_path = std::move(labels->second);
     return files;
   }
+  absl::StatusOr<DataFiles> table = OpenTable(folder, part);
+  if (!absl::IsNotFound(table.status())) return table;
   return absl::NotFoundError(absl::StrCat(
-      folder, " holds no ", absl::StrJoin(looked_for, " and no "), " (with or without .gz)"));
+      folder, " holds no ", absl::StrJoin(looked_for, " and no "),
+      " (with or without .gz), and no ", part == DataPart::kHeldOut ? kHeldOutTable : kTable));
+}
+
+bool IsTable(const DataFiles& files) {
+  std::array<char, 12> start;
+  const ssize_t got = pread(files.labels.get(), start.data(), start.size(), 0);
+  return got == std::ssize(start) && std::string_view(start.data(), start.size()) == "dure schema ";
 }
 
 absl::StatusOr<Dataset> ReadDataset(const DataFiles& files) {
+  if (IsTable(files)) {
+    DURE_ASSIGN_OR_RETURN(Table table, ReadTable(files));
+    return ToDataset(std::move(table), files.images_path);
+  }
   DURE_ASSIGN_OR_RETURN(IdxArray labels,
                         ReadIdx(files.labels.get(), files.labels_path, kMaxDatasetRecords));
   if (labels.dims.size() != 1) {

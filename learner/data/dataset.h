@@ -2,7 +2,9 @@
 //
 // A data folder holds IDX files (learner/data/idx.h): `images-idx3-ubyte` and `labels-idx1-ubyte`,
 // each plain or with `.gz`, or the MNIST names, `train-…` for the records to learn from and
-// `t10k-…` for the held-out ones. Thread-safe: values and pure functions.
+// `t10k-…` for the held-out ones. Or it holds a table (learner/data/table.h): `records.csv`,
+// `heldout.csv` for the held-out ones, and `records.schema` for both. docs/formats/data.md.
+// Thread-safe: values and pure functions.
 #ifndef DURE_LEARNER_DATA_DATASET_H_
 #define DURE_LEARNER_DATA_DATASET_H_
 
@@ -22,19 +24,53 @@ namespace dure {
 inline constexpr uint64_t kMaxDatasetRecords = uint64_t{1} << 24;
 inline constexpr uint64_t kMaxDatasetBytes = uint64_t{4} << 30;
 
-// Records with features of one byte each: 0 to 255 stands for 0 to 1 (ByteToFloat). Kept as bytes,
-// a quarter of the memory of floats. Invariant: features.size() == records() * record_size().
+// What a feature byte means to a model.
+inline float ByteToFloat(uint8_t byte) { return static_cast<float>(byte) / 255.0f; }
+
+// Features in a row, kept as bytes or as floats: what a model sees is floats. Borrowed.
+class FeatureView {
+ public:
+  FeatureView(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+  FeatureView(std::span<uint8_t> bytes) : bytes_(bytes) {}
+  FeatureView(std::span<const float> floats) : floats_(floats) {}
+  FeatureView(const std::vector<uint8_t>& bytes) : bytes_(bytes) {}
+  FeatureView(const std::vector<float>& floats) : floats_(floats) {}
+
+  size_t size() const { return bytes_.size() + floats_.size(); }
+  float operator[](size_t i) const { return bytes_.empty() ? floats_[i] : ByteToFloat(bytes_[i]); }
+  FeatureView subspan(size_t offset, size_t count) const {
+    if (bytes_.empty()) return floats_.subspan(offset, count);
+    return bytes_.subspan(offset, count);
+  }
+  std::vector<float> ToFloats() const {
+    std::vector<float> floats(size());
+    for (size_t i = 0; i < floats.size(); ++i) floats[i] = (*this)[i];
+    return floats;
+  }
+
+ private:
+  std::span<const uint8_t> bytes_;  // one of the two is empty
+  std::span<const float> floats_;
+};
+
+// Records with features of one byte each, 0 to 255 for 0 to 1 (ByteToFloat), a quarter of the
+// memory of floats; or with features that are floats. Invariant: one of `features` and `numbers` is
+// empty, the other has records() * record_size() values.
 struct Dataset {
   std::vector<uint32_t> shape;    // of one record, row-major: [channels, height, width], [features]
   std::vector<uint8_t> features;  // record after record
   std::vector<uint8_t> labels;    // one per record
+  std::vector<float> numbers{};   // record after record, in the place of `features`
 
   uint64_t records() const { return labels.size(); }
   // Product of the shape.
   uint64_t record_size() const;
+  // All records, one after the other.
+  FeatureView All() const { return numbers.empty() ? FeatureView(features) : FeatureView(numbers); }
   // Record `index` < records().
-  std::span<const uint8_t> Record(uint64_t index) const {
-    return std::span(features).subspan(index * record_size(), record_size());
+  FeatureView Record(uint64_t index) const {
+    const uint64_t size = record_size();
+    return All().subspan(index * size, size);
   }
   // The records at `indices`, each < records(), in that order.
   Dataset Select(std::span<const uint32_t> indices) const;
@@ -42,19 +78,16 @@ struct Dataset {
   std::vector<uint64_t> LabelCounts(uint64_t classes = 0) const;
 };
 
-// What a feature byte means to a model.
-inline float ByteToFloat(uint8_t byte) { return static_cast<float>(byte) / 255.0f; }
-
 enum class DataPart {
-  kTraining,  // images-idx3-ubyte or train-images-idx3-ubyte
-  kHeldOut,   // t10k-images-idx3-ubyte
+  kTraining,  // images-idx3-ubyte, train-images-idx3-ubyte or records.csv
+  kHeldOut,   // t10k-images-idx3-ubyte or heldout.csv
 };
 
 // The two files of a data folder, open for reading only, so that they can be handed to a process
 // that may open nothing.
 struct DataFiles {
-  FileDescriptor images;
-  FileDescriptor labels;
+  FileDescriptor images;    // or a table
+  FileDescriptor labels;    // or the schema of that table
   std::string images_path;  // for messages
   std::string labels_path;
 };
@@ -64,9 +97,12 @@ struct DataFiles {
 absl::StatusOr<DataFiles> OpenDataFolder(const std::string& folder,
                                          DataPart part = DataPart::kTraining);
 
-// Reads both files, plain or gzip, from their start. InvalidArgument, naming the file and the
-// numbers, for anything that is not IDX, is cut short or has a tail, and if images and labels
-// differ in number; ResourceExhausted above the limits.
+// Whether the second file is a schema, and so the first a table. By its first bytes.
+bool IsTable(const DataFiles& files);
+
+// Reads both files, plain or gzip, from their start; a table as ReadTable and ToDataset.
+// InvalidArgument, naming the file and the numbers, for anything that is not IDX, is cut short or
+// has a tail, and if images and labels differ in number; ResourceExhausted above the limits.
 absl::StatusOr<Dataset> ReadDataset(const DataFiles& files);
 absl::StatusOr<Dataset> ReadDataFolder(const std::string& folder,
                                        DataPart part = DataPart::kTraining);

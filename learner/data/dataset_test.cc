@@ -54,7 +54,7 @@ TEST_F(DatasetTest, FolderIsReadAndPreviewed) {
   ASSERT_TRUE(data.ok()) << data.status();
   EXPECT_EQ(data->records(), 3u);
   EXPECT_THAT(data->shape, ElementsAre(1, 2));
-  EXPECT_THAT(data->Record(1), ElementsAre(3, 4));
+  EXPECT_THAT(data->Record(1).ToFloats(), ElementsAre(ByteToFloat(3), ByteToFloat(4)));
   EXPECT_THAT(data->Select(std::vector<uint32_t>{2, 0}).features, ElementsAre(5, 6, 1, 2));
 
   auto preview = PreviewDataFolder(folder_);

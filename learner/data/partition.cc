@@ -207,6 +207,12 @@ std::string Unfinished(const std::string& out) { return absl::StrCat(out, "/.unf
 
 absl::StatusOr<PartitionReport> WritePartition(const PartitionRequest& request) {
   DURE_ASSIGN_OR_RETURN(Dataset data, BlameFile(ReadDataFolder(request.source)));
+  if (!data.numbers.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(request.source,
+                     " holds a table, and only pictures can be split so far: divide "
+                     "its lines into one CSV file for each client"));
+  }
   DURE_ASSIGN_OR_RETURN(Groups groups,
                         PartitionRecords(data.labels, request.clients, request.spec, request.seed));
   const size_t digits = std::max<size_t>(2, absl::StrCat(request.clients).size());

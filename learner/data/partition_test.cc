@@ -167,8 +167,8 @@ TEST_F(PartitionFoldersTest, FoldersHoldTheSourceBetweenThem) {
     EXPECT_EQ(data->records(), member.records);
     EXPECT_EQ(data->LabelCounts(4), member.label_counts);
     for (uint64_t i = 0; i < data->records(); ++i) {
-      seen.insert(data->Record(i)[0]);
-      EXPECT_EQ(data->Record(i)[0] % 4, data->labels[i]);
+      seen.insert(data->features[i * data->record_size()]);
+      EXPECT_EQ(data->features[i * data->record_size()] % 4, data->labels[i]);
     }
   }
   EXPECT_EQ(seen.size(), 20u);
