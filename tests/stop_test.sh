@@ -45,6 +45,8 @@ stopped_by() {
 }
 catches_signals() {
   local caught
+  # Before that it is a shell, which may catch them for itself.
+  [ "$(cat "/proc/${pid_of[$1]}/comm")" = dure ] || return 1
   caught=$(awk '$1 == "SigCgt:" {print $2}' "/proc/${pid_of[$1]}/status") &&
     [ $((16#$caught & 0x4000)) -ne 0 ] # SIGTERM, which comes after SIGINT
 }
