@@ -70,7 +70,8 @@ std::string GroupsText(const RoundTerms& terms) {
   const RobustRule& rule = RobustRuleOf(terms.robust);
   std::string text = absl::StrFormat(
       "%s of the groups bears poisoned members in %u of %u groups, so at least %u members wherever "
-      "they fall. It costs privacy of another kind: the coordinator sees the sum of every group, "
+      "they fall; where a group gives no sum, fewer (a round needs more than half of the groups). "
+      "It costs privacy of another kind: the coordinator sees the sum of every group, "
       "over as few as %u members, in place of one sum over the cohort",
       std::string(rule.name), terms.poisoned_groups, terms.groups, terms.poisoned_groups,
       terms.sum_minimum);
