@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/check.h"
 #include "federation/spec_fields.h"
 
@@ -14,6 +15,8 @@ using google::protobuf::Message;
 namespace {
 
 constexpr uint32_t kFewestMembers = 3;
+// Values of a byte.
+constexpr uint32_t kByteTokens = 256;
 // Andrew et al. 2021 count with noise of a twentieth of the members.
 constexpr double kMembersPerCountNoise = 20;
 
@@ -48,8 +51,14 @@ void SetFromText(const std::string& text, Message* section, const Field& key) {
       DURE_CHECK(SetChoice(text, section, key));
       return;
     case KeyKind::kIntegerList:
+      for (absl::string_view element : absl::StrSplit(text, ", ")) {
+        DURE_CHECK(absl::SimpleAtoi(element, &integer));
+        reflection.AddUInt32(section, &key, static_cast<uint32_t>(integer));
+      }
+      return;
+    case KeyKind::kTextList:
     case KeyKind::kSection:
-      DURE_CHECK(false && "a list or section has no default");
+      DURE_CHECK(false && "a list of texts or a section has no default");
   }
 }
 
@@ -72,6 +81,13 @@ void AddToTranscript(const std::string& path, const Message& section, const Fiel
     for (int i = 0; i < reflection.FieldSize(section, &key); ++i) {
       transcript->Add(absl::StrCat(path, "[", i, "]"));
       transcript->AddU64(reflection.GetRepeatedUInt32(section, &key, i));
+    }
+    return;
+  }
+  if (KindOf(key) == KeyKind::kTextList) {
+    for (int i = 0; i < reflection.FieldSize(section, &key); ++i) {
+      transcript->Add(absl::StrCat(path, "[", i, "]"));
+      transcript->Add(reflection.GetRepeatedString(section, &key, i));
     }
     return;
   }
@@ -102,9 +118,25 @@ void AddToTranscript(const std::string& path, const Message& section, const Fiel
   }
 }
 
+// Before the others: which keys are used depends on the architecture.
+void FillModel(ModelSection* model) {
+  if (!model->has_architecture() && model->has_torchscript()) {
+    model->set_architecture(ModelSection::TORCHSCRIPT);
+  }
+  const bool text =
+      model->architecture() == ModelSection::GRU || model->architecture() == ModelSection::LSTM;
+  if (!model->has_loss()) {
+    model->set_loss(text ? ModelSection::NEXT_TOKEN : ModelSection::CROSS_ENTROPY);
+  }
+  if (text && model->tokens() != ModelSection::WORDS && !model->input().has_classes()) {
+    model->mutable_input()->set_classes(kByteTokens);
+  }
+}
+
 }  // namespace
 
 void FillDefaults(FederationSpec* spec) {
+  FillModel(spec->mutable_model());
   FillSection(spec);
   RoundsSection* rounds = spec->mutable_rounds();
   if (!rounds->has_minimum() && rounds->has_cohort()) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -21,6 +22,8 @@ namespace {
 
 // Each attempt adds this to delta: the chance that a member's batch reaches its cap
 // (docs/secure-aggregation.md section 2.4).
+// Values of a byte.
+constexpr uint32_t kByteTokens = 256;
 const double kDeltaPerAttempt = std::ldexp(1.0, -40);
 
 struct CodePoint {
@@ -59,6 +62,10 @@ bool OnlyHas(std::string_view text, bool (*allowed)(char)) {
 bool IsNameChar(char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-'; }
 bool IsLicenseChar(char c) { return absl::ascii_isalnum(c) || c == '-' || c == '.' || c == '+'; }
 bool IsHostChar(char c) { return absl::ascii_isalnum(c) || c == '-' || c == '.'; }
+bool IsHexDigit(char c) { return absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f'); }
+bool IsFileNameChar(char c) {
+  return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.' || c == '+';
+}
 bool IsIpv6Char(char c) { return absl::ascii_isxdigit(c) || c == ':' || c == '.'; }
 
 // HOST:PORT, [IPV6]:PORT. Port 0 is for the system to choose.
@@ -78,6 +85,11 @@ bool IsAddress(std::string_view text) {
            OnlyHas(host.substr(1, host.size() - 2), IsIpv6Char);
   }
   return OnlyHas(host, IsHostChar);
+}
+
+// Keys that name a file which travels with the federation file.
+bool IsFileKey(std::string_view path) {
+  return path == "model.torchscript" || path == "model.vocabulary" || path == "data.schema";
 }
 
 // What is wrong with a text, as the end of a sentence. "" if nothing is.
@@ -100,6 +112,25 @@ std::string TextFault(const std::string& path, const std::string& text, const Fi
   }
   if (path == "federation.address" && !IsAddress(text)) {
     return "it must be HOST:PORT, such as coordinator.example.org:7443";
+  }
+  if (absl::EndsWith(path, "_sha256") && (text.size() != 64 || !OnlyHas(text, IsHexDigit))) {
+    return "it must be 64 hexadecimal digits in lower case";
+  }
+  if (IsFileKey(path) && (!OnlyHas(text, IsFileNameChar) || text.front() == '.')) {
+    return "it must be the name of a file beside this one, of letters, digits and -_.+";
+  }
+  return "";
+}
+
+std::string TextListFault(const std::string& path, const Message& section, const Field& key) {
+  const int size = section.GetReflection()->FieldSize(section, &key);
+  if (static_cast<uint32_t>(size) > RulesOf(key).max_elements()) {
+    return absl::StrCat("it must be ", LimitsInWords(key), ", not ", size);
+  }
+  for (int i = 0; i < size; ++i) {
+    std::string fault =
+        TextFault(path, section.GetReflection()->GetRepeatedString(section, &key, i), key);
+    if (!fault.empty()) return absl::StrCat("text ", i + 1, ": ", fault);
   }
   return "";
 }
@@ -176,6 +207,8 @@ std::optional<SpecFault> KeyFault(const std::string& path, const Message& sectio
   std::string fault;
   if (KindOf(key) == KeyKind::kText) {
     fault = TextFault(path, section.GetReflection()->GetString(section, &key), key);
+  } else if (KindOf(key) == KeyKind::kTextList) {
+    fault = TextListFault(path, section, key);
   } else if (KindOf(key) == KeyKind::kChoice) {
     int number = section.GetReflection()->GetEnumValue(section, &key);
     if (ChoiceName(*key.enum_type(), number).empty()) {
@@ -254,6 +287,93 @@ std::optional<SpecFault> FaultOfAdaptiveClipping(const FederationSpec& spec) {
                    absl::StatusCode::kFailedPrecondition};
 }
 
+// What the loss, the architecture and the shapes of records must hold together.
+std::optional<SpecFault> FaultOfModel(const ModelSection& model) {
+  constexpr auto kCode = absl::StatusCode::kFailedPrecondition;
+  const bool text =
+      model.architecture() == ModelSection::GRU || model.architecture() == ModelSection::LSTM;
+  const bool next_token = model.loss() == ModelSection::NEXT_TOKEN;
+  if (text != next_token && (text || model.architecture() != ModelSection::TORCHSCRIPT)) {
+    return SpecFault{"model.loss",
+                     text ? "model.loss of gru and lstm is next_token: remove the key"
+                          : "model.loss = \"next_token\" is for models of text: choose gru, lstm "
+                            "or a torchscript module, or another loss",
+                     kCode};
+  }
+  const InputSection& input = model.input();
+  const bool one_number =
+      model.loss() == ModelSection::MSE || model.loss() == ModelSection::BCE_WITH_LOGITS;
+  if (one_number != (input.classes() == 1)) {
+    return SpecFault{
+        "model.input.classes",
+        absl::StrCat("model.input.classes is ", input.classes(), ": with model.loss = \"",
+                     ChoiceName(*ModelSection::Loss_descriptor(), model.loss()), "\" it must be ",
+                     one_number ? "1, the one number that the model gives" : "2 or more"),
+        kCode};
+  }
+  if (next_token && input.shape_size() != 1) {
+    return SpecFault{"model.input.shape",
+                     "model.input.shape of a text is one size, the tokens of a record, such as "
+                     "[80]",
+                     kCode};
+  }
+  if (text && model.tokens() == ModelSection::CHARACTERS && input.classes() != kByteTokens) {
+    return SpecFault{"model.input.classes",
+                     absl::StrCat("model.input.classes is ", input.classes(),
+                                  ": with tokens = characters it is ", kByteTokens,
+                                  ", the values of a byte; remove the key"),
+                     kCode};
+  }
+  return std::nullopt;
+}
+
+// What goes only with local training whose every step may be told to nobody.
+std::optional<SpecFault> FaultOfLocalTraining(const FederationSpec& spec) {
+  constexpr auto kCode = absl::StatusCode::kFailedPrecondition;
+  const LocalSection& local = spec.local();
+  if (spec.model().personal_size() > 0 && local.mode() != LocalSection::EPOCHS) {
+    return SpecFault{"model.personal",
+                     "model.personal goes with local.mode = \"epochs\" only: a member trains the "
+                     "layers that stay with it in passes of its own",
+                     kCode};
+  }
+  if (local.control_variates() && local.population() < spec.rounds().cohort()) {
+    return SpecFault{"local.population",
+                     absl::StrCat("local.population is ", local.population(),
+                                  ", below the cohort of ", spec.rounds().cohort()),
+                     kCode};
+  }
+  return std::nullopt;
+}
+
+// Noise of sums that are no updates: there where the unit asks for it, and only there.
+std::optional<SpecFault> FaultOfSums(const FederationSpec& spec) {
+  constexpr auto kCode = absl::StatusCode::kFailedPrecondition;
+  const bool none = spec.privacy().unit() == PrivacySection::NONE;
+  const auto fault = [&](const char* key, bool used, bool has) -> std::optional<SpecFault> {
+    if (!used || has != none) return std::nullopt;
+    return SpecFault{
+        key,
+        none ? absl::StrCat(key, " is not used with unit = \"none\": remove it")
+             : absl::StrCat(key, " is missing: exact sums would tell what unit = \"",
+                            ChoiceName(*PrivacySection::Unit_descriptor(), spec.privacy().unit()),
+                            "\" protects; set it to 10 or more"),
+        kCode};
+  };
+  const StatisticsSection& statistics = spec.statistics();
+  if (statistics.enabled() && !spec.data().has_schema()) {
+    return SpecFault{"statistics.enabled",
+                     "statistics.enabled needs data.schema: the columns that are counted, and the "
+                     "range of each",
+                     kCode};
+  }
+  auto of_statistics =
+      fault("statistics.noise_multiplier", statistics.enabled(), statistics.has_noise_multiplier());
+  if (of_statistics) return of_statistics;
+  const EvaluationSection& evaluation = spec.evaluation();
+  return fault("evaluation.members_noise", evaluation.members(), evaluation.has_members_noise());
+}
+
 // What several keys must hold together. Every key alone is good.
 std::optional<SpecFault> FaultBetweenKeys(const FederationSpec& spec) {
   constexpr auto kCode = absl::StatusCode::kFailedPrecondition;
@@ -271,7 +391,10 @@ std::optional<SpecFault> FaultBetweenKeys(const FederationSpec& spec) {
                      rounds.count(), " rounds: each round needs at least one attempt"),
         kCode};
   }
+  if (std::optional<SpecFault> fault = FaultOfModel(spec.model())) return fault;
   if (std::optional<SpecFault> fault = FaultOfUnit(spec)) return fault;
+  if (std::optional<SpecFault> fault = FaultOfLocalTraining(spec)) return fault;
+  if (std::optional<SpecFault> fault = FaultOfSums(spec)) return fault;
   if (std::optional<SpecFault> fault = FaultOfAdaptiveClipping(spec)) return fault;
   const PrivacySection& privacy = spec.privacy();
   if (privacy.max_records_per_member() > privacy.total_records()) {

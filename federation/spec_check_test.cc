@@ -7,7 +7,10 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <set>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "federation/spec.h"
 #include "federation/spec_fields.h"
 #include "tests/support/demo_spec.h"
@@ -48,11 +51,41 @@ Message* SectionOf(FederationSpec* spec, const std::string& path) {
   return section;
 }
 
+// The demo with another model and other lines of [server] and at the end.
+FederationSpec WithModel(const std::string& model, const std::string& rest = "") {
+  std::string toml = testing::DemoWith("architecture = \"cnn\"", model);
+  toml.replace(toml.find("shape = [1, 28, 28]\nclasses = 10"), 32, "shape = [80]\nclasses = 257");
+  return Read(toml + rest);
+}
+
+// Specs of which at least one uses each key.
+std::vector<FederationSpec> SpecsOfEveryKey() {
+  return {
+      Demo(),
+      Read(ClientToml()),
+      Read(DpSgdToml()),
+      Read(NoneToml()),
+      Read(NoneToml("robust = \"trimmed_mean\"\ngroup_size = 5")),
+      Read(NoneToml("robust = \"multi_krum\"\ngroup_size = 5")),
+      Read(NoneToml("robust = \"norm_bound\"\ngroup_size = 5")),
+      Read(testing::DemoWithUnit("mode = \"epochs\"\nschedule = \"step\"\n"
+                                 "control_variates = true\npopulation = 12",
+                                 "unit = \"none\"")),
+      Read(testing::DemoWithUnit("mode = \"epochs\"\nschedule = \"cosine\"", "unit = \"none\"")),
+      Read(testing::DemoWith("tau = 1e-3", "schedule = \"step\"")),
+      Read(testing::DemoWith("tau = 1e-3", "schedule = \"linear\"")),
+      Read(testing::DemoWith("architecture = \"cnn\"", "architecture = \"mlp\"")),
+      Read(testing::DemoWith("architecture = \"cnn\"", "torchscript = \"m.pt\"")),
+      WithModel("architecture = \"lstm\"\ntokens = \"words\"\nvocabulary = \"words.txt\"",
+                "members = true\nmembers_noise = 20.0\n[data]\nschema = \"records.schema\"\n"
+                "[statistics]\nenabled = true\nnoise_multiplier = 20.0\n"),
+  };
+}
+
 // Calls `visit` for every key, with the section of a fresh spec that uses it.
 void ForEachKey(const std::function<void(const std::string& path, FederationSpec* spec,
                                          Message* section, const Field& key)>& visit) {
-  const FederationSpec specs[] = {Demo(), Read(ClientToml()), Read(DpSgdToml()), Read(NoneToml()),
-                                  Read(NoneToml("robust = \"trimmed_mean\"\ngroup_size = 5"))};
+  const std::vector<FederationSpec> specs = SpecsOfEveryKey();
   VisitKeys(FederationSpec::default_instance(),
             [&](const std::string& path, const Message&, const Field& key) {
               for (FederationSpec spec : specs) {
@@ -71,20 +104,27 @@ void ExpectInvalid(const FederationSpec& spec, const std::string& path) {
 
 TEST(SpecCheckTest, TheDemoIsGood) { EXPECT_TRUE(ValidateFederation(Demo()).ok()); }
 
-TEST(SpecCheckTest, EveryMissingKeyIsAnErrorButForTheCohort) {
-  ForEachKey([](const std::string& path, FederationSpec* spec, Message* section, const Field& key) {
-    section->GetReflection()->ClearField(section, &key);
-    if (path == "rounds.cohort") {
-      EXPECT_TRUE(ValidateFederation(*spec).ok());
-    } else if (RulesOf(key).may_be_absent()) {
-      const absl::Status status = ValidateFederation(*spec);
-      EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << path;
-      EXPECT_THAT(std::string(status.message()), HasSubstr(path + " is missing"));
-    } else {
-      ExpectInvalid(*spec, path);
-      EXPECT_THAT(std::string(ValidateFederation(*spec).message()), HasSubstr("is missing"));
-    }
-  });
+TEST(SpecCheckTest, EveryMissingKeyIsAnErrorUnlessItMayBeAbsent) {
+  // Which other keys decide whether they are needed.
+  const std::set<std::string> needed = {"local.weight_mean", "evaluation.members_noise",
+                                        "statistics.noise_multiplier"};
+  // Whose absence leaves nothing that uses a key that is there.
+  const std::set<std::string> others = {"model.architecture", "model.loss", "model.input.classes"};
+  ForEachKey(
+      [&](const std::string& path, FederationSpec* spec, Message* section, const Field& key) {
+        if (others.contains(path)) return;
+        section->GetReflection()->ClearField(section, &key);
+        if (RulesOf(key).may_be_absent() && !needed.contains(path)) {
+          EXPECT_TRUE(ValidateFederation(*spec).ok()) << path << ValidateFederation(*spec);
+        } else if (RulesOf(key).may_be_absent()) {
+          const absl::Status status = ValidateFederation(*spec);
+          EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << path;
+          EXPECT_THAT(std::string(status.message()), HasSubstr(path + " is missing"));
+        } else {
+          ExpectInvalid(*spec, path);
+          EXPECT_THAT(std::string(ValidateFederation(*spec).message()), HasSubstr("is missing"));
+        }
+      });
 }
 
 TEST(SpecCheckTest, RealsMustBeFiniteAndWithinTheirLimits) {
@@ -332,6 +372,70 @@ TEST(SpecCheckTest, RobustRulesNeedSumsOfGroups) {
       ParseFederation(NoneToml("enabled = false\nrobust = \"krum\""), "f.toml").status().ToString(),
       HasSubstr("secure_aggregation.robust goes with enabled = true only: without secure "
                 "aggregation updates are added up as they come"));
+}
+
+TEST(SpecCheckTest, TheLossGoesWithTheModel) {
+  const auto refused = [](const std::function<void(FederationSpec*)>& change, const char* text) {
+    EXPECT_THAT(std::string(With(change).message()), HasSubstr(text));
+  };
+  refused([](FederationSpec* s) { s->mutable_model()->set_loss(ModelSection::NEXT_TOKEN); },
+          "model.loss = \"next_token\" is for models of text");
+  refused([](FederationSpec* s) { s->mutable_model()->set_loss(ModelSection::MSE); },
+          "model.input.classes is 10: with model.loss = \"mse\" it must be 1");
+  refused([](FederationSpec* s) { s->mutable_model()->mutable_input()->set_classes(1); },
+          "with model.loss = \"cross_entropy\" it must be 2 or more");
+  FederationSpec text = WithModel("architecture = \"gru\"\ntokens = \"words\"\nvocabulary = \"v\"");
+  text.mutable_model()->set_loss(ModelSection::CROSS_ENTROPY);
+  EXPECT_THAT(std::string(ValidateFederation(text).message()),
+              HasSubstr("model.loss of gru and lstm is next_token"));
+  text = WithModel("architecture = \"gru\"\ntokens = \"words\"\nvocabulary = \"v\"");
+  text.mutable_model()->mutable_input()->add_shape(2);
+  EXPECT_THAT(std::string(ValidateFederation(text).message()),
+              HasSubstr("model.input.shape of a text is one size"));
+}
+
+TEST(SpecCheckTest, FilesAreBesideTheFederationFile) {
+  for (const char* bad : {"../m.pt", "/etc/passwd", ".m", "a b"}) {
+    const auto spec = ParseFederation(
+        testing::DemoWith("architecture = \"cnn\"", absl::StrCat("torchscript = \"", bad, "\"")),
+        "f.toml");
+    EXPECT_THAT(spec.status().ToString(), HasSubstr("must be the name of a file beside this one"));
+  }
+  const auto spec =
+      ParseFederation(testing::DemoWith("architecture = \"cnn\"",
+                                        "torchscript = \"m.pt\"\ntorchscript_sha256 = \"AB\""),
+                      "f.toml");
+  EXPECT_THAT(spec.status().ToString(), HasSubstr("must be 64 hexadecimal digits"));
+}
+
+TEST(SpecCheckTest, SumsBearNoiseWhereTheUnitAsksForIt) {
+  FederationSpec spec = Demo();
+  spec.mutable_evaluation()->set_members(true);
+  EXPECT_THAT(std::string(ValidateFederation(spec).message()),
+              HasSubstr("evaluation.members_noise is missing: exact sums would tell what unit = "
+                        "\"record\" protects"));
+  spec = Read(NoneToml());
+  spec.mutable_evaluation()->set_members(true);
+  spec.mutable_evaluation()->set_members_noise(1);
+  EXPECT_THAT(std::string(ValidateFederation(spec).message()),
+              HasSubstr("evaluation.members_noise is not used with unit = \"none\""));
+  spec = Demo();
+  spec.mutable_statistics()->set_enabled(true);
+  spec.mutable_statistics()->set_bins(3);
+  EXPECT_THAT(std::string(ValidateFederation(spec).message()),
+              HasSubstr("statistics.enabled needs data.schema"));
+}
+
+TEST(SpecCheckTest, WhatStaysWithMembersNeedsLocalTraining) {
+  EXPECT_THAT(std::string(With([](FederationSpec* s) {
+                            s->mutable_model()->add_personal("fc2.*");
+                          }).message()),
+              HasSubstr("model.personal goes with local.mode = \"epochs\" only"));
+  FederationSpec spec = Read(NoneToml());
+  spec.mutable_local()->set_control_variates(true);
+  spec.mutable_local()->set_population(9);
+  EXPECT_THAT(std::string(ValidateFederation(spec).message()),
+              HasSubstr("local.population is 9, below the cohort of 10"));
 }
 
 TEST(SpecCheckTest, NoDivisorDependsOnDataThatIsProtected) {

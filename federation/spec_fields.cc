@@ -84,7 +84,7 @@ KeyKind KindOf(const Field& field) {
     case Field::CPPTYPE_BOOL:
       return KeyKind::kSwitch;
     case Field::CPPTYPE_STRING:
-      return KeyKind::kText;
+      return field.is_repeated() ? KeyKind::kTextList : KeyKind::kText;
     case Field::CPPTYPE_ENUM:
       return KeyKind::kChoice;
     default:
@@ -112,6 +112,8 @@ std::string KindInWords(KeyKind kind) {
       return "a choice";
     case KeyKind::kIntegerList:
       return "a list of integers";
+    case KeyKind::kTextList:
+      return "a list of texts";
   }
   return "";
 }
@@ -139,6 +141,9 @@ std::string LimitsInWords(const Field& field) {
     case KeyKind::kIntegerList:
       return absl::StrCat("1 to ", rules.max_elements(), " integers, each ",
                           RangeInWords(rules, NumberInWords));
+    case KeyKind::kTextList:
+      return absl::StrCat("1 to ", rules.max_elements(), " texts, each of 1 to ",
+                          NumberInWords(rules.at_most()), " characters");
     default:
       return RangeInWords(rules, NumberInWords);
   }
@@ -158,6 +163,7 @@ std::string ExpectedInWords(const Field& field) {
     case KeyKind::kText:
       return absl::StrCat("a text of ", limits);
     case KeyKind::kIntegerList:
+    case KeyKind::kTextList:
       return absl::StrCat("a list of ", limits);
     default:
       return absl::StrCat(KindInWords(KindOf(field)), ", ", limits);
@@ -285,6 +291,13 @@ std::string ValueToToml(const Message& section, const Field& key) {
       std::vector<uint32_t> elements;
       for (int i = 0; i < reflection.FieldSize(section, &key); ++i) {
         elements.push_back(reflection.GetRepeatedUInt32(section, &key, i));
+      }
+      return absl::StrCat("[", absl::StrJoin(elements, ", "), "]");
+    }
+    case KeyKind::kTextList: {
+      std::vector<std::string> elements;
+      for (int i = 0; i < reflection.FieldSize(section, &key); ++i) {
+        elements.push_back(TextToToml(reflection.GetRepeatedString(section, &key, i)));
       }
       return absl::StrCat("[", absl::StrJoin(elements, ", "), "]");
     }

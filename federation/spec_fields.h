@@ -20,7 +20,17 @@ namespace dure {
 using Field = google::protobuf::FieldDescriptor;
 
 // A field holds a section ([rounds]), or a key with one of these kinds of value.
-enum class KeyKind { kSection, kInteger, kReal, kSwitch, kText, kDuration, kChoice, kIntegerList };
+enum class KeyKind {
+  kSection,
+  kInteger,
+  kReal,
+  kSwitch,
+  kText,
+  kDuration,
+  kChoice,
+  kIntegerList,
+  kTextList,
+};
 KeyKind KindOf(const Field& field);
 
 // "an integer"; "a text"; ...

@@ -204,6 +204,13 @@ absl::Status Reader::ReadKey(const toml::node& node, const std::string& path, Me
         reflection.AddUInt32(section, &key, static_cast<uint32_t>(integer));
       }
       return absl::OkStatus();
+    case KeyKind::kTextList:
+      if (!node.is_array()) return WrongType(path, key, node);
+      for (const toml::node& element : *node.as_array()) {
+        if (!element.is_string()) return WrongType(path, key, element);
+        reflection.AddString(section, &key, element.as_string()->get());
+      }
+      return absl::OkStatus();
     default:
       break;
   }

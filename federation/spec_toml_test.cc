@@ -80,7 +80,8 @@ TEST(SpecTomlTest, UnknownKeysNameTheirSection) {
   EXPECT_EQ(ErrorOf(DemoWith("count = 300", "sampling_rate = 0.1")),
             "f.toml:15:1: unknown key \"sampling_rate\" in [rounds]: it belongs in [local]");
   EXPECT_EQ(ErrorOf(DemoWith("every = 20", "colour = 1")),
-            "f.toml:46:1: unknown key \"colour\" in [evaluation]: there is every");
+            "f.toml:46:1: unknown key \"colour\" in [evaluation]: there are every, patience, "
+            "min_improvement, members, members_noise");
 }
 
 TEST(SpecTomlTest, WhatIsQuotedInMessagesIsEscaped) {
@@ -91,9 +92,11 @@ TEST(SpecTomlTest, WhatIsQuotedInMessagesIsEscaped) {
 TEST(SpecTomlTest, UnknownChoicesSuggestTheNearest) {
   EXPECT_EQ(ErrorOf(DemoWith("optimizer = \"fedadam\"", "optimizer = \"FedAdam\"")),
             "f.toml:26:13: server.optimizer is \"FedAdam\": did you mean \"fedadam\"?");
-  EXPECT_EQ(ErrorOf(DemoWith("architecture = \"cnn\"", "architecture = \"resnet18\"")),
-            "f.toml:8:16: model.architecture is \"resnet18\"; it must be one of \"cnn\", \"mlp\", "
-            "\"logistic_regression\"");
+  EXPECT_EQ(
+      ErrorOf(DemoWith("architecture = \"cnn\"", "architecture = \"transformer\"")),
+      "f.toml:8:16: model.architecture is \"transformer\"; it must be one of \"cnn\", \"mlp\", "
+      "\"logistic_regression\", \"cnn_mcmahan\", \"resnet18\", \"gru\", \"lstm\", "
+      "\"torchscript\"");
 }
 
 TEST(SpecTomlTest, UnspecifiedIsNoChoice) {

@@ -1,0 +1,78 @@
+// What training and measuring need of a model, whatever it is made of: parameters in, the direction
+// of one record or of a few out. learner/per_example.h has the built-in networks of kernels of our
+// own, learner/*_torch.h what LibTorch differentiates.
+//
+// A Direction is a function of (model, record, label) alone: no batch mate, no thread and no
+// earlier record changes a bit of it (docs/secure-aggregation.md section 2.4). Reading (everything
+// const) is thread-safe with a workspace a thread; SetParams is not.
+#ifndef DURE_LEARNER_TRAINABLE_MODEL_H_
+#define DURE_LEARNER_TRAINABLE_MODEL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "federation/manifest.h"
+#include "learner/data/dataset.h"
+
+namespace dure {
+
+// One thread's buffers, of the model that made them. Holds a record's values: nothing in it is
+// shared.
+class ModelWorkspace {
+ public:
+  virtual ~ModelWorkspace() = default;
+};
+
+class TrainableModel {
+ public:
+  virtual ~TrainableModel() = default;
+
+  // The parameters that are trained and travel.
+  virtual const ParamManifest& manifest() const = 0;
+  virtual size_t dim() const = 0;
+  virtual std::unique_ptr<ModelWorkspace> MakeWorkspace() const = 0;
+
+  // Precondition (DURE_CHECK): params.size() == dim(), in the manifest's order.
+  virtual void SetParams(std::span<const float> params) = 0;
+
+  // The direction to add: minus the gradient of one record's loss. dim() floats in the model's own
+  // order, inside `workspace`. Not finite if the model is not, or if it cannot be computed.
+  // Precondition (DURE_CHECK): the record has the size that the model takes.
+  virtual std::span<const float> Direction(FeatureView record, float label,
+                                           ModelWorkspace& workspace) const = 0;
+
+  // Adds the directions of `count` records to `sum`, which has dim() floats in the model's own
+  // order: those at `records`, each below data.records(). In the place of that many calls of
+  // Direction where a batch at once is faster.
+  virtual void AddDirections(const Dataset& data, std::span<const uint32_t> records,
+                             std::span<float> sum, ModelWorkspace& workspace) const;
+  // The most records that one AddDirections is given. Part of what local training means: another
+  // number gives other bits.
+  virtual size_t block_records() const { return 4; }
+
+  // What the model gives for one record, inside `workspace`: a number for each class, one number,
+  // or for a text a row of numbers for each token.
+  virtual std::span<const float> Outputs(FeatureView record, ModelWorkspace& workspace) const = 0;
+
+  // The manifest's order of what is in the model's own; T is float, double or int64_t. Both have
+  // dim() values and do not overlap.
+  template <typename T>
+  void ToManifestOrder(std::span<const T> own, std::span<T> out) const {
+    const std::span<const uint32_t> index = own_index();
+    if (index.empty()) {
+      for (size_t i = 0; i < own.size(); ++i) out[i] = own[i];
+    } else {
+      for (size_t i = 0; i < index.size(); ++i) out[i] = own[index[i]];
+    }
+  }
+
+ private:
+  // Where each parameter of the manifest is in the model's own order; empty: at the same place.
+  virtual std::span<const uint32_t> own_index() const { return {}; }
+};
+
+}  // namespace dure
+
+#endif  // DURE_LEARNER_TRAINABLE_MODEL_H_
