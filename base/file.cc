@@ -99,23 +99,45 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes
   }
 }
 
-absl::Status WriteFileAtomic(const std::string& path, std::string_view contents, mode_t mode) {
+AtomicFile::AtomicFile(std::string path, std::string temporary, FileDescriptor fd)
+    : path_(std::move(path)), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::exchange(other.temporary_, "")),
+      fd_(std::move(other.fd_)) {}
+
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) unlink(temporary_.c_str());
+}
+
+absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path, mode_t mode) {
   std::string temporary = absl::StrCat(path, ".new-", getpid());
   FileDescriptor fd(
       open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
   if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("cannot create ", temporary));
-  absl::Status status = WriteAll(fd.get(), contents, temporary);
-  if (status.ok() && fsync(fd.get()) != 0) {
-    status = ErrnoStatus(errno, absl::StrCat("cannot sync ", temporary));
+  return AtomicFile(path, std::move(temporary), std::move(fd));
+}
+
+absl::Status AtomicFile::Add(std::string_view contents) {
+  return WriteAll(fd_.get(), contents, temporary_);
+}
+
+absl::Status AtomicFile::Commit() {
+  if (fsync(fd_.get()) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("cannot sync ", temporary_));
   }
-  if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
-    status = ErrnoStatus(errno, absl::StrCat("cannot rename ", temporary, " to ", path));
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("cannot rename ", temporary_, " to ", path_));
   }
-  if (!status.ok()) {
-    unlink(temporary.c_str());
-    return status;
-  }
-  return SyncFolderOf(path);
+  temporary_.clear();
+  return SyncFolderOf(path_);
+}
+
+absl::Status WriteFileAtomic(const std::string& path, std::string_view contents, mode_t mode) {
+  DURE_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(path, mode));
+  DURE_RETURN_IF_ERROR(file.Add(contents));
+  return file.Commit();
 }
 
 absl::Status MakeFolder(const std::string& path, mode_t mode) {

@@ -47,6 +47,25 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes
 absl::Status WriteFileAtomic(const std::string& path, std::string_view contents,
                              mode_t mode = 0644);
 
+// The same for contents that come piece by piece: what was added is at `path` after Commit, and
+// otherwise nowhere.
+class AtomicFile {
+ public:
+  static absl::StatusOr<AtomicFile> Create(const std::string& path, mode_t mode = 0644);
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+  ~AtomicFile();
+
+  absl::Status Add(std::string_view contents);
+  absl::Status Commit();
+
+ private:
+  AtomicFile(std::string path, std::string temporary, FileDescriptor fd);
+  std::string path_;
+  std::string temporary_;  // "" when it is no more
+  FileDescriptor fd_;
+};
+
 // Makes `path` and the folders above it; a folder that is there is left as it is.
 absl::Status MakeFolder(const std::string& path, mode_t mode = 0755);
 

@@ -102,6 +102,23 @@ TEST_F(FileTest, WhatTheSystemSaysBecomesAKindAndARemedy) {
   }
 }
 
+TEST_F(FileTest, AFileOfPiecesIsThereWhenItIsWhole) {
+  const std::string path = Scratch("pieces");
+  {
+    auto abandoned = AtomicFile::Create(path);
+    ASSERT_TRUE(abandoned.ok());
+    ASSERT_TRUE(abandoned->Add("half").ok());
+  }
+  EXPECT_TRUE(FileIsMissing(path));
+  auto file = AtomicFile::Create(path);
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE(file->Add("one, ").ok());
+  ASSERT_TRUE(file->Add("two").ok());
+  EXPECT_TRUE(FileIsMissing(path));
+  ASSERT_TRUE(file->Commit().ok());
+  EXPECT_EQ(ReadFile(path, 100).value(), "one, two");
+}
+
 TEST_F(FileTest, ALockIsHeldOnce) {
   std::string path = Scratch("lock");
   {

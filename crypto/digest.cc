@@ -31,6 +31,27 @@ Digest Sha256(ByteView data) {
   return digest;
 }
 
+struct Sha256Stream::Context {
+  EVP_MD_CTX* evp = EVP_MD_CTX_new();
+  ~Context() { EVP_MD_CTX_free(evp); }
+};
+
+Sha256Stream::Sha256Stream() : context_(std::make_unique<Context>()) {
+  DURE_CHECK(context_->evp != nullptr &&
+             EVP_DigestInit_ex(context_->evp, EVP_sha256(), nullptr) == 1);
+}
+Sha256Stream::~Sha256Stream() = default;
+
+void Sha256Stream::Add(ByteView data) {
+  DURE_CHECK(EVP_DigestUpdate(context_->evp, data.data(), data.size()) == 1);
+}
+
+Digest Sha256Stream::Finish() {
+  Digest digest;
+  DURE_CHECK(EVP_DigestFinal_ex(context_->evp, digest.data(), nullptr) == 1);
+  return digest;
+}
+
 std::string ToHex(ByteView bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string text;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -24,6 +25,23 @@ std::string CryptoLibraryVersion();
 
 // FIPS 180-4.
 Digest Sha256(ByteView data);
+
+// The same of bytes that come piece by piece. Not thread-safe.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  ~Sha256Stream();
+  Sha256Stream(const Sha256Stream&) = delete;
+  Sha256Stream& operator=(const Sha256Stream&) = delete;
+
+  void Add(ByteView data);
+  // Of all that was added. Once, and last.
+  Digest Finish();
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
 
 // The bytes of a string, and the other way round. No copy in AsBytes.
 inline ByteView AsBytes(std::string_view text) {

@@ -17,6 +17,12 @@ TEST(DigestTest, Fips180Examples) {
   EXPECT_EQ(ToHex(Sha256({})), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+TEST(DigestTest, PiecesHashAsTheWhole) {
+  Sha256Stream pieces;
+  for (const char* piece : {"a", "", "bc"}) pieces.Add(AsBytes(piece));
+  EXPECT_EQ(pieces.Finish(), Sha256(AsBytes("abc")));
+}
+
 TEST(DigestTest, ATranscriptIsLabelThenLengthsAndElements) {
   Transcript transcript("x");
   transcript.Add("ab").AddU32(7).AddU64(1).AddF64(1.0);

@@ -4,6 +4,8 @@
 #define DURE_FEDERATION_SPEC_H_
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +22,12 @@ inline constexpr uint64_t kMaxFederationFileBytes = uint64_t{1} << 20;
 // InvalidArgument with "FILE:LINE:COLUMN: what, which, the limit", and "did you mean" for an
 // unknown key or value; FailedPrecondition for settings that cannot work together.
 absl::StatusOr<FederationSpec> ParseFederation(std::string_view toml, std::string_view file);
+
+struct SpecFault;
+// Adds to what was read what the file leaves out, before defaults are filled in; or says why not.
+using SpecCompletion = std::function<std::optional<SpecFault>(FederationSpec*)>;
+absl::StatusOr<FederationSpec> ParseFederation(std::string_view toml, std::string_view file,
+                                               const SpecCompletion& complete);
 
 // Fills in the defaults that `spec` lacks (docs/federation-file.md). What has none stays unset:
 // required keys, rounds.cohort, and keys that the chosen optimiser does not use.

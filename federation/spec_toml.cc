@@ -235,6 +235,11 @@ absl::Status ParseFault(const Reader& reader, const toml::parse_error& error) {
 }  // namespace
 
 absl::StatusOr<FederationSpec> ParseFederation(std::string_view toml, std::string_view file) {
+  return ParseFederation(toml, file, [](FederationSpec*) { return std::nullopt; });
+}
+
+absl::StatusOr<FederationSpec> ParseFederation(std::string_view toml, std::string_view file,
+                                               const SpecCompletion& complete) {
   Reader reader(file);
   if (toml.size() > kMaxFederationFileBytes) {
     return absl::InvalidArgumentError(absl::StrCat(std::string(file), ": ", toml.size(),
@@ -248,8 +253,12 @@ absl::StatusOr<FederationSpec> ParseFederation(std::string_view toml, std::strin
   }
   FederationSpec spec;
   DURE_RETURN_IF_ERROR(reader.ReadSection(table, "", &spec));
-  FillDefaults(&spec);
-  if (std::optional<SpecFault> fault = FindFault(spec)) {
+  std::optional<SpecFault> fault = complete(&spec);
+  if (!fault) {
+    FillDefaults(&spec);
+    fault = FindFault(spec);
+  }
+  if (fault) {
     return absl::Status(fault->code, absl::StrCat(reader.Place(fault->path), fault->text));
   }
   return spec;
