@@ -1,8 +1,11 @@
 #include "learner/architecture.h"
 
+#include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
@@ -30,10 +33,27 @@ std::vector<Layer> CnnLayers(uint32_t classes) {
           LinearLayer{.name = "fc2", .out = classes}};
 }
 
-std::vector<Layer> MlpLayers(uint32_t classes) {
-  return {LinearLayer{.name = "fc1", .out = 200}, ReluLayer{},
-          LinearLayer{.name = "fc2", .out = 200}, ReluLayer{},
-          LinearLayer{.name = "fc3", .out = classes}};
+std::vector<Layer> McMahanLayers(uint32_t classes) {
+  return {Conv2dLayer{.name = "conv1", .out = 32, .kernel = 5, .stride = 1, .padding = 2},
+          ReluLayer{},
+          MaxPoolLayer{.kernel = 2, .stride = 2},
+          Conv2dLayer{.name = "conv2", .out = 64, .kernel = 5, .stride = 1, .padding = 2},
+          ReluLayer{},
+          MaxPoolLayer{.kernel = 2, .stride = 2},
+          LinearLayer{.name = "fc1", .out = 512},
+          ReluLayer{},
+          LinearLayer{.name = "fc2", .out = classes}};
+}
+
+std::vector<Layer> MlpLayers(const std::vector<uint32_t>& hidden, uint32_t classes) {
+  std::vector<Layer> layers;
+  size_t number = 0;
+  for (uint32_t size : hidden) {
+    layers.push_back(LinearLayer{.name = absl::StrCat("fc", ++number), .out = size});
+    layers.push_back(ReluLayer{});
+  }
+  layers.push_back(LinearLayer{.name = absl::StrCat("fc", ++number), .out = classes});
+  return layers;
 }
 
 // Places of a window along one axis; nothing if it does not fit.
@@ -60,98 +80,33 @@ std::optional<Extent> After(const Layer& layer, const Extent& in) {
       layer);
 }
 
-absl::Status Misfit(const Architecture& architecture, const std::string& why) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("model \"", architecture.name, "\" does not take records of shape ",
-                   absl::StrJoin(architecture.shape, " x "), ": ", why));
+// Whether records go in as pictures, and not as a row of numbers.
+bool TakesPictures(const std::string& name) {
+  return name == "cnn" || name == "cnn_mcmahan" || name == "resnet18";
 }
 
-absl::Status FillExtents(Architecture* architecture) {
-  const bool pictures = architecture->name == "cnn";
+absl::Status FillExtents(bool pictures, Architecture* architecture) {
   const std::vector<uint32_t>& shape = architecture->shape;
   uint64_t size = 1;
-  for (uint32_t dim : shape) {
-    if (dim == 0 || __builtin_mul_overflow(size, dim, &size) || size > kMaxRecordSize) {
-      return Misfit(*architecture,
-                    absl::StrCat("each size at least 1, their product at most ", kMaxRecordSize));
-    }
-  }
-  if (pictures && shape.size() != 3) {
-    return Misfit(*architecture, "it needs [channels, height, width]");
-  }
+  for (uint32_t side : shape) size *= side;
   Extent extent = pictures ? Extent{shape[0], shape[1], shape[2]}
                            : Extent{.channels = static_cast<uint32_t>(size)};
   architecture->extents = {extent};
   for (const Layer& layer : architecture->layers) {
     std::optional<Extent> next = After(layer, extent);
     if (!next) {
-      return Misfit(*architecture, absl::StrCat("pictures of ", extent.height, " x ", extent.width,
-                                                " are too small for ", DescribeLayer(layer)));
+      return absl::FailedPreconditionError(
+          absl::StrCat("model \"", architecture->name, "\" does not take records of shape ",
+                       absl::StrJoin(shape, " x "), ": pictures of ", extent.height, " x ",
+                       extent.width, " are too small for ", DescribeLayer(layer)));
     }
     extent = *next;
     architecture->extents.push_back(extent);
   }
-  const uint64_t dim = ManifestOf(*architecture).dim();
-  if (dim > kMaxModelParams) {
-    return Misfit(*architecture, absl::StrCat(dim, " parameters, limit ", kMaxModelParams));
-  }
   return absl::OkStatus();
 }
 
-}  // namespace
-
-std::vector<ArchitectureInfo> BuiltInArchitectures() {
-  return {{"cnn", "two convolutions with tanh and max-pooling; pictures of 14 x 14 and more"},
-          {"mlp", "two hidden layers of 200 with ReLU; any record"},
-          {"logistic_regression", "one linear layer; any record"}};
-}
-
-absl::StatusOr<Architecture> MakeArchitecture(const std::string& name,
-                                              const std::vector<uint32_t>& shape,
-                                              uint32_t classes) {
-  Architecture architecture{.name = name, .shape = shape, .classes = classes};
-  if (name == "cnn") {
-    architecture.layers = CnnLayers(classes);
-  } else if (name == "mlp") {
-    architecture.layers = MlpLayers(classes);
-  } else if (name == "logistic_regression") {
-    architecture.layers = {LinearLayer{.name = "fc", .out = classes}};
-  } else {
-    std::vector<std::string> names;
-    for (const ArchitectureInfo& info : BuiltInArchitectures()) names.push_back(info.name);
-    return absl::InvalidArgumentError(NoSuchWord("built-in model", name, names));
-  }
-  if (shape.empty() || shape.size() > kMaxRecordRank) {
-    return absl::InvalidArgumentError(absl::StrCat("a record's shape has 1 to ", kMaxRecordRank,
-                                                   " sizes, this one has ", shape.size()));
-  }
-  if (classes < 2 || classes > kMaxClasses) {
-    return absl::InvalidArgumentError(absl::StrCat(classes, " classes (2 to ", kMaxClasses, ")"));
-  }
-  DURE_RETURN_IF_ERROR(FillExtents(&architecture));
-  return architecture;
-}
-
-absl::StatusOr<Architecture> MakeArchitecture(const ModelSection& model) {
-  const std::vector<uint32_t> shape(model.input().shape().begin(), model.input().shape().end());
-  std::string name;
-  switch (model.architecture()) {
-    case ModelSection::CNN:
-      name = "cnn";
-      break;
-    case ModelSection::MLP:
-      name = "mlp";
-      break;
-    case ModelSection::LOGISTIC_REGRESSION:
-      name = "logistic_regression";
-      break;
-    default:
-      break;
-  }
-  return MakeArchitecture(name, shape, model.input().classes());
-}
-
-ParamManifest ManifestOf(const Architecture& architecture) {
+ParamManifest ManifestOfLayers(const Architecture& architecture) {
   ParamManifest manifest;
   for (size_t i = 0; i < architecture.layers.size(); ++i) {
     const Extent& in = architecture.extents[i];
@@ -165,6 +120,126 @@ ParamManifest ManifestOf(const Architecture& architecture) {
     }
   }
   return manifest;
+}
+
+std::vector<Layer> LayersOf(const ModelSection& model) {
+  const uint32_t classes = model.input().classes();
+  switch (model.architecture()) {
+    case ModelSection::CNN:
+      return CnnLayers(classes);
+    case ModelSection::CNN_MCMAHAN:
+      return McMahanLayers(classes);
+    case ModelSection::MLP:
+      return MlpLayers(HiddenSizes(model), classes);
+    case ModelSection::LOGISTIC_REGRESSION:
+      return {LinearLayer{.name = "fc", .out = classes}};
+    default:
+      return {};
+  }
+}
+
+ModelSection::Loss LossOf(const ModelSection& model) {
+  if (model.has_loss()) return model.loss();
+  const bool text =
+      model.architecture() == ModelSection::GRU || model.architecture() == ModelSection::LSTM;
+  return text ? ModelSection::NEXT_TOKEN : ModelSection::CROSS_ENTROPY;
+}
+
+std::vector<std::string> DescribeResNet18(const Architecture& architecture) {
+  const Extent& in = architecture.input();
+  const bool small = std::min(in.height, in.width) < kSmallStemBelow;
+  const std::string norm = absl::StrCat("group normalisation in ", kNormGroups, " groups");
+  std::vector<std::string> lines = {
+      small ? absl::StrCat("conv 64 of 3x3, stride 1, padding 1; ", norm, "; ReLU")
+            : absl::StrCat("conv 64 of 7x7, stride 2, padding 3; ", norm,
+                           "; ReLU; max-pool 3x3, stride 2, padding 1")};
+  for (int stage = 1; stage <= 4; ++stage) {
+    lines.push_back(absl::StrCat("two residual blocks of two conv ", 32 << stage, " of 3x3 with ",
+                                 norm, stage == 1 ? "" : ", the first with stride 2"));
+  }
+  lines.push_back("mean over the picture");
+  lines.push_back(absl::StrCat("linear ", architecture.classes));
+  return lines;
+}
+
+}  // namespace
+
+std::vector<ArchitectureInfo> BuiltInArchitectures() {
+  return {{"cnn", "two convolutions with tanh and max-pooling; pictures of 14 x 14 and more"},
+          {"cnn_mcmahan",
+           "two convolutions with ReLU (McMahan et al. 2017); pictures of 4 x 4 and "
+           "more"},
+          {"mlp", "hidden layers with ReLU, two of 200 unless model.hidden says else; any record"},
+          {"logistic_regression", "one linear layer; any record"},
+          {"resnet18", "ResNet-18 with group normalisation (He et al. 2016); pictures"},
+          {"gru", "next token of a text: embedding, gated recurrent units, linear layer"},
+          {"lstm", "next token of a text: embedding, long short-term memory, linear layer"}};
+}
+
+absl::StatusOr<ModelSection> SectionOf(const std::string& name, const std::vector<uint32_t>& shape,
+                                       uint32_t classes) {
+  std::vector<std::string> names;
+  for (const ArchitectureInfo& info : BuiltInArchitectures()) names.push_back(info.name);
+  const auto* value =
+      ModelSection::Architecture_descriptor()->FindValueByName(absl::AsciiStrToUpper(name));
+  if (value == nullptr || std::find(names.begin(), names.end(), name) == names.end()) {
+    return absl::InvalidArgumentError(NoSuchWord("built-in model", name, names));
+  }
+  ModelSection model;
+  model.set_architecture(static_cast<ModelSection::Architecture>(value->number()));
+  model.mutable_input()->mutable_shape()->Add(shape.begin(), shape.end());
+  model.mutable_input()->set_classes(classes);
+  return model;
+}
+
+absl::StatusOr<Architecture> MakeArchitecture(const std::string& name,
+                                              const std::vector<uint32_t>& shape,
+                                              uint32_t classes) {
+  DURE_ASSIGN_OR_RETURN(ModelSection model, SectionOf(name, shape, classes));
+  return MakeArchitecture(model);
+}
+
+absl::StatusOr<Architecture> MakeArchitecture(const ModelSection& model) {
+  DURE_ASSIGN_OR_RETURN(ParamManifest manifest, BuiltInManifest(model));
+  Architecture architecture{
+      .name = absl::AsciiStrToLower(ModelSection::Architecture_Name(model.architecture())),
+      .shape = {model.input().shape().begin(), model.input().shape().end()},
+      .classes = model.input().classes(),
+      .loss = LossOf(model),
+      .layers = LayersOf(model),
+      .recurrent = SizesOfRecurrent(model),
+      .manifest = std::move(manifest)};
+  DURE_RETURN_IF_ERROR(FillExtents(TakesPictures(architecture.name), &architecture));
+  return architecture;
+}
+
+absl::StatusOr<Architecture> ArchitectureOfLayers(const std::string& name,
+                                                  const std::vector<uint32_t>& shape,
+                                                  std::vector<Layer> layers) {
+  Architecture architecture{.name = name, .shape = shape, .layers = std::move(layers)};
+  DURE_RETURN_IF_ERROR(FillExtents(shape.size() == 3, &architecture));
+  architecture.classes = static_cast<uint32_t>(architecture.extents.back().size());
+  architecture.manifest = ManifestOfLayers(architecture);
+  return architecture;
+}
+
+const ParamManifest& ManifestOf(const Architecture& architecture) { return architecture.manifest; }
+
+std::vector<std::string> DescribeLayers(const Architecture& architecture) {
+  if (architecture.name == "resnet18") return DescribeResNet18(architecture);
+  if (architecture.name == "gru" || architecture.name == "lstm") {
+    const RecurrentSizes& sizes = architecture.recurrent;
+    std::vector<std::string> lines = {
+        absl::StrCat("embedding of ", architecture.classes, " tokens in ", sizes.embedding)};
+    for (uint32_t i = 0; i < sizes.layers; ++i) {
+      lines.push_back(absl::StrCat(architecture.name, " ", sizes.units));
+    }
+    lines.push_back(absl::StrCat("linear ", architecture.classes));
+    return lines;
+  }
+  std::vector<std::string> lines;
+  for (const Layer& layer : architecture.layers) lines.push_back(DescribeLayer(layer));
+  return lines;
 }
 
 std::string DescribeLayer(const Layer& layer) {

@@ -1,5 +1,7 @@
-// The built-in networks as lists of layers: the one description from which parameters, kernels
-// (learner/per_example.h), LibTorch modules and TorchScript are made. Thread-safe: values.
+// The built-in networks: the one description from which parameters, kernels
+// (learner/per_example.h), LibTorch modules and TorchScript are made. Those that the kernels run
+// are lists of layers; resnet18, gru and lstm are written down in learner/forward_torch.h.
+// Thread-safe: values.
 #ifndef DURE_LEARNER_ARCHITECTURE_H_
 #define DURE_LEARNER_ARCHITECTURE_H_
 
@@ -10,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "federation/manifest.h"
+#include "learner/loss.h"
 #include "proto/federation.pb.h"
 
 namespace dure {
@@ -49,11 +52,16 @@ struct Architecture {
   std::string name;             // "cnn"
   std::vector<uint32_t> shape;  // of one record: [channels, height, width] or [features]
   uint32_t classes = 0;
-  std::vector<Layer> layers;  // the last gives `classes` logits
+  Loss loss = ModelSection::CROSS_ENTROPY;
+  std::vector<Layer> layers;  // the last gives `classes` logits; empty without kernels
   // extents[i] goes into layers[i]; one more than layers.
   std::vector<Extent> extents;
+  RecurrentSizes recurrent;  // of gru and lstm
+  ParamManifest manifest;    // layer by layer, weight before bias
 
   const Extent& input() const { return extents.front(); }
+  // Whether learner/per_example.h runs it; otherwise LibTorch does.
+  bool has_kernels() const { return !layers.empty(); }
 };
 
 // Names that a federation file can use, with one line on each.
@@ -67,10 +75,11 @@ std::vector<ArchitectureInfo> BuiltInArchitectures();
 // InvalidArgument for an architecture, a shape or a number of classes that is not set.
 absl::StatusOr<Architecture> MakeArchitecture(const ModelSection& model);
 absl::StatusOr<Architecture> MakeArchitecture(const std::string& name,
-                                              const std::vector<uint32_t>& shape, uint32_t classes);
+                                              const std::vector<uint32_t>& shape, uint32_t classes,
+                                              Loss loss = ModelSection::CROSS_ENTROPY);
 
 // The parameters of `architecture`, layer by layer, weight before bias.
-ParamManifest ManifestOf(const Architecture& architecture);
+const ParamManifest& ManifestOf(const Architecture& architecture);
 
 // One line for people: "conv 16 of 8x8, stride 2, padding 3".
 std::string DescribeLayer(const Layer& layer);

@@ -95,22 +95,22 @@ class NoisySteps {
 
 }  // namespace
 
-DpSgd::DpSgd(Network* network, const Dataset& data, int threads)
-    : network_(*network), data_(data), threads_(threads), gradient_sum_(*network, data, threads) {}
+DpSgd::DpSgd(TrainableModel* model, const Dataset& data, int threads)
+    : model_(*model), data_(data), threads_(threads), gradient_sum_(*model, data, threads) {}
 
 absl::Status DpSgd::Run(std::span<const float> params, const DpSgdPlan& plan,
                         std::span<float> change, const CancelCheck& cancelled) {
-  DURE_CHECK(params.size() == network_.dim() && change.size() == network_.dim());
+  DURE_CHECK(params.size() == model_.dim() && change.size() == model_.dim());
   DURE_RETURN_IF_ERROR(CheckPlan(plan, data_.records()));
-  NoisySteps steps(plan, network_.dim(), threads_);
+  NoisySteps steps(plan, model_.dim(), threads_);
   GradientPlan gradient{.records = {}, .clip_norm = plan.clip_norm, .scale_log2 = plan.scale_log2};
-  std::vector<int64_t> sums(network_.dim());
+  std::vector<int64_t> sums(model_.dim());
   std::vector<float> model(params.begin(), params.end());
   constexpr double kLargest = std::numeric_limits<float>::max();
   for (uint32_t step = 0; step < plan.steps; ++step) {
     steps.DrawNoise();
     gradient.records = steps.TossCoins(static_cast<uint32_t>(data_.records()));
-    network_.SetParams(model);
+    model_.SetParams(model);
     DURE_RETURN_IF_ERROR(gradient_sum_.Run(gradient, sums));
     steps.Step(sums);
     if (cancelled && cancelled()) return absl::CancelledError("local training was cancelled");

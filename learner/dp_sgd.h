@@ -25,16 +25,16 @@
 #include "learner/data/dataset.h"
 #include "learner/gradient_sum.h"
 #include "learner/local_plan.h"
-#include "learner/per_example.h"
+#include "learner/trainable_model.h"
 #include "learner/trainer.h"
 
 namespace dure {
 
 class DpSgd {
  public:
-  // `network` and `data` are borrowed; every record of `data` fits the network, whose parameters
+  // `model` and `data` are borrowed; every record of `data` fits the model, whose parameters
   // Run overwrites. threads >= 1.
-  DpSgd(Network* network, const Dataset& data, int threads);
+  DpSgd(TrainableModel* model, const Dataset& data, int threads);
 
   // Writes the change of the parameters, beginning at `params`, in the manifest's order: finite
   // whatever the model does on the way. InvalidArgument only as CheckPlan says; Cancelled.
@@ -43,7 +43,7 @@ class DpSgd {
                    const CancelCheck& cancelled = {});
 
  private:
-  Network& network_;
+  TrainableModel& model_;
   const Dataset& data_;
   int threads_;
   GradientSum gradient_sum_;

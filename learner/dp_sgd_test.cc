@@ -11,6 +11,7 @@
 #include "crypto/random.h"
 #include "learner/initial_weights.h"
 #include "learner/local_plan.h"
+#include "learner/per_example.h"
 
 namespace dure {
 namespace {
@@ -23,7 +24,7 @@ Dataset MakeData(uint32_t records, uint32_t seed) {
   std::mt19937 random(seed);
   Dataset data{.shape = {kFeatures}, .features = {}, .labels = {}};
   for (uint32_t i = 0; i < records; ++i) {
-    data.labels.push_back(static_cast<uint8_t>(random() % kClasses));
+    data.labels.push_back(static_cast<float>(random() % kClasses));
     for (uint32_t j = 0; j < kFeatures; ++j) data.features.push_back(uint8_t(random()));
   }
   return data;
@@ -87,12 +88,12 @@ TEST(DpSgdTest, WithoutNoiseItIsClippedGradientDescent) {
 
   const auto start = InitialWeights(network.manifest(), 1);
   std::vector<double> params(start.begin(), start.end());
-  NetworkWorkspace workspace = network.MakeWorkspace();
+  const auto workspace = network.MakeWorkspace();
   for (uint32_t step = 0; step < plan.steps; ++step) {
     network.SetParams(std::vector<float>(params.begin(), params.end()));
     std::vector<float> direction(network.dim());
     for (uint64_t i = 0; i < data.records(); ++i) {
-      network.ToManifestOrder(network.Direction(data.Record(i), data.labels[i], &workspace),
+      network.ToManifestOrder(network.Direction(data.Record(i), data.labels[i], *workspace),
                               std::span(direction));
       double square = 0;
       for (float value : direction) square += double{value} * value;

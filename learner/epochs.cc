@@ -15,8 +15,6 @@
 namespace dure {
 namespace {
 
-// Records of a block. Part of what a plan means: another number gives other bits.
-constexpr size_t kBlockRecords = 4;
 // Floats of block sums that are held at a time, if there is more than a block a thread.
 constexpr size_t kHeldFloats = size_t{1} << 21;
 
@@ -39,33 +37,30 @@ void Shuffle(std::vector<uint32_t>& records, AesCtrRandom& random) {
 
 }  // namespace
 
-EpochTraining::EpochTraining(Network* network, const Dataset& data, int threads)
-    : network_(*network), data_(data), sum_(network->dim()) {
+EpochTraining::EpochTraining(TrainableModel* model, const Dataset& data, int threads)
+    : model_(*model), data_(data), sum_(model->dim()) {
   DURE_CHECK(threads >= 1);
-  for (int i = 0; i < threads; ++i) workspaces_.push_back(network->MakeWorkspace());
+  for (int i = 0; i < threads; ++i) workspaces_.push_back(model->MakeWorkspace());
 }
 
 void EpochTraining::SumBatch(std::span<const uint32_t> records) {
   std::fill(sum_.begin(), sum_.end(), 0.0);
-  const size_t dim = network_.dim();
+  const size_t dim = model_.dim();
+  const size_t block_records = model_.block_records();
   const size_t held = std::max(workspaces_.size(), kHeldFloats / dim);
   while (!records.empty()) {
-    const auto now = records.first(std::min(records.size(), held * kBlockRecords));
+    const auto now = records.first(std::min(records.size(), held * block_records));
     records = records.subspan(now.size());
-    const size_t blocks = (now.size() + kBlockRecords - 1) / kBlockRecords;
+    const size_t blocks = (now.size() + block_records - 1) / block_records;
     while (blocks_.size() < blocks) blocks_.emplace_back(dim);
     const size_t threads = std::min(workspaces_.size(), blocks);
     OnThreads(threads, [&](size_t thread) {
       for (size_t block = thread; block < blocks; block += threads) {
-        const size_t first = block * kBlockRecords;
+        const size_t first = block * block_records;
         float* sum = blocks_[block].data();
         std::fill_n(sum, dim, 0.0f);
-        for (uint32_t record : now.subspan(first, std::min(kBlockRecords, now.size() - first))) {
-          const float* direction =
-              network_.Direction(data_.Record(record), data_.labels[record], &workspaces_[thread])
-                  .data();
-          for (size_t i = 0; i < dim; ++i) sum[i] += direction[i];
-        }
+        model_.AddDirections(data_, now.subspan(first, std::min(block_records, now.size() - first)),
+                             {sum, dim}, *workspaces_[thread]);
       }
     });
     dp::ForEachBlock(dim, static_cast<int>(threads), [&](const dp::Block& part) {
@@ -80,7 +75,7 @@ void EpochTraining::SumBatch(std::span<const uint32_t> records) {
 
 absl::Status EpochTraining::Run(std::span<const float> params, const EpochsPlan& plan,
                                 std::span<float> change, const CancelCheck& cancelled) {
-  const size_t dim = network_.dim();
+  const size_t dim = model_.dim();
   DURE_CHECK(params.size() == dim && change.size() == dim);
   DURE_RETURN_IF_ERROR(CheckPlan(plan, data_.records()));
   AesCtrRandom order(plan.seed);
@@ -93,10 +88,10 @@ absl::Status EpochTraining::Run(std::span<const float> params, const EpochsPlan&
     Shuffle(records, order);
     for (size_t first = 0; first < records.size(); first += plan.batch_size) {
       const size_t size = std::min<size_t>(plan.batch_size, records.size() - first);
-      network_.SetParams(model);
+      model_.SetParams(model);
       SumBatch(std::span(records).subspan(first, size));
       if (cancelled && cancelled()) return absl::CancelledError("local training was cancelled");
-      network_.ToManifestOrder(std::span<const double>(sum_), std::span(direction));
+      model_.ToManifestOrder(std::span<const double>(sum_), std::span(direction));
       const double factor = plan.learning_rate / static_cast<double>(size);
       for (size_t i = 0; i < dim; ++i) {
         moved[i] += factor * direction[i];

@@ -6,22 +6,23 @@
 #define DURE_LEARNER_EPOCHS_H_
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "learner/data/dataset.h"
 #include "learner/local_plan.h"
-#include "learner/per_example.h"
+#include "learner/trainable_model.h"
 #include "learner/trainer.h"
 
 namespace dure {
 
 class EpochTraining {
  public:
-  // `network` and `data` are borrowed; every record of `data` fits the network, whose parameters
+  // `model` and `data` are borrowed; every record of `data` fits the model, whose parameters
   // Run overwrites. threads >= 1.
-  EpochTraining(Network* network, const Dataset& data, int threads);
+  EpochTraining(TrainableModel* model, const Dataset& data, int threads);
 
   // Writes the change of the parameters, beginning at `params`, in the manifest's order.
   // InvalidArgument as CheckPlan says; FailedPrecondition, with the remedy, if the model left the
@@ -30,13 +31,13 @@ class EpochTraining {
                    const CancelCheck& cancelled = {});
 
  private:
-  // Adds up the directions of `records` in sum_, in the network's own order.
+  // Adds up the directions of `records` in sum_, in the model's own order.
   void SumBatch(std::span<const uint32_t> records);
 
-  Network& network_;
+  TrainableModel& model_;
   const Dataset& data_;
-  std::vector<NetworkWorkspace> workspaces_;  // one a thread
-  std::vector<std::vector<float>> blocks_;    // sums of blocks that are computed at a time
+  std::vector<std::unique_ptr<ModelWorkspace>> workspaces_;  // one a thread
+  std::vector<std::vector<float>> blocks_;  // sums of blocks that are computed at a time
   std::vector<double> sum_;
 };
 

@@ -10,6 +10,7 @@
 
 #include "learner/evaluate.h"
 #include "learner/initial_weights.h"
+#include "learner/per_example.h"
 
 namespace dure {
 namespace {
@@ -59,7 +60,7 @@ class EpochsTest : public ::testing::Test {
     std::mt19937 random(1);
     data_.shape = {kFeatures};
     for (uint32_t i = 0; i < kRecords; ++i) {
-      data_.labels.push_back(static_cast<uint8_t>(i % kClasses));
+      data_.labels.push_back(static_cast<float>(i % kClasses));
       for (uint32_t j = 0; j < kFeatures; ++j) {
         // A class is brighter in its own third.
         const uint32_t light = j * kClasses / kFeatures == i % kClasses ? 120 : 0;
@@ -86,12 +87,12 @@ TEST_F(EpochsTest, TheLossFalls) {
   Network network = Make("mlp");
   auto params = InitialWeights(network.manifest(), 1);
   network.SetParams(params);
-  const EvalResult before = EvaluateNetwork(network, data_, 1);
+  const EvalResult before = EvaluateModel(network, data_, 1);
   const auto change =
       Change(Make("mlp"), {.epochs = 20, .batch_size = 10, .learning_rate = 0.5}, 1);
   for (size_t i = 0; i < params.size(); ++i) params[i] += change[i];
   network.SetParams(params);
-  const EvalResult after = EvaluateNetwork(network, data_, 1);
+  const EvalResult after = EvaluateModel(network, data_, 1);
   EXPECT_LT(after.loss, before.loss / 3);
   EXPECT_GT(after.accuracy, 0.9);
 }
@@ -114,8 +115,8 @@ TEST_F(EpochsTest, WholeBatchesAreGradientDescent) {
   }
 }
 
-// Equal records: every order is the same, so smaller batches can be followed too, the last of which
-// has 90 - 11 * 8 = 2 records and its own divisor.
+// Equal records: every order is the same, so smaller batches can be followed too, the last of
+// which has 90 - 11 * 8 = 2 records and its own divisor.
 TEST_F(EpochsTest, SmallBatchesStepAfterEach) {
   for (uint32_t i = 0; i < kRecords; ++i) {
     std::copy_n(data_.features.begin(), kFeatures, data_.features.begin() + i * kFeatures);

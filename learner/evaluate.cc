@@ -1,6 +1,7 @@
 #include "learner/evaluate.h"
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "base/check.h"
@@ -8,27 +9,26 @@
 
 namespace dure {
 
-EvalResult EvaluateNetwork(const Network& network, const Dataset& data, int threads) {
+EvalResult EvaluateModel(const TrainableModel& model, const Dataset& data, int threads) {
   DURE_CHECK(data.records() > 0 && threads >= 1);
   // Added up in the order of the records, whoever computed them.
   std::vector<Outcome> outcomes(data.records());
   const size_t workers = std::min<size_t>(static_cast<size_t>(threads), data.records());
   OnThreads(workers, [&](size_t worker) {
-    NetworkWorkspace workspace = network.MakeWorkspace();
+    const std::unique_ptr<ModelWorkspace> workspace = model.MakeWorkspace();
     for (size_t i = worker; i < outcomes.size(); i += workers) {
-      outcomes[i] = Judge(network.Logits(data.Record(i), &workspace), data.labels[i]);
+      const FeatureView record = data.Record(i);
+      outcomes[i] = Judge(model.loss(), model.Outputs(record, *workspace), record, data.labels[i]);
     }
   });
   double loss = 0;
-  uint64_t right = 0;
-  for (size_t i = 0; i < outcomes.size(); ++i) {
-    loss += outcomes[i].loss;
-    right += outcomes[i].predicted == data.labels[i];
+  double right = 0;
+  for (const Outcome& outcome : outcomes) {
+    loss += outcome.loss;
+    right += outcome.right;
   }
   const auto records = static_cast<double>(data.records());
-  return {.loss = loss / records,
-          .accuracy = static_cast<double>(right) / records,
-          .records = data.records()};
+  return {.loss = loss / records, .accuracy = right / records, .records = data.records()};
 }
 
 }  // namespace dure

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "learner/initial_weights.h"
+#include "learner/per_example.h"
 
 namespace dure {
 namespace {
@@ -16,17 +17,18 @@ TEST(EvaluateTest, MeansOverTheRecordsOnAnyNumberOfThreads) {
   Dataset data{.shape = {6}};
   std::mt19937 random(1);
   for (int i = 0; i < 50 * 6; ++i) data.features.push_back(static_cast<uint8_t>(random()));
-  for (int i = 0; i < 50; ++i) data.labels.push_back(static_cast<uint8_t>(random() % 3));
+  for (int i = 0; i < 50; ++i) data.labels.push_back(static_cast<float>(random() % 3));
 
-  NetworkWorkspace workspace = network.MakeWorkspace();
+  const auto workspace = network.MakeWorkspace();
   double loss = 0, right = 0;
   for (uint64_t i = 0; i < 50; ++i) {
-    const Outcome outcome = Judge(network.Logits(data.Record(i), &workspace), data.labels[i]);
+    const Outcome outcome = Judge(network.loss(), network.Outputs(data.Record(i), *workspace),
+                                  data.Record(i), data.labels[i]);
     loss += outcome.loss;
     right += outcome.predicted == data.labels[i];
   }
   for (int threads : {1, 2, 7, 99}) {
-    const EvalResult result = EvaluateNetwork(network, data, threads);
+    const EvalResult result = EvaluateModel(network, data, threads);
     EXPECT_EQ(result.loss, loss / 50);
     EXPECT_EQ(result.accuracy, right / 50);
     EXPECT_EQ(result.records, 50u);
@@ -37,7 +39,7 @@ TEST(EvaluateTest, ADivergedModelHasALossThatIsNotFinite) {
   Network network(MakeArchitecture("logistic_regression", {2}, 2).value());
   network.SetParams(std::vector<float>(network.dim(), std::nanf("")));
   const Dataset data{.shape = {2}, .features = {1, 2}, .labels = {1}};
-  EXPECT_FALSE(std::isfinite(EvaluateNetwork(network, data, 1).loss));
+  EXPECT_FALSE(std::isfinite(EvaluateModel(network, data, 1).loss));
 }
 
 }  // namespace

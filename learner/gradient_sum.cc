@@ -10,18 +10,18 @@
 
 namespace dure {
 
-GradientSum::GradientSum(const Network& network, const Dataset& data, int threads)
-    : network_(network), data_(data) {
+GradientSum::GradientSum(const TrainableModel& model, const Dataset& data, int threads)
+    : model_(model), data_(data) {
   DURE_CHECK(threads >= 1);
-  for (int i = 0; i < threads; ++i) workspaces_.push_back(network.MakeWorkspace());
+  for (int i = 0; i < threads; ++i) workspaces_.push_back(model.MakeWorkspace());
 }
 
 absl::Status GradientSum::Run(const GradientPlan& plan, std::span<int64_t> out) {
-  DURE_CHECK(out.size() == network_.dim());
+  DURE_CHECK(out.size() == model_.dim());
   DURE_ASSIGN_OR_RETURN(
       dp::ClippedSum sum,
       dp::ClippedSum::Create(
-          {.dim = network_.dim(), .clip_norm = plan.clip_norm, .scale_log2 = plan.scale_log2}));
+          {.dim = model_.dim(), .clip_norm = plan.clip_norm, .scale_log2 = plan.scale_log2}));
   if (plan.records.size() > sum.capacity()) {
     return absl::InvalidArgumentError(
         absl::StrCat(plan.records.size(), " records in one sum, limit ", sum.capacity()));
@@ -38,11 +38,11 @@ absl::Status GradientSum::Run(const GradientPlan& plan, std::span<int64_t> out) 
     for (size_t i = thread; i < plan.records.size(); i += threads) {
       const uint32_t record = plan.records[i];
       sums[thread].Add(
-          network_.Direction(data_.Record(record), data_.labels[record], &workspaces_[thread]));
+          model_.Direction(data_.Record(record), data_.labels[record], *workspaces_[thread]));
     }
   });
   for (size_t i = 1; i < threads; ++i) sums[0].MergeWith(sums[i]);
-  network_.ToManifestOrder(sums[0].sums().first(network_.dim()), out);
+  model_.ToManifestOrder(sums[0].sums().first(model_.dim()), out);
   return absl::OkStatus();
 }
 

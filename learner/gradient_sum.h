@@ -4,30 +4,31 @@
 #define DURE_LEARNER_GRADIENT_SUM_H_
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "learner/data/dataset.h"
-#include "learner/per_example.h"
+#include "learner/trainable_model.h"
 #include "learner/trainer.h"
 
 namespace dure {
 
 class GradientSum {
  public:
-  // `network` and `data` are borrowed; every record of `data` fits the network. threads >= 1.
-  GradientSum(const Network& network, const Dataset& data, int threads);
+  // `model` and `data` are borrowed; every record of `data` fits the model. threads >= 1.
+  GradientSum(const TrainableModel& model, const Dataset& data, int threads);
 
-  // Writes the sum for the network's parameters in the manifest's order: dim() integers.
+  // Writes the sum for the model's parameters in the manifest's order: dim() integers.
   // InvalidArgument if a record is out of range, clip norm or scale are not in the range of
   // dp::ClippedSum, or there are more records than its capacity.
   absl::Status Run(const GradientPlan& plan, std::span<int64_t> out);
 
  private:
-  const Network& network_;
+  const TrainableModel& model_;
   const Dataset& data_;
-  std::vector<NetworkWorkspace> workspaces_;  // one a thread
+  std::vector<std::unique_ptr<ModelWorkspace>> workspaces_;  // one a thread
 };
 
 }  // namespace dure

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "learner/initial_weights.h"
+#include "learner/per_example.h"
 #include "privacy/dp/fixed_point.h"
 
 namespace dure {
@@ -23,7 +24,7 @@ class GradientSumTest : public ::testing::Test {
     std::mt19937 random(1);
     data_.shape = {12};
     for (int i = 0; i < 40 * 12; ++i) data_.features.push_back(static_cast<uint8_t>(random()));
-    for (int i = 0; i < 40; ++i) data_.labels.push_back(static_cast<uint8_t>(i % 3));
+    for (int i = 0; i < 40; ++i) data_.labels.push_back(static_cast<float>(i % 3));
   }
 
   std::vector<int64_t> Run(const GradientPlan& plan, int threads) {

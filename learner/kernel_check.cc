@@ -29,9 +29,9 @@ absl::Status CheckKernels(const Architecture& architecture) {
   }
   std::vector<float> floats(record.size());
   std::transform(record.begin(), record.end(), floats.begin(), ByteToFloat);
-  NetworkWorkspace workspace = network.MakeWorkspace();
+  const auto workspace = network.MakeWorkspace();
   std::vector<float> ours(network.dim());
-  network.ToManifestOrder(network.Direction(record, 1, &workspace), std::span(ours));
+  network.ToManifestOrder(network.Direction(record, 1, *workspace), std::span(ours));
   DURE_ASSIGN_OR_RETURN(std::vector<float> theirs, torch_model.Direction(floats, 1));
   float largest = 0, difference = 0;
   for (size_t i = 0; i < ours.size(); ++i) {

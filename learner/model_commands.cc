@@ -259,15 +259,17 @@ absl::Status RunEvaluate(const EvaluateCommand& command, bool json, std::ostream
                      count, shape));
     const size_t classes = logits.size() / count;
     for (uint64_t i = 0; i < count; ++i) {
-      const uint8_t label = data.labels[begin + i];
-      if (label >= classes) {
+      const float label = data.labels[begin + i];
+      if (!(label < static_cast<float>(classes))) {
         return absl::FailedPreconditionError(absl::StrCat(command.folder, ": record ", begin + i,
-                                                          " has label ", static_cast<int>(label),
-                                                          ", the model has ", classes, " classes"));
+                                                          " has label ", label, ", the model has ",
+                                                          classes, " classes"));
       }
-      const Outcome outcome = Judge(std::span(logits).subspan(i * classes, classes), label);
+      const Outcome outcome =
+          Judge(ModelSection::CROSS_ENTROPY, std::span(logits).subspan(i * classes, classes),
+                data.Record(begin + i), label);
       loss += outcome.loss;
-      right += outcome.predicted == label;
+      right += outcome.right == 1;
     }
   }
   const double records = static_cast<double>(data.records());

@@ -56,11 +56,11 @@ class ModelTorchTest : public ::testing::TestWithParam<Case> {
 };
 
 TEST_P(ModelTorchTest, PerExampleGradientsAreThoseOfAutograd) {
-  NetworkWorkspace workspace = network_.MakeWorkspace();
+  const auto workspace = network_.MakeWorkspace();
   std::vector<float> ours(network_.dim());
   for (uint32_t seed = 0; seed < 20; ++seed) {
     const auto record = Record(seed);
-    network_.ToManifestOrder(network_.Direction(record, seed % 10, &workspace), std::span(ours));
+    network_.ToManifestOrder(network_.Direction(record, seed % 10, *workspace), std::span(ours));
     auto theirs = model_.Direction(Floats(record), seed % 10);
     ASSERT_TRUE(theirs.ok()) << theirs.status();
     ASSERT_EQ(theirs->size(), ours.size());
@@ -77,7 +77,7 @@ TEST_P(ModelTorchTest, TheCheckAtTheTrainersStartPasses) {
 }
 
 TEST_P(ModelTorchTest, LogitsAgreeWithTheKernels) {
-  NetworkWorkspace workspace = network_.MakeWorkspace();
+  const auto workspace = network_.MakeWorkspace();
   std::vector<float> batch;
   for (uint32_t seed = 0; seed < 5; ++seed) {
     for (float value : Floats(Record(seed))) batch.push_back(value);
@@ -86,7 +86,7 @@ TEST_P(ModelTorchTest, LogitsAgreeWithTheKernels) {
   ASSERT_TRUE(logits.ok()) << logits.status();
   ASSERT_EQ(logits->size(), 50u);
   for (uint32_t seed = 0; seed < 5; ++seed) {
-    const auto ours = network_.Logits(Record(seed), &workspace);
+    const auto ours = network_.Outputs(Record(seed), *workspace);
     for (size_t i = 0; i < 10; ++i) EXPECT_NEAR(ours[i], (*logits)[seed * 10 + i], 1e-5);
   }
 }

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "learner/data/dataset.h"
 #include "learner/kernels.h"
+#include "learner/loss.h"
 
 namespace dure {
 namespace {
@@ -102,8 +103,9 @@ Network::Network(Architecture architecture)
   DURE_CHECK(offset == dim_);
 }
 
-NetworkWorkspace Network::MakeWorkspace() const {
-  NetworkWorkspace workspace;
+std::unique_ptr<ModelWorkspace> Network::MakeWorkspace() const {
+  auto made = std::make_unique<NetworkWorkspace>();
+  NetworkWorkspace& workspace = *made;
   workspace.input.resize(architecture_.input().size());
   workspace.direction.resize(dim_);
   workspace.layers.resize(architecture_.layers.size());
@@ -122,7 +124,7 @@ NetworkWorkspace Network::MakeWorkspace() const {
       layer.chosen.resize(out.size());
     }
   }
-  return workspace;
+  return made;
 }
 
 void Network::SetParams(std::span<const float> params) {
@@ -200,24 +202,20 @@ void Network::Forward(FeatureView record, NetworkWorkspace* workspace) const {
   }
 }
 
-std::span<const float> Network::Logits(FeatureView record,
-                                       NetworkWorkspace* workspace) const {
-  Forward(record, workspace);
-  return std::span(workspace->layers.back().value).first(architecture_.classes);
+std::span<const float> Network::Outputs(FeatureView record, ModelWorkspace& workspace) const {
+  auto& own = static_cast<NetworkWorkspace&>(workspace);
+  Forward(record, &own);
+  return std::span(own.layers.back().value).first(architecture_.classes);
 }
 
-std::span<const float> Network::Direction(FeatureView record, uint32_t label,
-                                          NetworkWorkspace* workspace) const {
-  DURE_CHECK(label < architecture_.classes);
-  std::span<const float> logits = Logits(record, workspace);
-  // Minus the gradient of cross-entropy over logits: one at the label, less the probabilities.
-  std::vector<float>& seed = workspace->layers.back().gradient;
-  const float largest = *std::max_element(logits.begin(), logits.end());
-  float sum = 0;
-  for (size_t j = 0; j < logits.size(); ++j) sum += seed[j] = std::exp(logits[j] - largest);
-  for (size_t j = 0; j < logits.size(); ++j) seed[j] = (j == label ? 1.0f : 0.0f) - seed[j] / sum;
-  for (size_t i = architecture_.layers.size(); i-- > 0;) Backward(i, workspace);
-  return workspace->direction;
+std::span<const float> Network::Direction(FeatureView record, float label,
+                                          ModelWorkspace& workspace) const {
+  auto& own = static_cast<NetworkWorkspace&>(workspace);
+  const std::span<const float> outputs = Outputs(record, workspace);
+  OutputDirection(architecture_.loss, outputs, label,
+                  std::span(own.layers.back().gradient).first(outputs.size()));
+  for (size_t i = architecture_.layers.size(); i-- > 0;) Backward(i, &own);
+  return own.direction;
 }
 
 void Network::Backward(size_t i, NetworkWorkspace* workspace) const {
@@ -317,15 +315,6 @@ void Network::BackwardLinear(size_t i, NetworkWorkspace* workspace) const {
                      .ldb = w.in,
                      .c = workspace->layers[i - 1].gradient.data(),
                      .ldc = w.in});
-}
-
-Outcome Judge(std::span<const float> logits, uint32_t label) {
-  DURE_CHECK(label < logits.size());
-  const auto largest = std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (float logit : logits) sum += std::exp(static_cast<double>(logit) - *largest);
-  return {.loss = std::log(sum) + *largest - logits[label],
-          .predicted = static_cast<uint32_t>(largest - logits.begin())};
 }
 
 }  // namespace dure

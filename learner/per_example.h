@@ -11,16 +11,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "learner/architecture.h"
 #include "learner/data/dataset.h"
+#include "learner/trainable_model.h"
 
 namespace dure {
 
 // One thread's buffers for a Network. Holds one record's values: nothing in it is shared.
-struct NetworkWorkspace {
+struct NetworkWorkspace final : ModelWorkspace {
   struct PerLayer {
     std::vector<float> value;     // what the layer gives, [height][width][channels]
     std::vector<float> gradient;  // direction to add to `value`
@@ -35,33 +37,20 @@ struct NetworkWorkspace {
 };
 
 // Reading (everything const) is thread-safe with a workspace a thread; SetParams is not.
-class Network {
+class Network final : public TrainableModel {
  public:
   explicit Network(Architecture architecture);
 
   const Architecture& architecture() const { return architecture_; }
-  const ParamManifest& manifest() const { return manifest_; }
-  size_t dim() const { return dim_; }
-  NetworkWorkspace MakeWorkspace() const;
-
-  // Precondition (DURE_CHECK): params.size() == dim(), in the manifest's order.
-  void SetParams(std::span<const float> params);
-
-  // The direction to add: minus the gradient of one record's cross-entropy. dim() floats in the
-  // network's own order, inside `workspace`. Not finite if the model is not.
-  // Precondition (DURE_CHECK): record.size() is the input's size, label < classes.
-  std::span<const float> Direction(FeatureView record, uint32_t label,
-                                   NetworkWorkspace* workspace) const;
-
-  // `classes` logits, inside `workspace`.
-  std::span<const float> Logits(FeatureView record, NetworkWorkspace* workspace) const;
-
-  // The manifest's order of what is in the network's own; T is float or int64_t. Both have dim()
-  // values and do not overlap.
-  template <typename T>
-  void ToManifestOrder(std::span<const T> own, std::span<T> out) const {
-    for (size_t i = 0; i < dim_; ++i) out[i] = own[own_index_[i]];
-  }
+  const ParamManifest& manifest() const override { return manifest_; }
+  size_t dim() const override { return dim_; }
+  Loss loss() const override { return architecture_.loss; }
+  std::unique_ptr<ModelWorkspace> MakeWorkspace() const override;
+  void SetParams(std::span<const float> params) override;
+  // The loss is the architecture's, any but next_token.
+  std::span<const float> Direction(FeatureView record, float label,
+                                   ModelWorkspace& workspace) const override;
+  std::span<const float> Outputs(FeatureView record, ModelWorkspace& workspace) const override;
 
  private:
   struct Weights {
@@ -72,6 +61,7 @@ class Network {
     std::vector<float> bias;        // padded out
   };
 
+  std::span<const uint32_t> own_index() const override { return own_index_; }
   void Forward(FeatureView record, NetworkWorkspace* workspace) const;
   void Backward(size_t layer, NetworkWorkspace* workspace) const;
   void BackwardConv(size_t layer, const Conv2dLayer& conv, NetworkWorkspace* workspace) const;
@@ -83,13 +73,6 @@ class Network {
   std::vector<Weights> weights_;     // one per layer; empty for those without parameters
   std::vector<uint32_t> own_index_;  // of each parameter of the manifest
 };
-
-// Cross-entropy of `logits` against `label`, and the most likely class (the first of equals).
-struct Outcome {
-  double loss = 0;
-  uint32_t predicted = 0;
-};
-Outcome Judge(std::span<const float> logits, uint32_t label);
 
 }  // namespace dure
 

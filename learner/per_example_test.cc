@@ -19,7 +19,7 @@ std::vector<uint8_t> Record(const Network& network, uint32_t seed) {
 }
 
 std::vector<float> DirectionOf(const Network& network, const std::vector<uint8_t>& record,
-                               uint32_t label, NetworkWorkspace* workspace) {
+                               float label, ModelWorkspace& workspace) {
   std::vector<float> direction(network.dim());
   network.ToManifestOrder(network.Direction(record, label, workspace), std::span(direction));
   return direction;
@@ -32,12 +32,11 @@ class PerExampleTest : public ::testing::TestWithParam<std::string> {
     network_.SetParams(params_);
   }
 
-  double Loss(const std::vector<float>& params, const std::vector<uint8_t>& record,
-              uint32_t label) {
+  double LossAt(const std::vector<float>& params, const std::vector<uint8_t>& record, float label) {
     Network network(network_.architecture());
     network.SetParams(params);
-    NetworkWorkspace workspace = network.MakeWorkspace();
-    return Judge(network.Logits(record, &workspace), label).loss;
+    const auto workspace = network.MakeWorkspace();
+    return Judge(network.loss(), network.Outputs(record, *workspace), record, label).loss;
   }
 
   Network network_;
@@ -46,10 +45,10 @@ class PerExampleTest : public ::testing::TestWithParam<std::string> {
 
 // Along its own direction the loss falls by the square of its length.
 TEST_P(PerExampleTest, DirectionIsMinusTheGradient) {
-  NetworkWorkspace workspace = network_.MakeWorkspace();
+  const auto workspace = network_.MakeWorkspace();
   for (uint32_t label = 0; label < 5; ++label) {
     const auto record = Record(network_, 10 + label);
-    const auto direction = DirectionOf(network_, record, label, &workspace);
+    const auto direction = DirectionOf(network_, record, static_cast<float>(label), *workspace);
     double square = 0;
     for (float value : direction) square += double{value} * value;
     const double step = 2e-3 / std::sqrt(square);
@@ -58,28 +57,30 @@ TEST_P(PerExampleTest, DirectionIsMinusTheGradient) {
       forth[i] += static_cast<float>(step * direction[i]);
       back[i] -= static_cast<float>(step * direction[i]);
     }
-    const double slope = (Loss(back, record, label) - Loss(forth, record, label)) / (2 * step);
+    const double slope = (LossAt(back, record, static_cast<float>(label)) -
+                          LossAt(forth, record, static_cast<float>(label))) /
+                         (2 * step);
     EXPECT_NEAR(slope / square, 1, 0.02) << label;
   }
 }
 
 TEST_P(PerExampleTest, AFunctionOfModelAndRecordOnly) {
-  NetworkWorkspace fresh = network_.MakeWorkspace();
+  const auto fresh = network_.MakeWorkspace();
   const auto record = Record(network_, 1);
-  const auto alone = DirectionOf(network_, record, 2, &fresh);
+  const auto alone = DirectionOf(network_, record, 2, *fresh);
   // After other records, and with another workspace: every bit the same.
-  NetworkWorkspace used = network_.MakeWorkspace();
+  const auto used = network_.MakeWorkspace();
   for (uint32_t seed = 50; seed < 60; ++seed) {
-    DirectionOf(network_, Record(network_, seed), seed % 5, &used);
-    EXPECT_EQ(DirectionOf(network_, record, 2, &used), alone);
+    DirectionOf(network_, Record(network_, seed), static_cast<float>(seed % 5), *used);
+    EXPECT_EQ(DirectionOf(network_, record, 2, *used), alone);
   }
 }
 
 TEST_P(PerExampleTest, AModelThatIsNotFiniteGivesNoFiniteDirection) {
   params_.back() = std::numeric_limits<float>::quiet_NaN();
   network_.SetParams(params_);
-  NetworkWorkspace workspace = network_.MakeWorkspace();
-  const auto direction = DirectionOf(network_, Record(network_, 1), 0, &workspace);
+  const auto workspace = network_.MakeWorkspace();
+  const auto direction = DirectionOf(network_, Record(network_, 1), 0, *workspace);
   EXPECT_TRUE(std::any_of(direction.begin(), direction.end(),
                           [](float value) { return !std::isfinite(value); }));
 }
@@ -87,15 +88,6 @@ TEST_P(PerExampleTest, AModelThatIsNotFiniteGivesNoFiniteDirection) {
 INSTANTIATE_TEST_SUITE_P(Architectures, PerExampleTest,
                          ::testing::Values("cnn", "mlp", "logistic_regression"),
                          [](const auto& info) { return info.param; });
-
-TEST(JudgeTest, CrossEntropyAndTheFirstLargest) {
-  const float logits[] = {1, 3, 3, -2};
-  const Outcome outcome = Judge(logits, 0);
-  EXPECT_EQ(outcome.predicted, 1u);
-  EXPECT_NEAR(outcome.loss, std::log(std::exp(1) + 2 * std::exp(3) + std::exp(-2)) - 1, 1e-6);
-  const float large[] = {1000, -1000};
-  EXPECT_NEAR(Judge(large, 1).loss, 2000, 1e-6);
-}
 
 }  // namespace
 }  // namespace dure

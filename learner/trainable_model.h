@@ -15,6 +15,7 @@
 
 #include "federation/manifest.h"
 #include "learner/data/dataset.h"
+#include "learner/loss.h"
 
 namespace dure {
 
@@ -32,6 +33,7 @@ class TrainableModel {
   // The parameters that are trained and travel.
   virtual const ParamManifest& manifest() const = 0;
   virtual size_t dim() const = 0;
+  virtual Loss loss() const = 0;
   virtual std::unique_ptr<ModelWorkspace> MakeWorkspace() const = 0;
 
   // Precondition (DURE_CHECK): params.size() == dim(), in the manifest's order.

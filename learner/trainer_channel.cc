@@ -261,8 +261,8 @@ absl::StatusOr<LoadedReply> ParseLoadedReply(std::string_view bytes, const Param
   for (uint64_t count : result.data.label_counts) {
     if (__builtin_add_overflow(sum, count, &sum)) return Nonsense("label counts that overflow");
   }
-  if (result.data.label_counts.size() != classes || sum != loaded.records() || sum == 0 ||
-      sum > UINT32_MAX) {
+  if (loaded.records() == 0 || loaded.records() > UINT32_MAX ||
+      result.data.label_counts.size() != classes || (classes > 0 && sum != loaded.records())) {
     return Nonsense("label counts that do not add up");
   }
   if (static_cast<size_t>(loaded.sandbox_size()) > kMaxSandboxLayers) {

@@ -89,6 +89,8 @@ struct LoadedReply {
 // Internal for anything else: bytes that do not parse, another kind of reply, numbers out of range,
 // counts that do not fit together. Texts are cut at kMaxTrainerTextBytes and hold printable
 // characters only.
+//
+// `classes` is 0 where labels are no classes and none are counted.
 absl::StatusOr<LoadedReply> ParseLoadedReply(std::string_view bytes, const ParamManifest& manifest,
                                              uint32_t classes);
 // `records` as in TrainerTrained.

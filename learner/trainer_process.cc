@@ -237,7 +237,8 @@ absl::StatusOr<LoadedReply> TrainerProcess::Load() {
       child_->update().descriptor()};
   DURE_RETURN_IF_ERROR(child_->Send(request, descriptors));
   DURE_ASSIGN_OR_RETURN(std::string reply, child_->Receive(options_.load_timeout));
-  return ParseLoadedReply(reply, manifest_, options_.model.input().classes());
+  const bool classes = options_.model.loss() == ModelSection::CROSS_ENTROPY;
+  return ParseLoadedReply(reply, manifest_, classes ? options_.model.input().classes() : 0);
 }
 
 absl::Status TrainerProcess::SetParams(std::span<const float> params) {

@@ -108,10 +108,11 @@ TEST_F(TrainerProcessTest, TrainsAndEvaluatesAsTheKernelsDoHere) {
     EXPECT_EQ(Sums(trainer->Train(params, plan_)), want);
   }
 
-  NetworkWorkspace workspace = network.MakeWorkspace();
+  const auto workspace = network.MakeWorkspace();
   double loss = 0, right = 0;
   for (uint32_t i = 0; i < kRecords; ++i) {
-    const Outcome outcome = Judge(network.Logits(data.Record(i), &workspace), data.labels[i]);
+    const Outcome outcome = Judge(network.loss(), network.Outputs(data.Record(i), *workspace),
+                                  data.Record(i), data.labels[i]);
     loss += outcome.loss;
     right += outcome.predicted == data.labels[i];
   }

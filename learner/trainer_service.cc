@@ -33,24 +33,24 @@ TrainerReply ErrorReply(const absl::Status& status) {
 }  // namespace
 
 struct TrainerService::Loaded {
-  Loaded(Architecture architecture, Dataset dataset, SharedMemory params_memory,
+  Loaded(std::unique_ptr<TrainableModel> trained, Dataset dataset, SharedMemory params_memory,
          SharedMemory update_memory, int thread_count)
-      : network(std::move(architecture)),
+      : model(std::move(trained)),
         threads(thread_count),
         data(std::move(dataset)),
         params(std::move(params_memory)),
         update(std::move(update_memory)),
-        gradient_sum(network, data, thread_count) {}
+        gradient_sum(*model, data, thread_count) {}
 
   std::span<const float> Params() const {
-    return {static_cast<const float*>(params.data()), network.dim()};
+    return {static_cast<const float*>(params.data()), model->dim()};
   }
   template <typename T>
   std::span<T> Update() const {
-    return {static_cast<T*>(update.data()), network.dim()};
+    return {static_cast<T*>(update.data()), model->dim()};
   }
 
-  Network network;
+  std::unique_ptr<TrainableModel> model;
   int threads;
   Dataset data;
   SharedMemory params;
@@ -121,15 +121,18 @@ absl::StatusOr<TrainerReply> TrainerService::Load(const TrainerLoad& load, Train
     param.mutable_shape()->Add(entry.shape.begin(), entry.shape.end());
   }
   loaded.set_records(data.records());
-  for (uint64_t count : data.LabelCounts(architecture.classes)) loaded.add_label_counts(count);
+  if (architecture.loss == ModelSection::CROSS_ENTROPY) {
+    for (uint64_t count : data.LabelCounts(architecture.classes)) loaded.add_label_counts(count);
+  }
   for (const SandboxLayer& layer : sandbox_) {
     TrainerLoaded::Layer& out = *loaded.add_sandbox();
     out.set_name(layer.name);
     out.set_applied(layer.applied);
     out.set_detail(layer.detail);
   }
-  loaded_ = std::make_unique<Loaded>(std::move(architecture), std::move(data), std::move(params),
-                                     std::move(update), threads);
+  loaded_ =
+      std::make_unique<Loaded>(std::make_unique<Network>(std::move(architecture)), std::move(data),
+                               std::move(params), std::move(update), threads);
   return reply;
 }
 
@@ -143,11 +146,11 @@ absl::StatusOr<TrainerReply> TrainerService::Train(TrainerRequest request) {
   // Until it has the answer, the client sends nothing but that it wants none.
   const auto cancelled = [this] { return TrainerPacketWaits(socket_); };
   if (const auto* epochs = std::get_if<EpochsPlan>(&plan)) {
-    DURE_RETURN_IF_ERROR(EpochTraining(&loaded.network, loaded.data, loaded.threads)
+    DURE_RETURN_IF_ERROR(EpochTraining(loaded.model.get(), loaded.data, loaded.threads)
                              .Run(loaded.Params(), *epochs, loaded.Update<float>(), cancelled));
   } else {
     DURE_RETURN_IF_ERROR(
-        DpSgd(&loaded.network, loaded.data, loaded.threads)
+        DpSgd(loaded.model.get(), loaded.data, loaded.threads)
             .Run(loaded.Params(), std::get<DpSgdPlan>(plan), loaded.Update<float>(), cancelled));
   }
   TrainerReply reply;
@@ -171,7 +174,7 @@ absl::StatusOr<TrainerReply> TrainerService::Gradient(GradientPlan plan, Trainer
     }
     train = std::move(*request.mutable_train());
   }
-  loaded_->network.SetParams(loaded_->Params());
+  loaded_->model->SetParams(loaded_->Params());
   DURE_RETURN_IF_ERROR(loaded_->gradient_sum.Run(plan, loaded_->Update<int64_t>()));
   TrainerReply reply;
   reply.mutable_trained()->set_records(plan.records.size());
@@ -179,8 +182,8 @@ absl::StatusOr<TrainerReply> TrainerService::Gradient(GradientPlan plan, Trainer
 }
 
 absl::StatusOr<TrainerReply> TrainerService::Evaluate() {
-  loaded_->network.SetParams(loaded_->Params());
-  const EvalResult result = EvaluateNetwork(loaded_->network, loaded_->data, loaded_->threads);
+  loaded_->model->SetParams(loaded_->Params());
+  const EvalResult result = EvaluateModel(*loaded_->model, loaded_->data, loaded_->threads);
   TrainerReply reply;
   reply.mutable_evaluated()->set_loss(result.loss);
   reply.mutable_evaluated()->set_accuracy(result.accuracy);

@@ -16,6 +16,7 @@
 #include "learner/architecture.h"
 #include "learner/gradient_sum.h"
 #include "learner/initial_weights.h"
+#include "learner/per_example.h"
 #include "privacy/secagg/mask.h"
 #include "privacy/secagg/session_keys.h"
 
@@ -111,7 +112,7 @@ Dataset Noise(size_t records) {
   const std::string bytes = RandomBytes(records * 28 * 28);
   Dataset data{.shape = {1, 28, 28}};
   data.features.assign(bytes.begin(), bytes.end());
-  for (size_t i = 0; i < records; ++i) data.labels.push_back(static_cast<uint8_t>(i % 10));
+  for (size_t i = 0; i < records; ++i) data.labels.push_back(static_cast<float>(i % 10));
   return data;
 }
 

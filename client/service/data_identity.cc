@@ -32,7 +32,8 @@ Digest DataIdentity(const Dataset& data) {
   Transcript transcript("data");
   transcript.AddU64(data.records());
   for (uint32_t length : data.shape) transcript.AddU64(length);
-  transcript.Add(Sha256(data.features)).Add(Sha256(data.labels));
+  const std::vector<uint8_t> labels(data.labels.begin(), data.labels.end());
+  transcript.Add(Sha256(data.features)).Add(Sha256(labels));
   return transcript.Hash();
 }
 

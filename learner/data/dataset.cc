@@ -104,9 +104,10 @@ Dataset Dataset::Select(std::span<const uint32_t> indices) const {
 
 std::vector<uint64_t> Dataset::LabelCounts(uint64_t classes) const {
   std::vector<uint64_t> counts(classes);
-  for (uint8_t label : labels) {
-    if (label >= counts.size()) counts.resize(label + size_t{1});
-    ++counts[label];
+  for (float label : labels) {
+    const auto index = static_cast<size_t>(label);
+    if (index >= counts.size()) counts.resize(index + 1);
+    ++counts[index];
   }
   return counts;
 }
@@ -182,7 +183,7 @@ absl::StatusOr<Dataset> ReadDataset(const DataFiles& files) {
   Dataset data;
   data.shape.assign(images.dims.begin() + 1, images.dims.end());
   data.features = std::move(images.bytes);
-  data.labels = std::move(labels.bytes);
+  data.labels.assign(labels.bytes.begin(), labels.bytes.end());
   return data;
 }
 
@@ -202,10 +203,10 @@ absl::Status CheckDataset(const Dataset& data, const ModelSection& model, const 
   }
   const uint32_t classes = model.input().classes();
   auto bad = std::find_if(data.labels.begin(), data.labels.end(),
-                          [&](uint8_t label) { return label >= classes; });
+                          [&](float label) { return !(label < static_cast<float>(classes)); });
   if (bad != data.labels.end()) {
     return absl::FailedPreconditionError(absl::StrCat(
-        name, ": record ", bad - data.labels.begin(), " has label ", static_cast<int>(*bad),
+        name, ": record ", bad - data.labels.begin(), " has label ", static_cast<int64_t>(*bad),
         ", the model has ", classes, " classes (0 to ", static_cast<int64_t>(classes) - 1, ")"));
   }
   return absl::OkStatus();

@@ -59,7 +59,7 @@ class FeatureView {
 struct Dataset {
   std::vector<uint32_t> shape;    // of one record, row-major: [channels, height, width], [features]
   std::vector<uint8_t> features;  // record after record
-  std::vector<uint8_t> labels;    // one per record
+  std::vector<float> labels;      // one per record: a class number, or a number to predict
   std::vector<float> numbers{};   // record after record, in the place of `features`
 
   uint64_t records() const { return labels.size(); }
@@ -75,6 +75,7 @@ struct Dataset {
   // The records at `indices`, each < records(), in that order.
   Dataset Select(std::span<const uint32_t> indices) const;
   // How many records have each label, from label 0 to the largest that occurs, at least `classes`.
+  // Labels are class numbers.
   std::vector<uint64_t> LabelCounts(uint64_t classes = 0) const;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <numbers>
 #include <numeric>
 #include <utility>
@@ -120,13 +121,12 @@ void GiveEachOne(Groups& groups) {
   }
 }
 
-Groups SplitDirichlet(std::span<const uint8_t> labels, uint32_t clients, double alpha,
+Groups SplitDirichlet(std::span<const float> labels, uint32_t clients, double alpha,
                       SplitRandom& random) {
-  Groups classes(256);
+  std::map<float, std::vector<uint32_t>> classes;
   for (size_t i = 0; i < labels.size(); ++i) classes[labels[i]].push_back(static_cast<uint32_t>(i));
   Groups groups(clients);
-  for (std::vector<uint32_t>& members : classes) {
-    if (members.empty()) continue;
+  for (auto& [label, members] : classes) {
     random.Shuffle(members);
     std::vector<double> shares = DrawDirichlet(clients, alpha, random);
     double cumulative = 0;
@@ -148,7 +148,7 @@ Groups SplitDirichlet(std::span<const uint8_t> labels, uint32_t clients, double 
   return groups;
 }
 
-absl::StatusOr<Groups> SplitShards(std::span<const uint8_t> labels, uint32_t clients,
+absl::StatusOr<Groups> SplitShards(std::span<const float> labels, uint32_t clients,
                                    uint32_t per_client, SplitRandom& random) {
   const uint64_t shards = uint64_t{clients} * per_client;
   if (shards > labels.size()) {
@@ -174,12 +174,13 @@ absl::StatusOr<Groups> SplitShards(std::span<const uint8_t> labels, uint32_t cli
 
 absl::Status WriteFolder(const Dataset& data, const std::string& path) {
   DURE_RETURN_IF_ERROR(MakeFolder(path));
+  const std::vector<uint8_t> labels(data.labels.begin(), data.labels.end());
   std::vector<uint32_t> dims = {static_cast<uint32_t>(data.records())};
   dims.insert(dims.end(), data.shape.begin(), data.shape.end());
   DURE_RETURN_IF_ERROR(
       WriteFileAtomic(absl::StrCat(path, "/images-idx3-ubyte"), EncodeIdx(dims, data.features)));
   return WriteFileAtomic(absl::StrCat(path, "/labels-idx1-ubyte"),
-                         EncodeIdx(std::span(dims).first(1), data.labels));
+                         EncodeIdx(std::span(dims).first(1), labels));
 }
 
 // Numbers and names that this file made, so nothing needs escaping.
@@ -302,7 +303,7 @@ std::string PartitionToString(const PartitionSpec& spec) {
   return "iid";
 }
 
-absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(std::span<const uint8_t> labels,
+absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(std::span<const float> labels,
                                                                     uint32_t clients,
                                                                     const PartitionSpec& spec,
                                                                     uint64_t seed) {

@@ -39,7 +39,7 @@ std::string PartitionToString(const PartitionSpec& spec);
 
 // For each client its records, ascending. InvalidArgument if there are fewer records (or shards)
 // than clients, no client, or more than kMaxPartitionClients.
-absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(std::span<const uint8_t> labels,
+absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(std::span<const float> labels,
                                                                     uint32_t clients,
                                                                     const PartitionSpec& spec,
                                                                     uint64_t seed);

@@ -17,9 +17,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::vector<uint8_t> Labels(size_t count, size_t classes) {
-  std::vector<uint8_t> labels(count);
-  for (size_t i = 0; i < count; ++i) labels[i] = static_cast<uint8_t>(i % classes);
+std::vector<float> Labels(size_t count, size_t classes) {
+  std::vector<float> labels(count);
+  for (size_t i = 0; i < count; ++i) labels[i] = static_cast<float>(i % classes);
   return labels;
 }
 
@@ -37,11 +37,11 @@ void ExpectPartition(const std::vector<std::vector<uint32_t>>& groups, size_t re
 }
 
 // Mean over the clients of the share of their most frequent class.
-double Skew(const std::vector<std::vector<uint32_t>>& groups, std::span<const uint8_t> labels) {
+double Skew(const std::vector<std::vector<uint32_t>>& groups, std::span<const float> labels) {
   double sum = 0;
   for (const auto& group : groups) {
     std::vector<double> counts(256);
-    for (uint32_t record : group) counts[labels[record]] += 1;
+    for (uint32_t record : group) counts[static_cast<size_t>(labels[record])] += 1;
     sum += *std::max_element(counts.begin(), counts.end()) / static_cast<double>(group.size());
   }
   return sum / static_cast<double>(groups.size());
@@ -146,8 +146,10 @@ class PartitionFoldersTest : public ::testing::Test {
     for (uint32_t i = 0; i < records; ++i) features.insert(features.end(), 2, uint8_t(i));
     const std::vector<uint32_t> dims = {records, 1, 2};
     ASSERT_TRUE(WriteFileAtomic(stem + "images-idx3-ubyte", EncodeIdx(dims, features)).ok());
+    const std::vector<float> classes = Labels(records, 4);
+    const std::vector<uint8_t> labels(classes.begin(), classes.end());
     ASSERT_TRUE(WriteFileAtomic(stem + "labels-idx1-ubyte",
-                                EncodeIdx(std::span(dims).first(1), Labels(records, 4)))
+                                EncodeIdx(std::span(dims).first(1), labels))
                     .ok());
   }
 

@@ -265,11 +265,10 @@ absl::StatusOr<Dataset> ToDataset(Table table, std::string_view name) {
   const size_t width = schema.width(), used = table.used.size();
   Dataset data;
   data.shape = {static_cast<uint32_t>(width)};
-  data.labels.reserve(table.records());
-  for (float label : table.labels) data.labels.push_back(static_cast<uint8_t>(label));
+  data.labels = std::move(table.labels);
   // Without categories, features take the place of the values that they come from.
   const bool in_place = width == used;
-  if (!in_place) data.numbers.resize(table.records() * width);
+  if (!in_place) data.numbers.resize(data.records() * width);
   std::vector<float>& out = in_place ? table.values : data.numbers;
   size_t to = 0;
   for (size_t i = 0; i < table.values.size(); ++i) {
