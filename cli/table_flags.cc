@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include "base/file.h"
 #include "base/printable.h"
 #include "base/status_macros.h"
+#include "federation/suggest.h"
 #include "nlohmann/json.hpp"
 
 namespace dure::cli {
@@ -63,6 +65,38 @@ absl::StatusOr<TableOptions> OptionsOf(const TableFlags& flags) {
         "--missing \"", flags.missing, "\": it must be error, mean or constant:NUMBER"));
   }
   return options;
+}
+
+// "NAME:LOW:HIGH" of --range, for a numeric column or a numeric label.
+absl::Status AddRange(const std::string& text, Schema* schema) {
+  const size_t second = text.rfind(':');
+  const size_t first =
+      second == std::string::npos || second == 0 ? std::string::npos : text.rfind(':', second - 1);
+  ValueRange range;
+  if (first == std::string::npos ||
+      !ParseNumber(std::string_view(text).substr(first + 1, second - first - 1), &range.low) ||
+      !ParseNumber(std::string_view(text).substr(second + 1), &range.high)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--range \"", text, "\": it must be NAME:LOW:HIGH, as in age:0:120"));
+  }
+  const std::string name = text.substr(0, first);
+  std::vector<std::string> names;
+  if (schema->label.numeric) {
+    if (schema->label.name == name) schema->label.range = range;
+    names.push_back(schema->label.name);
+  }
+  for (SchemaColumn& column : schema->columns) {
+    if (column.kind != ColumnKind::kNumeric) continue;
+    if (column.name == name) column.range = range;
+    names.push_back(column.name);
+  }
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    const std::string nearest = NearestWord(name, names);
+    return absl::InvalidArgumentError(
+        absl::StrCat("--range \"", text, "\": there is no numeric column \"", name, "\"",
+                     nearest.empty() ? "" : absl::StrCat(": did you mean \"", nearest, "\"?")));
+  }
+  return CheckSchema(*schema);
 }
 
 json ColumnToJson(const ColumnSummary& column) {
@@ -128,6 +162,8 @@ void AddTableFlags(CLI::App* command, TableFlags* flags, bool with_schema) {
                    "constant:NUMBER")
       ->capture_default_str()
       ->group("For a CSV file");
+  list("--range", &flags->ranges,
+       "public bounds of numeric columns, for federated statistics: NAME:LOW:HIGH,...");
   list("--missing-value", &flags->missing_values,
        "what means that a value is missing, besides "
        "nothing, NA, NaN and ?");
@@ -154,7 +190,9 @@ absl::StatusOr<Schema> SchemaOfFile(const std::string& path, const TableFlags& f
       return absl::FailedPreconditionError(absl::StrCat(
           path, " is a file: if it is a table, name the column to predict with --label"));
     }
-    return InferSchema(file.get(), path, options);
+    DURE_ASSIGN_OR_RETURN(Schema found, InferSchema(file.get(), path, options));
+    for (const std::string& range : flags.ranges) DURE_RETURN_IF_ERROR(AddRange(range, &found));
+    return found;
   }
   DURE_ASSIGN_OR_RETURN(const FileDescriptor schema_file, OpenForReading(flags.schema));
   DURE_ASSIGN_OR_RETURN(Schema schema, ReadSchema(schema_file.get(), flags.schema));

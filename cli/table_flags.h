@@ -20,6 +20,7 @@ struct TableFlags {
   std::string delimiter = ",";
   bool no_header = false;
   std::vector<std::string> numeric, categorical, ignored, classes, missing_values;
+  std::vector<std::string> ranges;  // NAME:LOW:HIGH
   std::string missing = "error";
 };
 

@@ -50,6 +50,24 @@ absl::Status CheckWords(const std::vector<std::string>& words, const std::string
   return absl::OkStatus();
 }
 
+absl::Status CheckRange(const std::optional<ValueRange>& range, bool numeric,
+                        const std::string& what) {
+  if (!range) return absl::OkStatus();
+  if (!numeric) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " has a range, which only numbers have: take it away"));
+  }
+  constexpr double kLimit = 3e38;
+  const bool ordered = range->low < range->high && range->high - range->low >= 1e-30;
+  if (!ordered || !(range->low >= -kLimit) || !(range->high <= kLimit)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what,
+                     ": a range is two numbers from -3e38 to 3e38, the first below the "
+                     "second"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckNumbers(const SchemaColumn& column) {
   const std::string what = absl::StrCat("column ", Shown(column.name));
   if (!std::isfinite(column.constant) || std::abs(column.constant) > 3e38) {
@@ -96,6 +114,7 @@ absl::Status CheckColumn(const SchemaColumn& column) {
     return absl::InvalidArgumentError(absl::StrCat(
         what, " is categorical: the constant for missing values must be 0 (no category)"));
   }
+  DURE_RETURN_IF_ERROR(CheckRange(column.range, numeric, what));
   return CheckNumbers(column);
 }
 
@@ -245,6 +264,7 @@ absl::Status CheckSchema(const Schema& schema) {
   if (schema.label.numeric != schema.label.classes.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(what, " must be numeric or have classes"));
   }
+  DURE_RETURN_IF_ERROR(CheckRange(schema.label.range, schema.label.numeric, what));
   DURE_RETURN_IF_ERROR(
       CheckWords(schema.label.classes, absl::StrCat(what, ": a class"), kMaxClasses));
   if (schema.width() == 0) {

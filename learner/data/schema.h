@@ -35,6 +35,15 @@ enum class MissingRule {
   kConstant,  // numeric: that number; categorical: 0 for every category
 };
 
+// Public bounds, agreed and never computed from data: federated statistics count what is beyond
+// them as the bound itself.
+struct ValueRange {
+  double low = 0;
+  double high = 0;  // above `low`
+
+  friend bool operator==(const ValueRange&, const ValueRange&) = default;
+};
+
 struct SchemaColumn {
   std::string name;
   ColumnKind kind = ColumnKind::kIgnored;
@@ -44,6 +53,7 @@ struct SchemaColumn {
   // Numeric: a feature is (value - mean) / deviation. Both or neither.
   std::optional<double> mean;
   std::optional<double> deviation;  // above 0
+  std::optional<ValueRange> range;  // numeric
 
   friend bool operator==(const SchemaColumn&, const SchemaColumn&) = default;
 };
@@ -52,6 +62,7 @@ struct SchemaLabel {
   std::string name;
   bool numeric = false;              // a number to predict; no classes
   std::vector<std::string> classes;  // as they stand in the file; their order is their number
+  std::optional<ValueRange> range;   // numeric
 
   friend bool operator==(const SchemaLabel&, const SchemaLabel&) = default;
 };
@@ -84,7 +95,7 @@ absl::Status CheckSchema(const Schema& schema);
 // What differs between the schema `there` (the federation's) and `here` (the member's), a line in
 // words each, in the order of `there`; empty if a file of `here` can be read by `there`. Fewer
 // categories or classes than there are no difference, nor are rules for missing values, numbers to
-// standardise with, the order of columns and ignored columns.
+// standardise with, ranges, the order of columns and ignored columns.
 std::vector<std::string> SchemaDifferences(const Schema& there, const Schema& here);
 // FailedPrecondition with all of them, naming the member's file `name`.
 absl::Status CheckSchemaAgainst(const Schema& there, const Schema& here, std::string_view name);

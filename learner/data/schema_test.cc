@@ -63,6 +63,33 @@ TEST(SchemaTest, EveryNameSurvivesTheTextForm) {
   EXPECT_EQ(*read, schema);
 }
 
+TEST(SchemaTest, RangesAreOfNumbersAndNoDifference) {
+  Schema schema = Clinic();
+  schema.columns[0].range = ValueRange{.low = 0, .high = 120};
+  schema.columns[1].range = ValueRange{.low = -0.5, .high = 1e3};
+  schema.label = {.name = "price", .numeric = true, .range = ValueRange{.low = 1, .high = 2}};
+  const std::string text = SchemaToText(schema);
+  EXPECT_THAT(text, HasSubstr("column \"age\" numeric range 0 120\n"));
+  EXPECT_THAT(text, HasSubstr("numeric range -0.5 1000 missing mean standardise 27.1 5.25\n"));
+  EXPECT_THAT(text, HasSubstr("label \"price\" numeric range 1 2\n"));
+  auto read = SchemaFromText(text, "s");
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(*read, schema);
+  Schema without = schema;
+  without.columns[0].range.reset();
+  EXPECT_THAT(SchemaDifferences(schema, without), IsEmpty());
+  auto message = [](const std::string& line) {
+    auto faulty = SchemaFromText("dure schema 1\n" + line + "\nlabel \"y\" classes \"0\"\n", "s");
+    EXPECT_EQ(faulty.status().code(), absl::StatusCode::kInvalidArgument) << line;
+    return std::string(faulty.status().message());
+  };
+  EXPECT_THAT(message("column \"a\" numeric range 1 1"), HasSubstr("the first below the second"));
+  EXPECT_THAT(message("column \"a\" numeric range 2 1"), HasSubstr("the first below the second"));
+  EXPECT_THAT(message("column \"a\" numeric range 0 1e39"), HasSubstr("from -3e38 to 3e38"));
+  EXPECT_THAT(message("column \"a\" numeric range 1"), HasSubstr("a number is missing here"));
+  EXPECT_THAT(message("column \"a\" categorical \"x\" range 0 1"), HasSubstr("only numbers have"));
+}
+
 TEST(SchemaTest, FaultsInTheTextNameTheLine) {
   auto message = [](const std::string& lines) {
     auto read = SchemaFromText("dure schema 1\n" + lines, "s");

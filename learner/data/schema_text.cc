@@ -43,9 +43,15 @@ std::string Number(double value) {
   return std::string(digits.data(), end.ptr);
 }
 
+std::string RangeText(const std::optional<ValueRange>& range) {
+  if (!range) return "";
+  return absl::StrCat(" range ", Number(range->low), " ", Number(range->high));
+}
+
 std::string ColumnText(const SchemaColumn& column) {
-  std::string out = absl::StrCat("column ", Quoted(column.name), " ",
-                                 ColumnKindInWords(column.kind), Words(column.categories));
+  std::string out =
+      absl::StrCat("column ", Quoted(column.name), " ", ColumnKindInWords(column.kind),
+                   Words(column.categories), RangeText(column.range));
   if (column.missing == MissingRule::kMean) absl::StrAppend(&out, " missing mean");
   if (column.missing == MissingRule::kConstant) {
     absl::StrAppend(&out, " missing constant ", Number(column.constant));
@@ -181,6 +187,13 @@ absl::Status ReadMissing(Line& line, SchemaColumn* column) {
   return absl::OkStatus();
 }
 
+absl::Status ReadRange(Line& line, std::optional<ValueRange>* range) {
+  range->emplace();
+  DURE_ASSIGN_OR_RETURN((*range)->low, line.Number());
+  DURE_ASSIGN_OR_RETURN((*range)->high, line.Number());
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SchemaColumn> ReadColumn(Line& line) {
   SchemaColumn column;
   DURE_ASSIGN_OR_RETURN(column.name, line.String());
@@ -200,8 +213,10 @@ absl::StatusOr<SchemaColumn> ReadColumn(Line& line) {
     } else if (word == "standardise") {
       DURE_ASSIGN_OR_RETURN(column.mean, line.Number());
       DURE_ASSIGN_OR_RETURN(column.deviation, line.Number());
+    } else if (word == "range") {
+      DURE_RETURN_IF_ERROR(ReadRange(line, &column.range));
     } else {
-      return line.Fault("only missing and standardise can stand here");
+      return line.Fault("only range, missing and standardise can stand here");
     }
   }
   return column;
@@ -213,6 +228,9 @@ absl::StatusOr<SchemaLabel> ReadLabel(Line& line) {
   const std::string_view kind = line.Bare();
   if (kind == "numeric") {
     label.numeric = true;
+    if (line.AtEnd()) return label;
+    if (line.Bare() != "range") return line.Fault("only range can stand here");
+    DURE_RETURN_IF_ERROR(ReadRange(line, &label.range));
   } else if (kind == "classes") {
     DURE_ASSIGN_OR_RETURN(label.classes, line.Strings(kMaxClasses, "classes"));
   } else {
@@ -261,7 +279,7 @@ std::string SchemaToText(const Schema& schema) {
   for (const SchemaColumn& column : schema.columns) out += ColumnText(column);
   absl::StrAppend(&out, "label ", Quoted(schema.label.name),
                   schema.label.numeric ? " numeric" : " classes", Words(schema.label.classes),
-                  "\n");
+                  RangeText(schema.label.range), "\n");
   return out;
 }
 
