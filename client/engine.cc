@@ -36,6 +36,7 @@ MemberEngine::MemberEngine(Options options, Ledger ledger)
   absl::StatusOr<RoundTerms> terms = DeriveTerms(
       options_.spec, options_.dim, rounds.has_cohort() ? rounds.cohort() : rounds.minimum());
   if (terms.ok()) epsilon_ = AccountFor(*terms).EpsilonAfter(ledger_.charges());
+  BeginLocalState();
 }
 
 void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
@@ -91,6 +92,8 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
     case ServerMessage::kAttemptEnded: {
       const AttemptEnded& ended = message.attempt_ended();
       if (!attempt_ || ended.session_id() != ToString(attempt_->session.session_id())) return;
+      std::optional<LocalState> next = std::exchange(attempt_->next, std::nullopt);
+      if (next && ended.released() && attempt_->counts()) KeepNext(*std::move(next), out);
       if (ended.released()) {
         round_ = attempt_->round;
         const RoundTerms& terms = attempt_->terms;
@@ -112,7 +115,9 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
     }
     case ServerMessage::kFinished:
       round_ = RoundNumber(message.finished().rounds());
-      attempt_.reset();
+      if (attempt_) EndAttempt(absl::AbortedError("the run is over"));
+      if (unsure_ && unsure_->round <= round_) KeepNext(std::move(unsure_->next), out);
+      unsure_.reset();
       out->push_back(member::Done{Printable(message.finished().text())});
       return;
     case ServerMessage::kSendLongMessage:  // for the transport
@@ -139,7 +144,7 @@ void MemberEngine::OnTrainingDone(member::TrainingDone done, Outputs* out) {
   if (!input.ok()) return FailAttempt(input.status(), out);
   if (contribution.cut_off() != 0) {
     out->push_back(Tell{Tell::Level::kWarning,
-                        absl::StrCat(contribution.cut_off(), " of ", attempt_->terms.dim,
+                        absl::StrCat(contribution.cut_off(), " of ", attempt_->terms.update_dim,
                                      " coordinates of this member's update were beyond ",
                                      kFixedGridRange, " and were cut off there")});
   }
@@ -153,7 +158,12 @@ absl::StatusOr<RingVector> MemberEngine::InputFor(absl::StatusOr<LocalUpdate> up
                                                   Outputs* out) {
   Contribution& contribution = attempt_->contribution;
   std::vector<uint32_t> noise = noise_.Take(attempt_->terms);
-  if (update.ok()) return contribution.Encode(*std::move(update), std::move(noise), bulk_random_);
+  if (update.ok()) {
+    absl::StatusOr<RingVector> input =
+        contribution.Encode(TravellingPart(*std::move(update)), std::move(noise), bulk_random_);
+    if (attempt_->next) attempt_->next->control = contribution.control();
+    return input;
+  }
   std::optional<RingVector> nothing = contribution.EncodeNothing(std::move(noise), bulk_random_);
   if (!nothing) return update.status();
   // Leaving would tell that something is wrong with the data: zeros with noise do not.
@@ -212,6 +222,9 @@ void MemberEngine::OnContradiction(std::span<const secagg::Evidence> evidence, O
 // The secrets of the attempt are erased; what is left of its session goes on listening.
 void MemberEngine::EndAttempt(absl::Status why) {
   if (!attempt_) return;
+  if (attempt_->next && attempt_->counts()) {
+    unsure_ = Unsure{attempt_->round, attempt_->attempt, *std::move(attempt_->next)};
+  }
   attempt_->session.End(std::move(why));
   former_session_ = std::move(attempt_->session);
   attempt_.reset();
@@ -295,7 +308,8 @@ void MemberEngine::TellDeclined(const absl::Status& status, Outputs* out) {
 
 void MemberEngine::OnEvaluate(const EvaluationRequest& request, Outputs* out) {
   if (options_.role != EVALUATOR) return;
-  absl::StatusOr<std::vector<float>> params = ParamsFromBytes(request.model(), options_.dim);
+  absl::StatusOr<std::vector<float>> params = ParamsFromBytes(
+      request.model(), options_.parts ? options_.parts->whole().dim() : options_.dim);
   if (!params.ok()) return Decline("", params.status(), out);
   round_ = RoundNumber(request.round());
   measurement_ = Measurement{.round = round_, .params = *params};
@@ -325,9 +339,9 @@ void MemberEngine::OnEvaluationDone(const member::EvaluationDone& done, Outputs*
   ClientMessage message;
   EvaluationReport* report = message.mutable_evaluation();
   report->set_round(done.round.value());
-  report->set_loss(done.result->loss);
-  report->set_accuracy(done.result->accuracy);
-  report->set_records(done.result->records);
+  report->set_loss(done.result->loss());
+  report->set_accuracy(done.result->accuracy());
+  report->set_records(done.result->records());
   out->push_back(member::Send{std::move(message)});
 }
 

@@ -20,11 +20,13 @@
 #include "client/contribution.h"
 #include "client/data_ledger.h"
 #include "client/ledger.h"
+#include "client/local_state.h"
 #include "client/member_session.h"
 #include "client/policy.h"
 #include "crypto/digest.h"
 #include "crypto/ed25519.h"
 #include "crypto/random.h"
+#include "federation/model_parts.h"
 #include "federation/terms/privacy_account.h"
 #include "federation/terms/terms.h"
 #include "learner/trainer.h"
@@ -49,7 +51,7 @@ struct TrainingDone {
 };
 struct EvaluationDone {
   RoundNumber round;
-  absl::StatusOr<EvalResult> result;
+  absl::StatusOr<ModelMetrics> result;
 };
 // Nothing else is waiting: masks can be expanded and noise drawn ahead of time.
 struct Idle {};
@@ -66,6 +68,9 @@ struct WriteLedger {  // durably, or nothing that follows may be done
 };
 struct WriteEvidence {  // durably: the coordinator has contradicted itself
   audit::Contradiction contradiction;
+};
+struct KeepLocalState {  // in the place of what was kept before; a crash leaves one of the two
+  LocalState state;
 };
 struct Send {
   ClientMessage message;
@@ -94,8 +99,8 @@ struct TermsOffered {   // the coordinator asks for these terms, not for those a
 struct Refused {  // this member does not agree, and leaves
   absl::Status why;
 };
-using Output = std::variant<WriteLedger, WriteEvidence, Send, StartTraining, StartEvaluation,
-                            WantIdle, Tell, Done, TermsOffered, Refused>;
+using Output = std::variant<WriteLedger, WriteEvidence, KeepLocalState, Send, StartTraining,
+                            StartEvaluation, WantIdle, Tell, Done, TermsOffered, Refused>;
 
 }  // namespace member
 
@@ -106,11 +111,13 @@ class MemberEngine {
     Digest spec_digest{};
     Role role = MEMBER;
     Policy policy;
-    uint64_t dim = 0;                                 // d of the approved model
-    uint32_t records = 0;                             // in this member's data
-    const SigningKey* key = nullptr;                  // borrowed
-    std::string certificate;                          // DER
-    PublicKey coordinator{};                          // pinned
+    uint64_t dim = 0;                 // parameters of the approved model that travel
+    std::optional<ModelParts> parts;  // of it; absent: all of them travel
+    LocalState local;                 // what is on disk: CheckLocalState(local, parts) is OK
+    uint32_t records = 0;             // in this member's data
+    const SigningKey* key = nullptr;  // borrowed
+    std::string certificate;          // DER
+    PublicKey coordinator{};          // pinned
     secagg::CertificateVerifier* verifier = nullptr;  // borrowed
     Random* random = nullptr;                         // SystemRandom in shipped programs; borrowed
     // What was spent on the data, kept up to date by the driver; borrowed. Absent: not looked at.
@@ -147,7 +154,18 @@ class MemberEngine {
     uint64_t training = 0;
     bool charged = false;
     bool consented = false;
-    bool answered = false;  // nothing more will be sent
+    bool answered = false;           // nothing more will be sent
+    std::optional<LocalState> next;  // if its input is in a sum that is released
+
+    // Whether the input is in the sum, if there is one: without secure aggregation once it is sent.
+    bool counts() const { return consented || (!terms.secure_aggregation && answered); }
+  };
+
+  // An attempt whose end this member did not hear.
+  struct Unsure {
+    RoundNumber round;
+    AttemptNumber attempt;
+    LocalState next;
   };
 
   // One model that this evaluator was asked to measure.
@@ -174,6 +192,15 @@ class MemberEngine {
   void OnTrainingDone(member::TrainingDone done, Outputs* out);
   absl::StatusOr<RingVector> InputFor(absl::StatusOr<LocalUpdate> update, Outputs* out);
   MemberSession MakeSession(const RoundTerms& terms) const;
+  // engine_local.cc: what stays with this member.
+  void BeginLocalState();
+  std::vector<float> WholeModel(std::span<const float> travelling) const;
+  absl::StatusOr<std::vector<float>> StateOf(const RoundOffer& offer,
+                                             const RoundTerms& terms) const;
+  void StartTraining(std::vector<float> params, Outputs* out);
+  LocalUpdate TravellingPart(LocalUpdate update);
+  void KeepNext(LocalState next, Outputs* out);
+  void SettleUnsure(RoundNumber round, AttemptNumber attempt, Outputs* out);
   void OnEvaluate(const EvaluationRequest& request, Outputs* out);
   void OnEvaluationDone(const member::EvaluationDone& done, Outputs* out);
   void SendProtocol(secagg::UpMessage message, Outputs* out);
@@ -192,6 +219,7 @@ class MemberEngine {
   // The newest session that is over, without its secrets: the coordinator may still contradict
   // itself in it.
   std::optional<MemberSession> former_session_;
+  std::optional<Unsure> unsure_;
   uint64_t trainings_ = 0;
   std::optional<Measurement> measurement_;
   NoiseReserve noise_;

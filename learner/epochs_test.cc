@@ -87,14 +87,14 @@ TEST_F(EpochsTest, TheLossFalls) {
   Network network = Make("mlp");
   auto params = InitialWeights(network.manifest(), 1);
   network.SetParams(params);
-  const EvalResult before = EvaluateModel(network, data_, 1);
+  const ModelMetrics before = EvaluateModel(network, data_, 1);
   const auto change =
       Change(Make("mlp"), {.epochs = 20, .batch_size = 10, .learning_rate = 0.5}, 1);
   for (size_t i = 0; i < params.size(); ++i) params[i] += change[i];
   network.SetParams(params);
-  const EvalResult after = EvaluateModel(network, data_, 1);
-  EXPECT_LT(after.loss, before.loss / 3);
-  EXPECT_GT(after.accuracy, 0.9);
+  const ModelMetrics after = EvaluateModel(network, data_, 1);
+  EXPECT_LT(after.loss(), before.loss() / 3);
+  EXPECT_GT(after.accuracy(), 0.9);
 }
 
 // Batches of all records: the order says nothing, and a reference in binary64 does the same.
@@ -134,6 +134,49 @@ TEST_F(EpochsTest, SmallBatchesStepAfterEach) {
   for (size_t i = 0; i < change.size(); ++i) {
     EXPECT_NEAR(change[i], reference.params()[i] - double{params[i]}, 1e-4) << i;
   }
+}
+
+// FedProx: the gradient of the loss plus mu / 2 times the squared distance from the beginning.
+TEST_F(EpochsTest, TheProximalTermDrawsBack) {
+  constexpr double kMu = 0.7, kRate = 0.5;
+  const Network network = Make("logistic_regression");
+  const auto params = InitialWeights(network.manifest(), 1);
+  Reference reference(kFeatures, kClasses, params);
+  for (int epoch = 0; epoch < 12; ++epoch) {
+    std::vector<double> direction(params.size());
+    for (uint32_t i = 0; i < kRecords; ++i) {
+      reference.AddDirection(data_.Record(i), data_.labels[i], &direction);
+    }
+    for (size_t i = 0; i < direction.size(); ++i) {
+      direction[i] = direction[i] / kRecords - kMu * (reference.params()[i] - double{params[i]});
+    }
+    reference.Step(direction, kRate);
+  }
+  const auto change = Change(
+      network, {.epochs = 12, .batch_size = 1000, .learning_rate = kRate, .proximal_mu = kMu}, 2);
+  for (size_t i = 0; i < change.size(); ++i) {
+    EXPECT_NEAR(change[i], reference.params()[i] - double{params[i]}, 1e-4) << i;
+  }
+}
+
+TEST_F(EpochsTest, TheMoreItIsDrawnBackTheShorterTheUpdate) {
+  double last = std::numeric_limits<double>::infinity();
+  for (const double mu : {0.0, 0.1, 1.0, 5.0}) {
+    double square = 0;
+    for (const float value :
+         Change(Make("mlp"),
+                {.epochs = 10, .batch_size = 10, .learning_rate = 0.1, .proximal_mu = mu}, 1)) {
+      square += double{value} * double{value};
+    }
+    EXPECT_LT(square, last) << mu;
+    EXPECT_GT(square, 0);
+    last = square;
+  }
+}
+
+TEST_F(EpochsTest, ARateOfNothingChangesNothing) {
+  EXPECT_THAT(Change(Make("mlp"), {.epochs = 2, .batch_size = 7, .learning_rate = 0}, 1),
+              Each(0.0f));
 }
 
 TEST_F(EpochsTest, ThreadsChangeNoBit) {

@@ -5,11 +5,12 @@
 #include <vector>
 
 #include "base/check.h"
+#include "learner/metrics.h"
 #include "learner/on_threads.h"
 
 namespace dure {
 
-EvalResult EvaluateModel(const TrainableModel& model, const Dataset& data, int threads) {
+ModelMetrics EvaluateModel(const TrainableModel& model, const Dataset& data, int threads) {
   DURE_CHECK(data.records() > 0 && threads >= 1);
   // Added up in the order of the records, whoever computed them.
   std::vector<Outcome> outcomes(data.records());
@@ -21,14 +22,7 @@ EvalResult EvaluateModel(const TrainableModel& model, const Dataset& data, int t
       outcomes[i] = Judge(model.loss(), model.Outputs(record, *workspace), record, data.labels[i]);
     }
   });
-  double loss = 0;
-  double right = 0;
-  for (const Outcome& outcome : outcomes) {
-    loss += outcome.loss;
-    right += outcome.right;
-  }
-  const auto records = static_cast<double>(data.records());
-  return {.loss = loss / records, .accuracy = right / records, .records = data.records()};
+  return MetricsOf(model.loss(), model.classes(), outcomes, data.labels);
 }
 
 }  // namespace dure

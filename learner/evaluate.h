@@ -8,9 +8,9 @@
 
 namespace dure {
 
-// Mean loss and share of what is right over all records, at least one, each of which fits the
+// What learner/metrics.h has for the loss of the model, over all records, at least one, each of which fits the
 // model. The number of threads, at least 1, changes no bit of the result.
-EvalResult EvaluateModel(const TrainableModel& model, const Dataset& data, int threads);
+ModelMetrics EvaluateModel(const TrainableModel& model, const Dataset& data, int threads);
 
 }  // namespace dure
 

@@ -28,10 +28,10 @@ TEST(EvaluateTest, MeansOverTheRecordsOnAnyNumberOfThreads) {
     right += outcome.predicted == data.labels[i];
   }
   for (int threads : {1, 2, 7, 99}) {
-    const EvalResult result = EvaluateModel(network, data, threads);
-    EXPECT_EQ(result.loss, loss / 50);
-    EXPECT_EQ(result.accuracy, right / 50);
-    EXPECT_EQ(result.records, 50u);
+    const ModelMetrics result = EvaluateModel(network, data, threads);
+    EXPECT_EQ(result.loss(), loss / 50);
+    EXPECT_EQ(result.accuracy(), right / 50);
+    EXPECT_EQ(result.records(), 50u);
   }
 }
 
@@ -39,7 +39,7 @@ TEST(EvaluateTest, ADivergedModelHasALossThatIsNotFinite) {
   Network network(MakeArchitecture("logistic_regression", {2}, 2).value());
   network.SetParams(std::vector<float>(network.dim(), std::nanf("")));
   const Dataset data{.shape = {2}, .features = {1, 2}, .labels = {1}};
-  EXPECT_FALSE(std::isfinite(EvaluateModel(network, data, 1).loss));
+  EXPECT_FALSE(std::isfinite(EvaluateModel(network, data, 1).loss()));
 }
 
 }  // namespace

@@ -45,6 +45,7 @@ class Network final : public TrainableModel {
   const ParamManifest& manifest() const override { return manifest_; }
   size_t dim() const override { return dim_; }
   Loss loss() const override { return architecture_.loss; }
+  uint32_t classes() const override { return architecture_.classes; }
   std::unique_ptr<ModelWorkspace> MakeWorkspace() const override;
   void SetParams(std::span<const float> params) override;
   // The loss is the architecture's, any but next_token.

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "federation/manifest.h"
 #include "learner/data/dataset.h"
@@ -34,6 +35,8 @@ class TrainableModel {
   virtual const ParamManifest& manifest() const = 0;
   virtual size_t dim() const = 0;
   virtual Loss loss() const = 0;
+  // Numbers that it gives for a record, or for a token of a text.
+  virtual uint32_t classes() const = 0;
   virtual std::unique_ptr<ModelWorkspace> MakeWorkspace() const = 0;
 
   // Precondition (DURE_CHECK): params.size() == dim(), in the manifest's order.
@@ -57,6 +60,9 @@ class TrainableModel {
   // What the model gives for one record, inside `workspace`: a number for each class, one number,
   // or for a text a row of numbers for each token.
   virtual std::span<const float> Outputs(FeatureView record, ModelWorkspace& workspace) const = 0;
+
+  // Why a direction could not be computed, the first time; "" if each could.
+  virtual std::string trouble() const { return ""; }
 
   // The manifest's order of what is in the model's own; T is float, double or int64_t. Both have
   // dim() values and do not overlap.

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "federation/manifest.h"
+#include "proto/metrics.pb.h"
 
 namespace dure {
 
@@ -27,8 +28,12 @@ struct GradientPlan {
 struct EpochsPlan {
   uint32_t epochs = 0;             // 1 to 1,000
   uint32_t batch_size = 0;         // 1 to 1,000,000; the last batch of a pass has what is left
-  double learning_rate = 0;        // above 0, at most 1,000
+  double learning_rate = 0;        // 0 to 1,000
+  double proximal_mu = 0;          // FedProx (Li et al. 2020), 0 to 1,000
   std::array<uint8_t, 32> seed{};  // fresh, used for nothing else
+  // SCAFFOLD (Karimireddy et al. 2020): taken off the direction of every step, in the manifest's
+  // order; dim() finite numbers, or empty: nothing.
+  std::vector<float> correction;
 };
 
 // Private local training (Abadi et al. 2016). Each step draws a Poisson sample by secret coins,
@@ -39,7 +44,7 @@ struct DpSgdPlan {
   uint32_t steps = 0;              // 1 to 100,000
   double sampling_rate = 0;        // above 0, at most 1
   uint32_t batch_size = 0;         // public, 1 to 1,000,000; never a count of records
-  double learning_rate = 0;        // above 0, at most 1,000
+  double learning_rate = 0;        // 0 to 1,000
   double clip_norm = 0;            // C
   int scale_log2 = 0;              // log2 s
   uint64_t sigma2 = 0;             // in units of 1 / s^2, 1 to 2^40
@@ -52,16 +57,11 @@ using LocalPlan = std::variant<GradientPlan, EpochsPlan, DpSgdPlan>;
 // size. EpochsPlan and DpSgdPlan: dim() finite floats, the change of the parameters.
 using LocalUpdate = std::variant<std::vector<int64_t>, std::vector<float>>;
 
-struct EvalResult {
-  double loss = 0;       // mean cross-entropy
-  double accuracy = 0;   // share of records classified correctly
-  uint64_t records = 0;  // on how many
-};
-
 // A member's data as the trainer sees it.
 struct DataSummary {
   uint64_t records = 0;
-  std::vector<uint64_t> label_counts;  // per class; stays on the member's machine
+  // Per class, where labels are classes. Stays on the member's machine.
+  std::vector<uint64_t> label_counts;
 };
 
 class Trainer {
@@ -76,7 +76,7 @@ class Trainer {
   // if it hung and was ended; Cancelled.
   virtual absl::StatusOr<LocalUpdate> Train(std::span<const float> params,
                                             const LocalPlan& plan) = 0;
-  virtual absl::StatusOr<EvalResult> Evaluate(std::span<const float> params) = 0;
+  virtual absl::StatusOr<ModelMetrics> Evaluate(std::span<const float> params) = 0;
   // From any thread: an EpochsPlan or a DpSgdPlan that runs now ends soon, with Cancelled, unless
   // it is done first. Nothing else is affected. Trainers that take no time need not.
   virtual void Cancel() {}

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "learner/local_plan.h"
+#include "learner/metrics.h"
 #include "privacy/dp/record_gradient.h"
 
 namespace dure {
@@ -280,15 +281,14 @@ absl::Status ParseTrainedReply(std::string_view bytes, uint64_t records) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<EvalResult> ParseEvaluatedReply(std::string_view bytes, uint64_t records) {
+absl::StatusOr<ModelMetrics> ParseEvaluatedReply(std::string_view bytes, uint64_t records) {
   DURE_ASSIGN_OR_RETURN(TrainerReply reply, ParseReply(bytes, TrainerReply::kEvaluated));
-  const TrainerEvaluated& evaluated = reply.evaluated();
-  if (evaluated.records() != records) return Nonsense("another number of records");
-  // A diverged model has a loss that is not finite; that is an answer. A negative one is not.
-  if (evaluated.loss() < 0 || !(evaluated.accuracy() >= 0 && evaluated.accuracy() <= 1)) {
-    return Nonsense("a loss or an accuracy out of range");
+  const ModelMetrics& metrics = reply.evaluated().metrics();
+  if (metrics.records() != records) return Nonsense("another number of records");
+  if (const absl::Status status = CheckMetrics(metrics); !status.ok()) {
+    return Nonsense(std::string(status.message()));
   }
-  return EvalResult{.loss = evaluated.loss(), .accuracy = evaluated.accuracy(), .records = records};
+  return metrics;
 }
 
 absl::Status CheckUpdate(std::span<const int64_t> update, uint64_t records, double clip_norm,

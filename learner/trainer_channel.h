@@ -95,7 +95,7 @@ absl::StatusOr<LoadedReply> ParseLoadedReply(std::string_view bytes, const Param
                                              uint32_t classes);
 // `records` as in TrainerTrained.
 absl::Status ParseTrainedReply(std::string_view bytes, uint64_t records);
-absl::StatusOr<EvalResult> ParseEvaluatedReply(std::string_view bytes, uint64_t records);
+absl::StatusOr<ModelMetrics> ParseEvaluatedReply(std::string_view bytes, uint64_t records);
 
 // Internal if a coordinate of `update` is larger than `records` clipped gradients can make it:
 // records * F s C (privacy/dp/fixed_point.h).

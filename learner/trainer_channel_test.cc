@@ -192,7 +192,7 @@ TEST(TrainerReplyTest, TrainedAndEvaluatedAreChecked) {
             absl::StatusCode::kInternal);
   EXPECT_EQ(ParseTrainedReply("\xff\xff", 4).code(), absl::StatusCode::kInternal);
 
-  TrainerEvaluated& evaluated = *reply.mutable_evaluated();
+  ModelMetrics& evaluated = *reply.mutable_evaluated()->mutable_metrics();
   evaluated.set_records(3);
   auto parse = [&] { return ParseEvaluatedReply(reply.SerializeAsString(), 3); };
   EXPECT_TRUE(parse().ok());

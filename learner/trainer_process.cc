@@ -254,6 +254,11 @@ absl::Status TrainerProcess::SetParams(std::span<const float> params) {
 absl::StatusOr<LocalUpdate> TrainerProcess::Train(std::span<const float> params,
                                                   const LocalPlan& plan) {
   DURE_RETURN_IF_ERROR(CheckPlan(plan, data_.records));
+  if (const auto* epochs = std::get_if<EpochsPlan>(&plan);
+      epochs && !epochs->correction.empty() && epochs->correction.size() != manifest_.dim()) {
+    return absl::InvalidArgumentError(absl::StrCat("a correction of ", epochs->correction.size(),
+                                                   " numbers for a model of ", manifest_.dim()));
+  }
   DURE_RETURN_IF_ERROR(SetParams(params));
   const auto* gradient = std::get_if<GradientPlan>(&plan);
   absl::StatusOr<LocalUpdate> update =
@@ -282,6 +287,10 @@ absl::StatusOr<LocalUpdate> TrainerProcess::RunGradient(const GradientPlan& plan
 }
 
 absl::StatusOr<LocalUpdate> TrainerProcess::RunLocal(const LocalPlan& plan) {
+  if (const auto* epochs = std::get_if<EpochsPlan>(&plan); epochs && !epochs->correction.empty()) {
+    std::memcpy(child_->update().data(), epochs->correction.data(),
+                epochs->correction.size() * sizeof(float));
+  }
   DURE_RETURN_IF_ERROR(child_->Send(RequestOf(plan)));
   SetTraining(true);
   absl::StatusOr<std::string> reply = child_->Receive(options_.train_timeout);
@@ -314,14 +323,14 @@ void TrainerProcess::Cancel() {
   child_->Send(request, {}, absl::ZeroDuration()).IgnoreError();
 }
 
-absl::StatusOr<EvalResult> TrainerProcess::Evaluate(std::span<const float> params) {
+absl::StatusOr<ModelMetrics> TrainerProcess::Evaluate(std::span<const float> params) {
   DURE_RETURN_IF_ERROR(SetParams(params));
-  absl::StatusOr<EvalResult> result = RunEvaluate();
+  absl::StatusOr<ModelMetrics> result = RunEvaluate();
   if (!result.ok()) return AfterFailure(result.status(), "evaluating on");
   return result;
 }
 
-absl::StatusOr<EvalResult> TrainerProcess::RunEvaluate() {
+absl::StatusOr<ModelMetrics> TrainerProcess::RunEvaluate() {
   TrainerRequest request;
   request.mutable_evaluate();
   DURE_RETURN_IF_ERROR(child_->Send(request));

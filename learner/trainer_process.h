@@ -54,7 +54,7 @@ class TrainerProcess final : public Trainer {
   // GradientPlan's records are not strictly ascending below data().records, or if a number is out
   // of range (learner/local_plan.h); no process is needed to find that out.
   absl::StatusOr<LocalUpdate> Train(std::span<const float> params, const LocalPlan& plan) override;
-  absl::StatusOr<EvalResult> Evaluate(std::span<const float> params) override;
+  absl::StatusOr<ModelMetrics> Evaluate(std::span<const float> params) override;
   void Cancel() override;
 
   // The running trainer, or -1 if the last call ended it.
@@ -69,7 +69,7 @@ class TrainerProcess final : public Trainer {
   absl::StatusOr<LocalUpdate> RunGradient(const GradientPlan& plan);
   absl::StatusOr<LocalUpdate> RunLocal(const LocalPlan& plan);
   void SetTraining(bool training);
-  absl::StatusOr<EvalResult> RunEvaluate();
+  absl::StatusOr<ModelMetrics> RunEvaluate();
   absl::Status AfterFailure(const absl::Status& status, const char* doing);
 
   TrainerOptions options_;

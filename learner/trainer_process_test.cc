@@ -43,6 +43,7 @@ class TrainerProcessTest : public ::testing::Test {
     options_.program = kProgram;
     options_.data_folder = folder_;
     options_.model.set_architecture(ModelSection::CNN);
+    options_.model.set_loss(ModelSection::CROSS_ENTROPY);
     for (uint32_t dim : {1, 28, 28}) options_.model.mutable_input()->add_shape(dim);
     options_.model.mutable_input()->set_classes(10);
   }
@@ -118,9 +119,9 @@ TEST_F(TrainerProcessTest, TrainsAndEvaluatesAsTheKernelsDoHere) {
   }
   auto result = trainer->Evaluate(params);
   ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->records, kRecords);
-  EXPECT_NEAR(result->loss, loss / kRecords, 1e-5);
-  EXPECT_NEAR(result->accuracy, right / kRecords, 1e-9);
+  EXPECT_EQ(result->records(), kRecords);
+  EXPECT_NEAR(result->loss(), loss / kRecords, 1e-5);
+  EXPECT_NEAR(result->accuracy(), right / kRecords, 1e-9);
 }
 
 TEST_F(TrainerProcessTest, EveryLayerOfTheSandboxHolds) {

@@ -16,6 +16,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   (void)dure::ParseTrainedReply(bytes, 3);
   auto evaluated = dure::ParseEvaluatedReply(bytes, 3);
-  if (evaluated.ok() && !(evaluated->accuracy >= 0 && evaluated->accuracy <= 1)) std::abort();
+  if (evaluated.ok() && !(evaluated->accuracy() >= 0 && evaluated->accuracy() <= 1)) std::abort();
   return 0;
 }

@@ -145,7 +145,11 @@ absl::StatusOr<TrainerReply> TrainerService::Train(TrainerRequest request) {
   Loaded& loaded = *loaded_;
   // Until it has the answer, the client sends nothing but that it wants none.
   const auto cancelled = [this] { return TrainerPacketWaits(socket_); };
-  if (const auto* epochs = std::get_if<EpochsPlan>(&plan)) {
+  if (auto* epochs = std::get_if<EpochsPlan>(&plan)) {
+    if (request.epochs().corrected()) {
+      const std::span<const float> correction = loaded.Update<float>();
+      epochs->correction.assign(correction.begin(), correction.end());
+    }
     DURE_RETURN_IF_ERROR(EpochTraining(loaded.model.get(), loaded.data, loaded.threads)
                              .Run(loaded.Params(), *epochs, loaded.Update<float>(), cancelled));
   } else {
@@ -183,11 +187,9 @@ absl::StatusOr<TrainerReply> TrainerService::Gradient(GradientPlan plan, Trainer
 
 absl::StatusOr<TrainerReply> TrainerService::Evaluate() {
   loaded_->model->SetParams(loaded_->Params());
-  const EvalResult result = EvaluateModel(*loaded_->model, loaded_->data, loaded_->threads);
   TrainerReply reply;
-  reply.mutable_evaluated()->set_loss(result.loss);
-  reply.mutable_evaluated()->set_accuracy(result.accuracy);
-  reply.mutable_evaluated()->set_records(result.records);
+  *reply.mutable_evaluated()->mutable_metrics() =
+      EvaluateModel(*loaded_->model, loaded_->data, loaded_->threads);
   return reply;
 }
 

@@ -32,7 +32,7 @@ class ZeroTrainer final : public Trainer {
     if (std::holds_alternative<GradientPlan>(plan)) return std::vector<int64_t>(manifest_.dim());
     return std::vector<float>(manifest_.dim());
   }
-  absl::StatusOr<EvalResult> Evaluate(std::span<const float>) override { return EvalResult{}; }
+  absl::StatusOr<ModelMetrics> Evaluate(std::span<const float>) override { return ModelMetrics(); }
 
  private:
   const ParamManifest manifest_;

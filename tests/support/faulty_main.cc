@@ -160,8 +160,12 @@ class StubTrainer final : public Trainer {
         options_.sum * std::exp2(16 + std::get<GradientPlan>(plan).scale_log2));
     return sums;
   }
-  absl::StatusOr<EvalResult> Evaluate(std::span<const float>) override {
-    return EvalResult{.loss = 1, .accuracy = 0.5, .records = 100};
+  absl::StatusOr<ModelMetrics> Evaluate(std::span<const float>) override {
+    ModelMetrics metrics;
+    metrics.set_loss(1);
+    metrics.set_accuracy(0.5);
+    metrics.set_records(100);
+    return metrics;
   }
 
  private:

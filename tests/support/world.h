@@ -70,6 +70,15 @@ every = 2
 )");
 }
 
+// What an evaluator's trainer may answer.
+inline ModelMetrics SomeMetrics() {
+  ModelMetrics metrics;
+  metrics.set_loss(1);
+  metrics.set_accuracy(0.25);
+  metrics.set_records(40);
+  return metrics;
+}
+
 class World {
  public:
   struct Node {
@@ -308,7 +317,7 @@ class World {
     ASSERT_FALSE(node.measuring.empty());
     RoundNumber round = node.measuring.front();
     node.measuring.pop_front();
-    absl::StatusOr<EvalResult> result = EvalResult{.loss = 1, .accuracy = 0.25, .records = 40};
+    absl::StatusOr<ModelMetrics> result = SomeMetrics();
     if (node.evaluations_that_fail > 0) {
       --node.evaluations_that_fail;
       result = absl::UnavailableError("the trainer was killed");

@@ -182,7 +182,7 @@ void SeededWorld::Train(Node& node, const member::StartTraining& training) {
 }
 
 void SeededWorld::Evaluate(Node& node, RoundNumber round) {
-  absl::StatusOr<EvalResult> result = EvalResult{.loss = 1, .accuracy = 0.25, .records = 40};
+  absl::StatusOr<ModelMetrics> result = testing::SomeMetrics();
   if (Happens(scenario_.faults.trainer_fails)) result = absl::UnavailableError("it was killed");
   After(dice_.Between(absl::Milliseconds(1), absl::Milliseconds(500)),
         [this, &node, process = node.process,
