@@ -27,6 +27,7 @@
 #include "cli/stop_signal.h"
 #include "client/service/client_service.h"
 #include "client/service/node.h"
+#include "client/service/node_files.h"
 #include "crypto/x509.h"
 #include "federation/spec.h"
 #include "federation/spec_fields.h"
@@ -70,6 +71,7 @@ struct Offered {
   DescribeReply reply;
   FederationSpec spec;
   CheckReport report;
+  std::string files;  // that come with the terms, in words
 };
 
 absl::StatusOr<Offered> AskForTerms(const Invitation& invitation) {
@@ -81,6 +83,7 @@ absl::StatusOr<Offered> AskForTerms(const Invitation& invitation) {
   DURE_RETURN_IF_ERROR(VerifyCoordinatorCertificate(offered.reply.coordinator_certificate(),
                                                     invitation.ca_certificate(), absl::Now())
                            .status());
+  DURE_ASSIGN_OR_RETURN(offered.files, FilesInWords(offered.spec, SourceOf(invitation)));
   return offered;
 }
 
@@ -100,7 +103,7 @@ void PrintTerms(const Invitation& invitation, const Offered& offered) {
       "               compare it with what the organiser tells you by another way,\n               "
       "such as the telephone\n\n");
   std::fputs(CheckToText(offered.report).c_str(), stdout);
-  std::printf("\n");
+  std::printf("%s\n", offered.files.c_str());
 }
 
 absl::Status Join(const JoinFlags& flags, const Invitation& invitation, const Offered& offered) {
@@ -118,6 +121,7 @@ absl::Status Join(const JoinFlags& flags, const Invitation& invitation, const Of
   node.origins.approved = DayOf(absl::Now());
   // A folder that cannot be written must not cost the token.
   DURE_RETURN_IF_ERROR(PrepareNode(node));
+  DURE_RETURN_IF_ERROR(FetchFiles(node.spec, node.folder, SourceOf(invitation)));
   EnrolRequest request;
   request.set_certificate_request(MakeCertificateRequest(node.key));
   request.set_spec_digest(ToString(node.spec_digest));

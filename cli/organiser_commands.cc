@@ -1,6 +1,7 @@
 // Commands of whoever organises a federation.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -26,7 +27,7 @@
 #include "coordinator/service/federation_folder.h"
 #include "coordinator/service/membership.h"
 #include "crypto/x509.h"
-#include "federation/manifest.h"
+#include "federation/model_parts.h"
 #include "federation/spec.h"
 #include "federation/terms/check.h"
 #include "nlohmann/json.hpp"
@@ -77,6 +78,7 @@ absl::StatusOr<FederationFolder> MakeFederation(const InitFlags& flags, const st
   fs::remove(InitialModelPath(flags.folder), ignored);  // of an init that was killed
   DURE_ASSIGN_OR_RETURN(*code, MakeInitialWeights(flags, example, spec));
   if (*code != kSuccess) return absl::AbortedError("dure model init failed, and said why");
+  DURE_RETURN_IF_ERROR(CopyAttachments(spec, fs::path(example).parent_path(), flags.folder));
   SystemRandom random;
   return MakeFederationFolder(flags.folder, spec, absl::Now(), random);
 }
@@ -92,7 +94,7 @@ int RunInit(const InitFlags& flags) {
   if (FileExists(FederationFilePath(flags.folder))) {
     return Fail(HasFederationAlready(flags.folder));
   }
-  if (absl::Status status = BuiltInManifest(spec->model()).status(); !status.ok()) {
+  if (absl::Status status = PartsOf(spec->model()).status(); !status.ok()) {
     return Fail(absl::InvalidArgumentError(absl::StrCat(*example, ": ", status.message())));
   }
   int code = kSuccess;
@@ -173,7 +175,10 @@ int RunCoordinator(const CoordinatorOptions& options) {
   if (before.state() == "paused") {
     std::printf("paused: dure resume %s goes on\n", options.folder.c_str());
   }
-  const uint32_t shown = before.evaluations().empty() ? 0 : before.evaluations().rbegin()->round();
+  uint32_t shown = 0;
+  for (const Evaluation& evaluation : before.evaluations()) {
+    shown = std::max(shown, evaluation.round());
+  }
   std::fflush(stdout);
   const bool terminal = IsTerminal(STDOUT_FILENO);
   if (terminal) SetLogLevel(LogLevel::kWarning);  // the table says the rest

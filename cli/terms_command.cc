@@ -19,6 +19,7 @@
 #include "cli/node_folder.h"
 #include "client/policy_keys.h"
 #include "client/service/node.h"
+#include "client/service/node_files.h"
 #include "client/service/terms_request.h"
 #include "federation/spec.h"
 #include "federation/spec_fields.h"
@@ -234,6 +235,9 @@ int RunApprove(const TermsFlags& flags) {
                                  absl::StrJoin(remedies, "; "))),
                 kRefused);
   }
+  absl::StatusOr<std::string> files = FilesInWords(*terms->offered, SourceOf(terms->node));
+  if (!files.ok()) return Fail(files.status(), kFailure);
+  std::fputs(files->c_str(), stdout);
   if (!flags.yes && !AskForYes("Approve these terms?")) {
     return Fail(absl::PermissionDeniedError("not approved; the old terms stay"), kRefused);
   }
@@ -243,9 +247,10 @@ int RunApprove(const TermsFlags& flags) {
         absl::StrCat("a client is running in ", flags.node, ": stop it first")));
   }
   if (!lock.ok()) return Fail(lock.status(), kFailure);
-  if (absl::Status status = ApproveTerms(terms->node, *terms->offered, terms->next); !status.ok()) {
-    return Fail(status, kFailure);
-  }
+  absl::Status status = FetchFiles(*terms->offered, flags.node, SourceOf(terms->node));
+  if (status.ok()) status = ApproveTerms(terms->node, *terms->offered, terms->next);
+  if (!status.ok()) return Fail(status, kFailure);
+  ForgetOtherFiles(*terms->offered, flags.node);
   std::printf("Approved. Next: dure client --node %s\n", flags.node.c_str());
   return kSuccess;
 }

@@ -13,7 +13,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "crypto/digest.h"
 #include "federation/spec.h"
 #include "federation/spec_check.h"
 
@@ -76,7 +75,11 @@ std::optional<SpecFault> FillInClasses(const std::string& path, FederationSpec* 
 
 std::optional<SpecFault> FillInAttachments(const std::string& folder, FederationSpec* spec) {
   for (const Attachment& attachment : AttachmentsOf(*spec)) {
-    if (!IsInFolder(attachment.file)) continue;
+    if (!IsInFolder(attachment.file)) {
+      return SpecFault{attachment.key, absl::StrCat(attachment.key,
+                                                    ": it must be the name of a file beside this "
+                                                    "one, of letters, digits and -_.+")};
+    }
     const std::string path = absl::StrCat(folder, "/", attachment.file);
     absl::StatusOr<OpenAttachment> opened = OpenForAttaching(path, attachment.max_bytes);
     if (absl::IsNotFound(opened.status())) {
@@ -89,8 +92,8 @@ std::optional<SpecFault> FillInAttachments(const std::string& folder, Federation
                        absl::StrCat(attachment.key, ": ", opened.status().message())};
     }
     if (attachment.sha256.empty()) {
-      SetDigest(attachment.key, opened->sha256, spec);
-    } else if (attachment.sha256 != opened->sha256) {
+      SetDigest(attachment.key, ToHex(opened->sha256), spec);
+    } else if (attachment.sha256 != ToHex(opened->sha256)) {
       return SpecFault{attachment.key + "_sha256",
                        absl::StrCat(path, " is not the file of ", attachment.key,
                                     "_sha256: if it has changed on purpose, remove that key, and "
@@ -164,8 +167,23 @@ absl::StatusOr<OpenAttachment> OpenForAttaching(const std::string& path, uint64_
     opened.bytes += piece.size();
     return absl::OkStatus();
   }));
-  opened.sha256 = ToHex(hash.Finish());
+  opened.sha256 = hash.Finish();
   return opened;
+}
+
+absl::StatusOr<std::string> ReadPiece(const OpenAttachment& file, uint64_t offset, uint64_t count) {
+  std::string piece(count, '\0');
+  for (uint64_t have = 0; have < count;) {
+    const ssize_t got = pread(file.file.get(), piece.data() + have, count - have,
+                              static_cast<off_t>(offset + have));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoStatus(errno, "cannot read a file of the federation");
+    if (got == 0) {
+      return absl::DataLossError("a file of the federation has become shorter: start again");
+    }
+    have += static_cast<uint64_t>(got);
+  }
+  return piece;
 }
 
 absl::StatusOr<FederationSpec> ReadFederationWithFiles(const std::string& path) {
@@ -182,7 +200,7 @@ absl::Status CopyAttachments(const FederationSpec& spec, const std::string& from
     const std::string source = absl::StrCat(from, "/", attachment.file);
     DURE_ASSIGN_OR_RETURN(const OpenAttachment opened,
                           OpenForAttaching(source, attachment.max_bytes));
-    if (opened.sha256 != attachment.sha256) {
+    if (ToHex(opened.sha256) != attachment.sha256) {
       return absl::FailedPreconditionError(
           absl::StrCat(source, " has changed since it was read: try again"));
     }

@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/file.h"
+#include "crypto/digest.h"
 #include "proto/federation.pb.h"
 
 namespace dure {
@@ -38,12 +40,15 @@ absl::Status CheckAttachmentsBound(const FederationSpec& spec);
 struct OpenAttachment {
   FileDescriptor file;  // for reading, at its beginning
   uint64_t bytes = 0;
-  std::string sha256;  // as it was read just now
+  Digest sha256{};  // as it was read just now
 };
 
 // Opens and reads a file. NotFound; FailedPrecondition if it is no plain file; ResourceExhausted
 // above `max_bytes`.
 absl::StatusOr<OpenAttachment> OpenForAttaching(const std::string& path, uint64_t max_bytes);
+
+// `count` bytes from `offset` on. DataLoss if the file has become shorter.
+absl::StatusOr<std::string> ReadPiece(const OpenAttachment& file, uint64_t offset, uint64_t count);
 
 // The organiser's file at `path`, read as ParseFederation does, with what its attachments beside it
 // say: their digests, and input.classes of a model of words (the lines of the vocabulary, and one

@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "crypto/digest.h"
 #include "proto/wire.grpc.pb.h"
 #include "transport/address.h"
 #include "transport/connect_fault.h"
@@ -83,6 +84,40 @@ absl::StatusOr<Reply> Call(const Invitation& invitation, const Request& request,
   if (!status.ok()) return ExplainCallFault(FromGrpc(status), text, absl::Now());
   return reply;
 }
+
+// A connection on which pieces of files are asked for, one after the other.
+class FetchLine {
+ public:
+  static absl::StatusOr<FetchLine> Open(const FetchSource& source, absl::Duration timeout) {
+    DURE_ASSIGN_OR_RETURN(Address address, ParseAddress(source.address));
+    DURE_RETURN_IF_ERROR(ParseCaCertificate(source.ca_certificate).status());
+    const grpc::SslCredentialsOptions tls{CertificateToPem(source.ca_certificate), source.key_pem,
+                                          source.certificate_pem};
+    FetchLine line;
+    line.address_ = address.ToString();
+    line.secret_ = source.secret;
+    line.stub_ = Federation::NewStub(
+        MakeChannel(line.address_, tls, kFetchPieceBytes + kMaxEnrolmentBytes, timeout));
+    return line;
+  }
+
+  absl::StatusOr<FetchReply> Ask(FetchRequest request, absl::Duration timeout) {
+    request.set_secret(secret_);
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    FetchReply reply;
+    const grpc::Status status = stub_->Fetch(&context, request, &reply);
+    if (!status.ok()) return ExplainCallFault(FromGrpc(status), address_, absl::Now());
+    return reply;
+  }
+  absl::Status Rubbish(const std::string& what) const {
+    return absl::InternalError(absl::StrCat("coordinator at ", address_, ": ", what));
+  }
+
+ private:
+  std::string address_, secret_;
+  std::unique_ptr<Federation::Stub> stub_;
+};
 
 // One call of Session. Shared with gRPC's threads and with credits, which may outlive the session;
 // channel and context stay with the session, because gRPC must not see the last of a channel end on
@@ -265,6 +300,48 @@ absl::StatusOr<EnrolReply> Enrol(const Invitation& invitation, EnrolRequest requ
                                  absl::Duration timeout) {
   request.set_secret(invitation.secret());
   return Call(invitation, request, timeout, &Federation::Stub::Enrol);
+}
+
+absl::Status Fetch(const FetchSource& source, std::string_view sha256, uint64_t max_bytes,
+                   absl::Duration timeout,
+                   const std::function<absl::Status(std::string_view)>& take) {
+  DURE_ASSIGN_OR_RETURN(FetchLine line, FetchLine::Open(source, timeout));
+  FetchRequest request;
+  request.set_sha256(std::string(sha256));
+  Sha256Stream hash;
+  uint64_t done = 0, size = 0;
+  do {
+    request.set_offset(done);
+    DURE_ASSIGN_OR_RETURN(const FetchReply reply, line.Ask(request, timeout));
+    if (done > 0 && reply.size() != size) {
+      return line.Rubbish("the size of a file changed under way");
+    }
+    size = reply.size();
+    if (size > max_bytes) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the coordinator's file has ", size, " bytes, limit ", max_bytes));
+    }
+    const std::string& piece = reply.data();
+    if (piece.size() > size - done || (piece.empty() && done < size)) {
+      return line.Rubbish(
+          absl::StrCat("a piece of ", piece.size(), " bytes at ", done, " of a file of ", size));
+    }
+    hash.Add(AsBytes(piece));
+    DURE_RETURN_IF_ERROR(take(piece));
+    done += piece.size();
+  } while (done < size);
+  if (ToString(hash.Finish()) == sha256) return absl::OkStatus();
+  return line.Rubbish("what it sent is not the file that the terms name: its SHA-256 is another");
+}
+
+absl::StatusOr<uint64_t> FetchSize(const FetchSource& source, std::string_view sha256,
+                                   absl::Duration timeout) {
+  DURE_ASSIGN_OR_RETURN(FetchLine line, FetchLine::Open(source, timeout));
+  FetchRequest request;
+  request.set_sha256(std::string(sha256));
+  request.set_size_only(true);
+  DURE_ASSIGN_OR_RETURN(const FetchReply reply, line.Ask(request, timeout));
+  return reply.size();
 }
 
 struct Session::Impl {

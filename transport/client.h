@@ -1,8 +1,8 @@
-// A member's end of the wire: two blocking calls for whoever holds an invitation, and the session,
-// one stream to the coordinator. The coordinator proves itself with a certificate of the
-// federation's enrolment CA, whatever address it is dialled at; proxies are not used.
+// A member's end of the wire: blocking calls for whoever holds an invitation or wants a file, and
+// the session, one stream to the coordinator. The coordinator proves itself with a certificate of
+// the federation's enrolment CA, whatever address it is dialled at; proxies are not used.
 //
-// Errors of all three say whose fault it is by their code:
+// Errors of all of them say whose fault it is by their code:
 //   Unavailable      nobody answers at the address, in time, or the connection was lost: try later
 //   Unauthenticated  one end could not prove who it is, and the message says which: the address is
 //                    answered by something else than this federation's coordinator, or the
@@ -16,9 +16,11 @@
 #define DURE_TRANSPORT_CLIENT_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -37,6 +39,27 @@ absl::StatusOr<DescribeReply> Describe(const Invitation& invitation, absl::Durat
 // `timeout`. Thread-safe.
 absl::StatusOr<EnrolReply> Enrol(const Invitation& invitation, EnrolRequest request,
                                  absl::Duration timeout);
+
+// Who asks for a file, and from whom.
+struct FetchSource {
+  std::string address;          // HOST:PORT
+  std::string ca_certificate;   // DER of the enrolment CA
+  std::string secret;           // of an invitation; or:
+  std::string certificate_pem;  // this member's
+  std::string key_pem;          // PKCS #8
+};
+
+// Fetches the file whose SHA-256 has the 32 bytes `sha256`, piece by piece, and gives the pieces to
+// `take` in their order; a piece that does not come within `timeout` ends it, as does what `take`
+// returns. ResourceExhausted if the file has more than `max_bytes`; Internal if what comes is not
+// that file, which is known when its last piece has been taken. Thread-safe.
+absl::Status Fetch(const FetchSource& source, std::string_view sha256, uint64_t max_bytes,
+                   absl::Duration timeout,
+                   const std::function<absl::Status(std::string_view)>& take);
+
+// How many bytes the coordinator says that file has.
+absl::StatusOr<uint64_t> FetchSize(const FetchSource& source, std::string_view sha256,
+                                   absl::Duration timeout);
 
 // What happens at a session. Called on gRPC's threads, one call at a time and in this order:
 // OnOpen at most once, any number of OnMessage, OnClose once. An implementation only posts to its

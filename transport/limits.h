@@ -15,6 +15,9 @@ inline constexpr size_t kMaxEnrolmentBytes = size_t{64} << 10;
 // Longest invitation as text.
 inline constexpr size_t kMaxTokenBytes = size_t{4} << 10;
 
+// Most bytes of a file in one answer to Fetch. Far enough below what every coordinator may send.
+inline constexpr size_t kFetchPieceBytes = size_t{512} << 10;
+
 // What may wait to be sent to one peer. One message longer than the rest is always accepted, so
 // that a queue is never too small for a message that the limit above allows.
 inline constexpr size_t kMaxQueuedBytes = size_t{128} << 20;

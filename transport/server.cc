@@ -242,8 +242,9 @@ grpc::ServerUnaryReactor* Take(grpc::CallbackServerContext* context, const grpc:
 // A session's messages pass gRPC as bytes: one that goes to a whole cohort is serialised once, and
 // all streams point at the same bytes.
 class Server::Impl final
-    : public Federation::WithRawCallbackMethod_Describe<Federation::WithRawCallbackMethod_Enrol<
-          Federation::WithRawCallbackMethod_Session<Federation::Service>>> {
+    : public Federation::WithRawCallbackMethod_Describe<
+          Federation::WithRawCallbackMethod_Enrol<Federation::WithRawCallbackMethod_Fetch<
+              Federation::WithRawCallbackMethod_Session<Federation::Service>>>> {
  public:
   class Stream;
 
@@ -272,6 +273,19 @@ class Server::Impl final
     return Take<EnrolRequest, EnrolReply>(
         context, *request, reply, requests_, [this](auto message, auto callback) {
           events_->OnEnrol(std::move(message), std::move(callback));
+        });
+  }
+  grpc::ServerUnaryReactor* Fetch(grpc::CallbackServerContext* context,
+                                  const grpc::ByteBuffer* request,
+                                  grpc::ByteBuffer* reply) override {
+    return Take<FetchRequest, FetchReply>(
+        context, *request, reply, requests_, [&](auto message, auto callback) {
+          if (!message.secret().empty()) {
+            return events_->OnFetch(std::move(message), std::nullopt, std::move(callback));
+          }
+          absl::StatusOr<Peer> peer = Authenticate(*context);
+          if (!peer.ok()) return callback(peer.status());
+          events_->OnFetch(std::move(message), std::move(peer->certificate), std::move(callback));
         });
   }
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Session(
@@ -560,7 +574,7 @@ absl::StatusOr<Peer> Server::Impl::Authenticate(const grpc::CallbackServerContex
       context.auth_context()->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
   if (pem.empty()) {
     return absl::UnauthenticatedError(
-        "a session needs a certificate of this federation; an invitation is the way to one");
+        "a member needs a certificate of this federation; an invitation is the way to one");
   }
   absl::StatusOr<std::string> der =
       CertificateFromPem(std::string_view(pem.front().data(), pem.front().size()));

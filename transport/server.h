@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -35,6 +36,7 @@ struct Peer {
 // If every copy ends without a call, or the server shuts down, the answer is Unavailable.
 using DescribeCallback = std::function<void(absl::StatusOr<DescribeReply>)>;
 using EnrolCallback = std::function<void(absl::StatusOr<EnrolReply>)>;
+using FetchCallback = std::function<void(absl::StatusOr<FetchReply>)>;
 
 // While a copy of it lives, no further message is read from the peer that it came with: flow
 // control then holds the peer back. Let it end when the message is dealt with. It may outlive the
@@ -52,6 +54,10 @@ class ServerEvents {
   // kMaxPendingRequests unanswered at a time.
   virtual void OnDescribe(DescribeRequest request, DescribeCallback reply) = 0;
   virtual void OnEnrol(EnrolRequest request, EnrolCallback reply) = 0;
+  // With an invitation's secret in `request`, or from the holder of a certificate, which is then
+  // verified; one of the two.
+  virtual void OnFetch(FetchRequest request, std::optional<Certificate> member,
+                       FetchCallback reply) = 0;
   virtual void OnOpen(Peer peer) = 0;
   virtual void OnMessage(PeerId peer, ClientMessage message, ReadCredit credit) = 0;
   // OK: the member ended its stream in good order. The status of Close() if that closed it.

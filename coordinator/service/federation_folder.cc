@@ -18,8 +18,7 @@ std::string InitialModelPath(const std::string& folder) {
 }
 
 absl::StatusOr<FederationSpec> ReadFederationFile(const std::string& path) {
-  DURE_ASSIGN_OR_RETURN(std::string toml, ReadFile(path, kMaxFederationFileBytes));
-  absl::StatusOr<FederationSpec> spec = ParseFederation(toml, path);
+  absl::StatusOr<FederationSpec> spec = ReadFederationWithFiles(path);
   // Keys that contradict each other are a mistake in the file like any other.
   if (absl::IsFailedPrecondition(spec.status())) {
     return absl::InvalidArgumentError(spec.status().message());
@@ -81,6 +80,20 @@ absl::StatusOr<FederationFolder> ReadFederationFolder(const std::string& folder)
                           .certificate = std::move(certificate)};
 }
 
+absl::StatusOr<std::map<Digest, OpenAttachment>> OpenFiles(const FederationFolder& federation) {
+  std::map<Digest, OpenAttachment> files;
+  for (const Attachment& attachment : AttachmentsOf(federation.spec)) {
+    const std::string path = absl::StrCat(federation.folder, "/", attachment.file);
+    DURE_ASSIGN_OR_RETURN(OpenAttachment opened, OpenForAttaching(path, attachment.max_bytes));
+    if (ToHex(opened.sha256) != attachment.sha256) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, " has changed since federation.toml was read: start again"));
+    }
+    files.emplace(opened.sha256, std::move(opened));
+  }
+  return files;
+}
+
 absl::StatusOr<ModelFile> ReadInitialModel(const std::string& folder, const FederationSpec& spec) {
   const std::string path = InitialModelPath(folder);
   const std::string remedy = absl::StrCat("make them with `dure model init --federation ",
@@ -96,7 +109,7 @@ absl::StatusOr<ModelFile> ReadInitialModel(const std::string& folder, const Fede
         absl::StrCat(model.status().message(), ": remove that file, then ", remedy));
   }
   DURE_ASSIGN_OR_RETURN(ParamManifest manifest, BuiltInManifest(spec.model()));
-  if (!(model->manifest == manifest)) {
+  if (!FitsManifest(model->manifest, manifest)) {
     return absl::FailedPreconditionError(
         absl::StrCat("the initial weights ", path, " (", model->manifest.dim(),
                      " parameters) are not of the model in federation.toml (", manifest.dim(),

@@ -1,6 +1,6 @@
 // An organiser's folder:
 //
-//   federation.toml             the terms
+//   federation.toml             the terms, and beside them the files that they name
 //   model/initial.safetensors   the weights that the run starts from
 //   private/                    keys and certificates of the enrolment CA and of the coordinator,
 //                               and the socket that a running coordinator is asked through (0700)
@@ -10,6 +10,7 @@
 #ifndef DURE_COORDINATOR_SERVICE_FEDERATION_FOLDER_H_
 #define DURE_COORDINATOR_SERVICE_FEDERATION_FOLDER_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "crypto/digest.h"
 #include "crypto/ed25519.h"
 #include "crypto/random.h"
+#include "federation/attachments.h"
 #include "federation/model_file.h"
 #include "proto/federation.pb.h"
 
@@ -46,7 +48,8 @@ struct FederationFolder {
 // AlreadyExists, with the remedy, for a folder that has a federation.
 absl::Status HasFederationAlready(const std::string& folder);
 
-// Writes federation.toml and makes keys and certificates. AlreadyExists if the folder has a
+// Writes federation.toml and makes keys and certificates; the files that it names are there
+// already. AlreadyExists if the folder has a
 // federation.
 absl::StatusOr<FederationFolder> MakeFederationFolder(const std::string& folder,
                                                       const FederationSpec& spec, absl::Time now,
@@ -59,8 +62,13 @@ absl::StatusOr<FederationFolder> ReadFederationFolder(const std::string& folder)
 // NotFound, with the remedy, if there is no federation in `folder`.
 absl::Status ExpectFederation(const std::string& folder);
 
-// The spec alone. InvalidArgument for every mistake in the file.
+// The spec alone, with what the files that it names say (federation/attachments.h).
+// InvalidArgument for every mistake in the file.
 absl::StatusOr<FederationSpec> ReadFederationFile(const std::string& path);
+
+// The files that its terms name, open and compared with their digests. FailedPrecondition if one
+// has changed since the terms were read.
+absl::StatusOr<std::map<Digest, OpenAttachment>> OpenFiles(const FederationFolder& federation);
 
 // The initial weights, self-describing. FailedPrecondition, with the remedy, if they are missing or
 // of another model than the spec's.

@@ -4,6 +4,7 @@
 #define DURE_TESTS_SUPPORT_SESSION_FIXTURE_H_
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -104,6 +105,12 @@ class ServerRecorder final : public ServerEvents, public Monitor {
     answer.set_certificate(absl::StrCat("for ", request.certificate_request()));
     reply(answer);
   }
+  void OnFetch(FetchRequest request, std::optional<Certificate> member,
+               FetchCallback reply) override {
+    Update([&] { fetched_by.push_back(member ? member->name : request.secret()); });
+    if (!fetch) return reply(absl::NotFoundError("no file has this digest"));
+    reply(fetch(request));
+  }
   void OnOpen(Peer peer) override {
     Update([&] {
       log.push_back(absl::StrCat("open ", peer.id.value()));
@@ -124,6 +131,8 @@ class ServerRecorder final : public ServerEvents, public Monitor {
     });
   }
 
+  std::function<absl::StatusOr<FetchReply>(const FetchRequest&)> fetch;
+  std::vector<std::string> fetched_by;
   bool drop_requests = false;
   bool hold_requests = false;
   bool hold_credits = false;
