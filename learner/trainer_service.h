@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "learner/trainer_channel.h"
+#include "learner/trainer_parts.h"
 
 namespace dure {
 
@@ -16,8 +17,8 @@ inline constexpr int kTrainerSocket = 3;
 
 class TrainerService {
  public:
-  // `socket` is borrowed; `sandbox` is what TrainerLoaded will report.
-  TrainerService(int socket, std::vector<SandboxLayer> sandbox);
+  // `socket` is borrowed; `sandbox` is what TrainerLoaded will report. `parts` has both functions.
+  TrainerService(int socket, std::vector<SandboxLayer> sandbox, TrainerParts parts);
   ~TrainerService();
 
   // Answers requests until the client goes: OK then, or what made it impossible to go on.
@@ -33,6 +34,7 @@ class TrainerService {
 
   int socket_;
   std::vector<SandboxLayer> sandbox_;
+  TrainerParts parts_;
   std::unique_ptr<Loaded> loaded_;
 };
 
