@@ -76,9 +76,10 @@ absl::StatusOr<uint32_t> BorneByMultiKrum(const RobustParams& params, uint32_t v
   const absl::StatusOr<uint32_t> any = AtLeastOne(most, kMultiKrumRule.name, vectors, 5);
   const uint32_t presumed = PresumedPoisoned(params, vectors);
   if (!any.ok() || presumed <= most) return any.ok() ? presumed : any;
-  return absl::FailedPreconditionError(absl::StrCat(
-      "of ", vectors, " vectors Multi-Krum bears at most ", most, " poisoned ones; a share of ",
-      params.max_poisoned, " is ", presumed, ", which needs ", 2 * presumed + 3, " or more"));
+  return absl::FailedPreconditionError(
+      absl::StrCat("of ", vectors, " vectors Multi-Krum bears at most ", most,
+                   " poisoned ones; a share of ", params.max_poisoned, " is ", presumed,
+                   ", which needs ", 2 * presumed + 3, " or more, or a lower max_poisoned"));
 }
 
 // How many of `vectors` Multi-Krum averages, at least one.

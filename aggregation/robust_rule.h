@@ -78,8 +78,4 @@ void CheckVectors(VectorSpan vectors);
 
 }  // namespace dure
 
-// The rules, for those that include this file alone.
-#include "aggregation/coordinate_rule.h"  // IWYU pragma: export
-#include "aggregation/krum.h"             // IWYU pragma: export
-
 #endif  // DURE_AGGREGATION_ROBUST_RULE_H_

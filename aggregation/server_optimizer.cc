@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "base/status_macros.h"
 
 namespace dure {
@@ -82,7 +83,8 @@ uint32_t Crc32(std::string_view bytes) {
 // One class for the five: what differs is which of m and v exist and three lines of Step().
 class BlockwiseOptimizer final : public ServerOptimizer {
  public:
-  BlockwiseOptimizer(const ServerOptimizerConfig& config, size_t dim) : config_(config), dim_(dim) {
+  BlockwiseOptimizer(const ServerOptimizerConfig& config, size_t dim)
+      : config_(config), rate_(config.learning_rate), dim_(dim) {
     if (HasMomentum(config_.kind)) m_.assign(dim_, 0.0f);
     if (IsAdaptive(config_.kind)) v_.assign(dim_, static_cast<float>(config_.tau * config_.tau));
   }
@@ -125,6 +127,11 @@ class BlockwiseOptimizer final : public ServerOptimizer {
         break;
     }
     return absl::OkStatus();
+  }
+
+  void ScaleRate(double factor) override {
+    DURE_CHECK(std::isfinite(factor) && factor >= 0);
+    rate_ = config_.learning_rate * factor;
   }
 
   std::string Save() const override {
@@ -195,7 +202,7 @@ class BlockwiseOptimizer final : public ServerOptimizer {
 
   void StepPlain(std::span<const float> delta, std::span<float> model) const {
     for (size_t j = 0; j < model.size(); ++j) {
-      model[j] = Kept(model[j] + config_.learning_rate * delta[j]);
+      model[j] = Kept(model[j] + rate_ * delta[j]);
     }
   }
 
@@ -203,7 +210,7 @@ class BlockwiseOptimizer final : public ServerOptimizer {
     for (size_t j = 0; j < model.size(); ++j) {
       double m = config_.beta1 * m_[offset + j] + delta[j];
       m_[offset + j] = Kept(m);
-      model[j] = Kept(model[j] + config_.learning_rate * m);
+      model[j] = Kept(model[j] + rate_ * m);
     }
   }
 
@@ -216,7 +223,7 @@ class BlockwiseOptimizer final : public ServerOptimizer {
       const double v = second_moment(v_[offset + j], d * d);
       m_[offset + j] = Kept(m);
       v_[offset + j] = Kept(v);
-      model[j] = Kept(model[j] + config_.learning_rate * m / (std::sqrt(v) + config_.tau));
+      model[j] = Kept(model[j] + rate_ * m / (std::sqrt(v) + config_.tau));
     }
   }
 
@@ -228,6 +235,7 @@ class BlockwiseOptimizer final : public ServerOptimizer {
   }
 
   ServerOptimizerConfig config_;
+  double rate_;  // of the round
   size_t dim_;
   std::vector<float> m_;  // dim_ if HasMomentum, else empty
   std::vector<float> v_;  // dim_ if IsAdaptive, else empty

@@ -9,8 +9,9 @@
 //     Adam      v = beta2 v + (1 - beta2) D^2
 //     Yogi      v = v - (1 - beta2) D^2 sign(v - D^2)
 //
-// from m = 0 and v = tau^2. Computed in binary64, kept in binary32. Not thread-safe, but blocks
-// that do not overlap may be stepped by different threads at a time.
+// from m = 0 and v = tau^2, where lr is learning_rate times the factor of the round. Computed in
+// binary64, kept in binary32. Not thread-safe, but blocks that do not overlap may be stepped by
+// different threads at a time.
 #ifndef DURE_AGGREGATION_SERVER_OPTIMIZER_H_
 #define DURE_AGGREGATION_SERVER_OPTIMIZER_H_
 
@@ -53,6 +54,10 @@ class ServerOptimizer {
   // mean_delta is not finite.
   virtual absl::Status Step(size_t offset, std::span<const float> mean_delta,
                             std::span<float> model) = 0;
+
+  // From now on steps move the model by `factor`, 0 or more and finite (DURE_CHECK), times
+  // learning_rate: a schedule (federation/terms/schedule.h). Not part of the state; 1 at first.
+  virtual void ScaleRate(double factor) = 0;
 
   // The state as bytes, all little-endian:
   //   "DSOS" | u32 version = 1 | u32 kind | u64 dim | m: dim x f32 | v: dim x f32 | u32 crc

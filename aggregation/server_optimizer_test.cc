@@ -83,6 +83,68 @@ TEST(ServerOptimizerTest, FedYogiMovesTheSecondMomentByItsSign) {
   EXPECT_NEAR(model[0], 2.0 + 0.1 * moved, 1e-6);
 }
 
+// The formulas of Reddi et al. 2020, Algorithm 2, once more and for many steps, in numbers of the
+// test's own: every optimiser against them in every coordinate, with a rate that changes.
+TEST(ServerOptimizerTest, ManyStepsAreThoseOfThePapers) {
+  constexpr size_t kDim = 7;
+  constexpr double kRate = 0.1, kBeta1 = 0.9, kBeta2 = 0.99, kTau = 0.01;
+  for (Kind kind : kKinds) {
+    auto optimizer = Make(kind, kDim);
+    std::vector<float> model(kDim, 1.0f);
+    std::vector<double> x(kDim, 1.0), m(kDim, 0.0), v(kDim, kTau * kTau);
+    for (int t = 1; t <= 60; ++t) {
+      const double rate = kRate / t;
+      optimizer->ScaleRate(1.0 / t);
+      std::vector<float> update;
+      for (size_t j = 0; j < kDim; ++j) {
+        update.push_back(static_cast<float>(std::sin(t * (j + 1.0)) / (1.0 + (t % 5))));
+      }
+      ASSERT_TRUE(optimizer->Step(0, update, model).ok());
+      for (size_t j = 0; j < kDim; ++j) {
+        const double d = update[j];
+        if (kind == Kind::kFedAvg) {
+          x[j] = x[j] + rate * d;
+          continue;
+        }
+        if (kind == Kind::kFedAvgM) {
+          m[j] = kBeta1 * m[j] + d;
+          x[j] = x[j] + rate * m[j];
+          continue;
+        }
+        m[j] = kBeta1 * m[j] + (1 - kBeta1) * d;
+        if (kind == Kind::kFedAdagrad) v[j] = v[j] + d * d;
+        if (kind == Kind::kFedAdam) v[j] = kBeta2 * v[j] + (1 - kBeta2) * d * d;
+        if (kind == Kind::kFedYogi) {
+          if (v[j] > d * d) {
+            v[j] = v[j] - (1 - kBeta2) * d * d;
+          } else if (v[j] < d * d) {
+            v[j] = v[j] + (1 - kBeta2) * d * d;
+          }
+        }
+        x[j] = x[j] + rate * m[j] / (std::sqrt(v[j]) + kTau);
+      }
+    }
+    for (size_t j = 0; j < kDim; ++j) {
+      EXPECT_NEAR(model[j], x[j], 2e-5) << static_cast<uint32_t>(kind) << " " << j;
+    }
+  }
+}
+
+TEST(ServerOptimizerTest, TheFactorOfTheRateIsNotInTheState) {
+  for (Kind kind : kKinds) {
+    auto optimizer = Make(kind, 2);
+    const std::string before = optimizer->Save();
+    optimizer->ScaleRate(0);
+    EXPECT_EQ(optimizer->Save(), before);
+    std::vector<float> model = {2, -1};
+    ASSERT_TRUE(optimizer->Step(0, kUpdates[0], model).ok());
+    EXPECT_EQ(model, (std::vector<float>{2, -1}));
+    optimizer->ScaleRate(1);
+    ASSERT_TRUE(optimizer->Step(0, kUpdates[0], model).ok());
+    EXPECT_NE(model, (std::vector<float>{2, -1}));
+  }
+}
+
 TEST(ServerOptimizerTest, BlocksGiveWhatTheWholeGives) {
   for (Kind kind : kKinds) {
     auto whole = Make(kind, 5);
