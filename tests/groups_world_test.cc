@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "tests/support/world.h"
@@ -57,7 +59,9 @@ void ExpectFinished(World& world) {
 }
 
 class RobustTest : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Rules, RobustTest, ::testing::Values("median", "trimmed_mean", "krum"),
+INSTANTIATE_TEST_SUITE_P(Rules, RobustTest,
+                         ::testing::Values("median", "trimmed_mean", "krum", "multi_krum",
+                                           "geometric_median", "norm_bound"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(RobustTest, WhatAllSayArrivesExactly) {
@@ -79,8 +83,30 @@ TEST_P(RobustTest, OneMembersPoisonDoesNot) {
   world.ConnectAll();
   world.Run(10);
   ExpectFinished(world);
+  if (std::string(GetParam()) == "norm_bound") {
+    // One of five means, (-1.2, -1.6, ...) of norm 4.95, is shortened to the others' one half.
+    const double share = 0.5 / std::sqrt(1.2 * 1.2 + 9 * 1.6 * 1.6) / 5;
+    EXPECT_NEAR(Model(world)[0], 2 * (4 * 0.5 / 5 - 1.2 * share), 1e-6);
+    for (size_t i = 1; i < world.dim_; ++i) EXPECT_NEAR(Model(world)[i], -2 * 1.6 * share, 1e-6);
+    return;
+  }
   EXPECT_EQ(Model(world)[0], 1.0f);
   for (size_t i = 1; i < world.dim_; ++i) EXPECT_EQ(Model(world)[i], 0.0f);
+}
+
+TEST(GroupsTest, TheRulesParametersArriveFromTheFile) {
+  World bounded(Toml(25, 20, Groups("norm_bound") + "\nnorm_bound = 0.125"), 25);
+  bounded.ConnectAll();
+  bounded.Run(10);
+  ExpectFinished(bounded);
+  EXPECT_FLOAT_EQ(Model(bounded)[0], 2 * 0.125f);
+
+  const FederationSpec spec =
+      *ParseFederation(Toml(50, 40, Groups("multi_krum") + "\nmax_poisoned = 0.3"), "f.toml");
+  const RoundTerms terms = *DeriveTerms(spec, 10, 50);
+  EXPECT_EQ(terms.groups, 10u);
+  EXPECT_EQ(terms.robust_params.max_poisoned, 0.3);
+  EXPECT_EQ(terms.poisoned_groups, 3u);
 }
 
 TEST(GroupsTest, WithoutGroupsOneMembersPoisonArrives) {
@@ -138,6 +164,12 @@ TEST(GroupsTest, WhatCannotBearPoisonIsRefused) {
   for (const auto& [cohort, size, rule, text] :
        {std::tuple{10u, 5, "median", "bears no poisoned one"},
         {20u, 5, "krum", "bears no poisoned one"},
+        {20u, 5, "multi_krum", "of 4 vectors Multi-Krum bears no poisoned one; it needs 5 or more"},
+        {10u, 5, "geometric_median", "of 2 vectors the geometric median bears no poisoned one"},
+        {10u, 5, "norm_bound", "of 2 vectors the norm bound bears no poisoned one"},
+        {25u, 5, "multi_krum\"\nmax_poisoned = 0.45 #",
+         "of 5 vectors Multi-Krum bears at most 1 poisoned ones; a share of 0.45 is 2, which needs "
+         "7 or more"},
         {8u, 5, "median", "do not make two groups"},
         {40u, 3, "median", "a group of 3 may have 2 of the 2 corrupt members"}}) {
     absl::StatusOr<FederationSpec> spec = ParseFederation(

@@ -31,8 +31,8 @@ struct Flags {
 
 std::vector<Benchmark> AllBenchmarks() {
   std::vector<Benchmark> all;
-  for (auto part :
-       {ComputeBenchmarks, EncodeBenchmarks, SecaggBenchmarks, RoundBenchmarks, StartBenchmarks}) {
+  for (auto part : {ComputeBenchmarks, RuleBenchmarks, EncodeBenchmarks, SecaggBenchmarks,
+                    RoundBenchmarks, StartBenchmarks}) {
     for (Benchmark& benchmark : part()) all.push_back(std::move(benchmark));
   }
   return all;

@@ -39,6 +39,7 @@ struct Benchmark {
 
 // The benchmarks of each part, in the order in which they are shown.
 std::vector<Benchmark> ComputeBenchmarks();  // aggregate, mask, per-example
+std::vector<Benchmark> RuleBenchmarks();     // aggregate, by robust rules
 std::vector<Benchmark> EncodeBenchmarks();
 std::vector<Benchmark> SecaggBenchmarks();
 std::vector<Benchmark> RoundBenchmarks();

@@ -4,6 +4,7 @@
 #define DURE_FEDERATION_TERMS_ROBUST_TERMS_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "aggregation/robust_rule.h"
@@ -15,7 +16,11 @@ namespace dure {
 // `robust` is that of a valid federation file, and not OFF.
 const RobustRule& RobustRuleOf(SecureAggregationSection::Robust robust);
 
-RobustParams RobustParamsOf(const RoundTerms& terms);
+// What the file says to the rule; 0 where a key is left out.
+RobustParams RobustParamsOf(const SecureAggregationSection& section);
+
+// What the rule of `terms` makes of the groups' means, at least one and all of one length.
+std::vector<float> CombineGroups(const RoundTerms& terms, VectorSpan means);
 
 // How many poisoned groups of `groups` the rule of `terms` bears, at least one.
 // FailedPrecondition, with the numbers and the remedy, if it is none, or fewer than were asked for.
