@@ -1,23 +1,25 @@
 // `dure data …`: a member's own data, and the splitting of a data set for demonstrations.
 #include <cstdio>
-#include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "cli/commands.h"
+#include "cli/data_add.h"
 #include "cli/exit_code.h"
 #include "cli/node_folder.h"
 #include "cli/stop_signal.h"
 #include "cli/table_flags.h"
-#include "client/policy.h"
-#include "client/service/data_ledger_file.h"
 #include "client/service/node.h"
+#include "federation/attachments.h"
 #include "learner/data/dataset.h"
 #include "learner/data/partition.h"
+#include "learner/data/text.h"
 #include "nlohmann/json.hpp"
 
 namespace dure::cli {
@@ -37,13 +39,57 @@ std::string CountsInWords(const std::vector<uint64_t>& counts) {
   return text;
 }
 
+int PrintTextFile(const std::string& path, bool as_json) {
+  absl::StatusOr<OpenAttachment> file = OpenForAttaching(path, kMaxTextBytes);
+  if (!file.ok()) return Fail(file.status(), kFailure);
+  absl::StatusOr<std::string> text = ReadText(file->file.get(), path);
+  if (!text.ok()) return Fail(text.status(), kFailure);
+  const std::vector<std::string> words = SplitWords(*text);
+  const size_t kinds = std::set<std::string>(words.begin(), words.end()).size();
+  if (as_json) {
+    std::printf("%s\n", json({{"path", path},
+                              {"bytes", text->size()},
+                              {"lines", CountLines(*text)},
+                              {"words", words.size()},
+                              {"different_words", kinds}})
+                            .dump(-1, ' ', false, json::error_handler_t::replace)
+                            .c_str());
+    return kSuccess;
+  }
+  absl::PrintF("%s\n  text  %d bytes, %d lines, %d words, %d different ones\n", path, text->size(),
+               CountLines(*text), words.size(), kinds);
+  return kSuccess;
+}
+
+int PrintTensors(const DataFiles& files, bool as_json) {
+  const absl::StatusOr<FileStamp> stamp = StampOfFile(files.images_path);
+  if (!stamp.ok()) return Fail(stamp.status(), kFailure);
+  if (as_json) {
+    std::printf("%s\n", json({{"path", files.images_path}, {"bytes", stamp->bytes}})
+                            .dump(-1, ' ', false, json::error_handler_t::replace)
+                            .c_str());
+    return kSuccess;
+  }
+  absl::PrintF("%s\n  tensors of PyTorch, %d bytes, which only the trainer reads\n",
+               files.images_path, stamp->bytes);
+  return kSuccess;
+}
+
 // A folder, or a table as the flags say.
 int PrintPreview(const std::string& folder, bool as_json, const TableFlags& flags = {}) {
+  if (IsTableFile(folder) && flags.label.empty() && flags.schema.empty() &&
+      absl::EndsWithIgnoreCase(folder, ".txt")) {
+    return PrintTextFile(folder, as_json);
+  }
   absl::StatusOr<std::optional<Table>> table = TableAt(folder, flags);
   if (!table.ok()) return Fail(table.status(), kFailure);
   if (*table) {
     PrintTable(folder, **table, as_json);
     return kSuccess;
+  }
+  if (absl::StatusOr<DataFiles> files = OpenDataFolder(folder); files.ok()) {
+    if (IsText(*files)) return PrintTextFile(files->images_path, as_json);
+    if (IsTorchFile(*files)) return PrintTensors(*files, as_json);
   }
   absl::StatusOr<DataPreview> preview = PreviewDataFolder(folder);
   if (!preview.ok()) return Fail(preview.status(), kFailure);
@@ -61,47 +107,13 @@ int PrintPreview(const std::string& folder, bool as_json, const TableFlags& flag
   return kSuccess;
 }
 
-struct Addition {
-  std::string path;
-  std::string node_folder;
-  TableFlags table;
-};
-
-// Everything that could stand in the way later is looked at now.
-absl::Status AddData(const Addition& addition) {
-  const std::string& node_folder = addition.node_folder;
-  const std::string& path = addition.path;
-  DURE_ASSIGN_OR_RETURN(Node node, ReadNode(node_folder));
-  const bool is_table = IsTableFile(path);
-  Schema schema;
-  absl::StatusOr<Dataset> read = absl::UnknownError("");
-  if (is_table) {
-    DURE_ASSIGN_OR_RETURN(schema, SchemaOfFile(path, addition.table));
-    DURE_ASSIGN_OR_RETURN(Table table, ReadTableFile(path, schema));
-    read = ToDataset(std::move(table), path);
-  } else {
-    read = ReadDataFolder(path);
-  }
-  DURE_RETURN_IF_ERROR(read.status());
-  const Dataset data = *std::move(read);
-  DURE_RETURN_IF_ERROR(CheckDataset(data, node.spec.model(), path));
-  if (node.membership.role == MEMBER) {
-    DURE_RETURN_IF_ERROR(CheckRecordCount(node.spec, data.records(), path));
-  }
-  std::string folder = std::filesystem::absolute(path).lexically_normal().string();
-  if (is_table) {
-    DURE_ASSIGN_OR_RETURN(folder, LinkTable(node_folder, path, schema));
-  }
-  // What an evaluator measures with is never spent.
-  if (node.membership.role == EVALUATOR) return WriteDataFolder(node_folder, folder);
-  DURE_ASSIGN_OR_RETURN(const std::string root, DataLedgersFolder());
-  return RegisterData(node_folder, folder, data, root);
-}
-
 int RunAdd(const Addition& addition) {
-  if (absl::Status status = AddData(addition); !status.ok()) return Fail(status, kFailure);
+  const absl::StatusOr<Added> added = AddData(addition);
+  if (absl::IsAborted(added.status())) return kFailure;  // told by another program
+  if (!added.ok()) return Fail(added.status(), kFailure);
   std::printf("registered, to be read and never written or sent:\n");
-  return PrintPreview(addition.path, false, addition.table);
+  if (!added->note.empty()) std::fprintf(stderr, "%s\n", added->note.c_str());
+  return PrintPreview(added->folder, false);
 }
 
 int RunSchema(const std::string& path, const TableFlags& flags) {
@@ -121,11 +133,17 @@ int RunList(const std::string& node_folder, bool as_json) {
   return PrintPreview(*node->data_folder, as_json);
 }
 
-int RunPartition(const PartitionRequest& request, const std::string& how, bool as_json) {
+int RunPartition(const PartitionRequest& request, const std::string& how, const TableFlags& table,
+                 bool as_json) {
   absl::StatusOr<PartitionSpec> spec = ParsePartition(how);
   if (!spec.ok()) return Fail(spec.status());
   PartitionRequest complete = request;
   complete.spec = *spec;
+  if (IsTableFile(request.source) && !absl::EndsWithIgnoreCase(request.source, ".txt")) {
+    absl::StatusOr<Schema> schema = SchemaOfFile(request.source, table);
+    if (!schema.ok()) return Fail(schema.status(), kFailure);
+    complete.schema = *std::move(schema);
+  }
   StopSignal stop;
   complete.stopped = [&] { return stop.Requested(); };
   absl::StatusOr<PartitionReport> report = PartitionIntoFolders(complete);
@@ -161,9 +179,11 @@ void AddDataCommands(CLI::App& app, int* exit_code) {
                  "dure data add /srv/patients.csv --label outcome --missing constant:0");
   command
       ->add_option("PATH", add->path,
-                   "a CSV file, or a folder with images-idx3-ubyte and labels-idx1-ubyte")
+                   "a CSV or text file, a folder with images-idx3-ubyte and labels-idx1-ubyte, or "
+                   "with --format images a folder of pictures for each class")
       ->required();
   AddNodeOption(command, &add->node_folder);
+  AddFormatFlags(command, add.get());
   AddTableFlags(command, &add->table, /*with_schema=*/true);
   command->callback([=] { *exit_code = RunAdd(*add); });
 
@@ -193,23 +213,32 @@ void AddDataCommands(CLI::App& app, int* exit_code) {
   struct PartitionFlags {
     PartitionRequest request;
     std::string how;
+    TableFlags table;
     bool as_json = false;
   };
   auto partition = std::make_shared<PartitionFlags>();
   command = AddCommand(*data, "partition", "Splits a data set into one folder for each client",
                        "dure data partition /usr/share/datasets/fashion-mnist --clients 10 "
                        "--partition dirichlet:0.5 --out members");
-  command->add_option("PATH", partition->request.source, "a folder of records")->required();
-  command->add_option("--clients", partition->request.clients, "how many")->required();
-  command->add_option("--partition", partition->how, "iid, dirichlet:ALPHA or shards:K")
+  command
+      ->add_option("PATH", partition->request.source, "a folder of records, a CSV file or a text")
       ->required();
+  command->add_option("--clients", partition->request.clients,
+                      "how many; with by:COLUMN, without it, one for each value");
+  command
+      ->add_option("--partition", partition->how,
+                   "iid, contiguous, dirichlet:ALPHA, shards:K or by:COLUMN")
+      ->required();
+  AddTableFlags(command, &partition->table, /*with_schema=*/true);
   command->add_option("--out", partition->request.out, "the folder to fill")->required();
   command->add_option("--seed", partition->request.seed, "the same seed splits the same way")
       ->check(WholeNumber(0))
       ->capture_default_str();
   command->add_flag("--json", partition->as_json, "one JSON object a folder");
-  command->callback(
-      [=] { *exit_code = RunPartition(partition->request, partition->how, partition->as_json); });
+  command->callback([=] {
+    *exit_code =
+        RunPartition(partition->request, partition->how, partition->table, partition->as_json);
+  });
 }
 
 }  // namespace dure::cli

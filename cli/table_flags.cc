@@ -231,20 +231,6 @@ absl::StatusOr<std::optional<Table>> TableAt(const std::string& path, const Tabl
   return ReadTable(*files);
 }
 
-absl::StatusOr<std::string> LinkTable(const std::string& node_folder, const std::string& path,
-                                      const Schema& schema) {
-  std::error_code error;
-  const auto folder = std::filesystem::absolute(node_folder).lexically_normal() / "table";
-  const std::string link = folder / "records.csv", fresh = folder / ".records.csv";
-  DURE_RETURN_IF_ERROR(MakeFolder(folder, 0700));
-  std::filesystem::remove(fresh, error);
-  std::filesystem::create_symlink(std::filesystem::canonical(path, error), fresh, error);
-  if (!error) std::filesystem::rename(fresh, link, error);
-  if (error) return ErrnoStatus(error.value(), absl::StrCat("cannot make ", link));
-  DURE_RETURN_IF_ERROR(WriteFileAtomic(folder / "records.schema", SchemaToText(schema), 0600));
-  return folder.string();
-}
-
 void PrintTable(const std::string& path, const Table& table, bool as_json) {
   const Schema& schema = table.schema;
   const std::vector<uint64_t> classes = ClassCounts(table);

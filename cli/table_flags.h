@@ -37,11 +37,6 @@ absl::StatusOr<Table> ReadTableFile(const std::string& path, const Schema& schem
 // The table that `path` is, or that is in the folder; nothing if it is a folder without one.
 absl::StatusOr<std::optional<Table>> TableAt(const std::string& path, const TableFlags& flags);
 
-// Puts a link to the file, and the schema, into NODE/table, a data folder (learner/data/dataset.h),
-// and gives its path.
-absl::StatusOr<std::string> LinkTable(const std::string& node_folder, const std::string& path,
-                                      const Schema& schema);
-
 // What `dure data show` says of a table at `path`.
 void PrintTable(const std::string& path, const Table& table, bool as_json);
 

@@ -14,7 +14,7 @@
 namespace dure {
 namespace {
 
-// Of a table: hashed at once.
+// Of a file that is hashed as it is: at once.
 constexpr size_t kPartBytes = size_t{1} << 20;
 
 absl::StatusOr<FileStamp> StampOf(const FileDescriptor& file, std::string path) {
@@ -39,8 +39,8 @@ Digest DataIdentity(const Dataset& data) {
 
 absl::StatusOr<Digest> DataIdentityAt(const std::string& folder, const Dataset& data) {
   DURE_ASSIGN_OR_RETURN(const DataFiles files, OpenDataFolder(folder));
-  if (!IsTable(files)) return DataIdentity(data);
-  Transcript transcript("table");
+  if (files.kind == DataKind::kIdx) return DataIdentity(data);
+  Transcript transcript(IsTable(files) ? "table" : IsText(files) ? "text" : "tensors");
   std::vector<uint8_t> part(kPartBytes);
   for (off_t offset = 0;;) {
     size_t have = 0;
@@ -60,7 +60,7 @@ absl::StatusOr<Digest> DataIdentityAt(const std::string& folder, const Dataset& 
 
 std::string DataPlace(const std::string& folder) {
   absl::StatusOr<DataFiles> files = OpenDataFolder(folder);
-  if (!files.ok() || !IsTable(*files)) return folder;
+  if (!files.ok() || files->kind == DataKind::kIdx) return folder;
   std::error_code error;
   const auto place = std::filesystem::canonical(files->images_path, error);
   return error ? folder : place.string();

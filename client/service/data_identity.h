@@ -32,10 +32,11 @@ struct DataRegistration {
 // H("data", n, shape..., SHA-256(features), SHA-256(labels)), integers u64
 // (docs/formats/data-ledger.md).
 Digest DataIdentity(const Dataset& data);
-// Of what lies in `folder` and has been read as `data`. Of a table it is H("table", SHA-256 of each
-// MiB of the file): the same records whatever schema they were read by. Errors as OpenDataFolder.
+// Of what lies in `folder` and, if these are IDX files, has been read as `data`. Of a table it is
+// H("table", SHA-256 of each MiB of the file): the same records whatever schema they were read by;
+// of text and tensors the same with "text" and "tensors". Errors as OpenDataFolder.
 absl::StatusOr<Digest> DataIdentityAt(const std::string& folder, const Dataset& data);
-// Where the records lie: `folder`, or the table that it holds a link to.
+// Where the records lie: `folder`, or the file that it holds a link to.
 std::string DataPlace(const std::string& folder);
 
 absl::StatusOr<FileStamp> StampOfFile(const std::string& path);

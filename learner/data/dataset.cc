@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,8 +21,8 @@ namespace dure {
 namespace {
 
 constexpr std::array<const char*, 2> kEndings = {"", ".gz"};
-constexpr const char* kTable = "records.csv";
-constexpr const char* kHeldOutTable = "heldout.csv";
+constexpr const char* kStem = "records";
+constexpr const char* kHeldOutStem = "heldout";
 constexpr const char* kTableSchema = "records.schema";
 
 std::vector<std::string> Prefixes(DataPart part) {
@@ -48,22 +49,46 @@ void Append(const std::vector<T>& from, size_t index, size_t size, std::vector<T
   to->insert(to->end(), begin, begin + static_cast<ptrdiff_t>(size));
 }
 
-absl::StatusOr<DataFiles> OpenTable(const std::string& folder, DataPart part) {
-  const std::string table =
-      absl::StrCat(folder, "/", part == DataPart::kHeldOut ? kHeldOutTable : kTable);
-  DataFiles files{.images_path = table, .labels_path = absl::StrCat(folder, "/", kTableSchema)};
-  files.images = FileDescriptor(open(table.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!files.images.valid()) return ErrnoStatus(errno, absl::StrCat("cannot open ", table));
-  files.labels = FileDescriptor(open(files.labels_path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!files.labels.valid() && errno == ENOENT) {
+absl::StatusOr<FileDescriptor> Open(const std::string& path) {
+  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return ErrnoStatus(errno, absl::StrCat("cannot open ", path));
+  return file;
+}
+
+absl::StatusOr<DataFiles> OpenTable(const std::string& folder, const std::string& table) {
+  DataFiles files{.images_path = table,
+                  .labels_path = absl::StrCat(folder, "/", kTableSchema),
+                  .kind = DataKind::kTable};
+  DURE_ASSIGN_OR_RETURN(files.images, Open(table));
+  absl::StatusOr<FileDescriptor> schema = Open(files.labels_path);
+  if (absl::IsNotFound(schema.status())) {
     return absl::FailedPreconditionError(
         absl::StrCat(files.labels_path, " is missing: `dure data schema ", table,
                      " --label COLUMN` prints what belongs there"));
   }
-  if (!files.labels.valid()) {
-    return ErrnoStatus(errno, absl::StrCat("cannot open ", files.labels_path));
-  }
+  DURE_RETURN_IF_ERROR(schema.status());
+  files.labels = *std::move(schema);
   return files;
+}
+
+// A table, a text or tensors, whichever is there first.
+absl::StatusOr<DataFiles> OpenRecords(const std::string& folder, DataPart part) {
+  const std::string stem =
+      absl::StrCat(folder, "/", part == DataPart::kHeldOut ? kHeldOutStem : kStem);
+  absl::StatusOr<DataFiles> table = OpenTable(folder, stem + ".csv");
+  if (!absl::IsNotFound(table.status())) return table;
+  for (const auto& [ending, kind] :
+       {std::pair(".txt", DataKind::kText), std::pair(".pt", DataKind::kTorch)}) {
+    const std::string path = stem + ending;
+    DataFiles files{.images_path = path, .labels_path = path, .kind = kind};
+    absl::StatusOr<FileDescriptor> file = Open(path);
+    if (absl::IsNotFound(file.status())) continue;
+    DURE_RETURN_IF_ERROR(file.status());
+    files.images = *std::move(file);
+    DURE_ASSIGN_OR_RETURN(files.labels, Open(path));
+    return files;
+  }
+  return table.status();
 }
 
 std::string Times(std::span<const uint32_t> dims) { return absl::StrJoin(dims, " x "); }
@@ -77,6 +102,48 @@ bool ShapeFits(const std::vector<uint32_t>& have, const std::vector<uint32_t>& w
   uint64_t size = 1;
   for (uint32_t dim : have) size *= dim;
   return want.size() == 1 && want[0] == size;
+}
+
+absl::Status CheckLabels(const std::vector<float>& labels, const ModelSection& model,
+                         const std::string& name) {
+  const bool number = model.loss() == ModelSection::MSE;
+  const bool binary = model.loss() == ModelSection::BCE_WITH_LOGITS;
+  const uint32_t classes = binary ? 2 : model.input().classes();
+  const auto good = [&](float label) {
+    if (number) return std::isfinite(label);
+    return label >= 0 && label < static_cast<float>(classes) && std::floor(label) == label;
+  };
+  const auto bad = std::find_if_not(labels.begin(), labels.end(), good);
+  if (bad == labels.end()) return absl::OkStatus();
+  const std::string what =
+      absl::StrCat(name, ": record ", bad - labels.begin(), " has label ", *bad);
+  if (number) return absl::FailedPreconditionError(what + ", which is no finite number");
+  if (binary) {
+    return absl::FailedPreconditionError(what + ", the loss bce_with_logits takes 0 and 1");
+  }
+  const bool whole = std::floor(*bad) == *bad && *bad >= 0;
+  return absl::FailedPreconditionError(
+      absl::StrCat(what, ", the model has ", classes, " classes (0 to ", classes - 1, ")",
+                   whole ? "" : "; a number to predict goes with model.loss = \"mse\""));
+}
+
+absl::Status CheckTokens(const Dataset& data, std::vector<uint32_t> want, const ModelSection& model,
+                         const std::string& name) {
+  for (uint32_t& length : want) ++length;  // there is one
+  if (data.shape != want) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(name, " holds records of shape ", Times(data.shape),
+                     ", the model takes texts in records of ", Times(want), " tokens"));
+  }
+  const auto classes = static_cast<float>(model.input().classes());
+  const FeatureView tokens = data.All();
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] >= 0 && tokens[i] < classes && std::floor(tokens[i]) == tokens[i]) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(name, ": record ", i / data.record_size(), " has the token ", tokens[i],
+                     ", the model has ", model.input().classes(), " (model.input.classes)"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -126,8 +193,9 @@ absl::StatusOr<DataFiles> OpenDataFolder(const std::string& folder, DataPart par
   }
   std::vector<std::string> looked_for;
   for (const std::string& prefix : Prefixes(part)) {
-    std::string images = absl::StrCat(folder, "/", prefix, "images-idx3-ubyte");
-    auto opened = OpenFirst(images);
+    const std::string images = absl::StrCat(folder, "/", prefix, "images-idx");
+    auto opened = OpenFirst(images + "3-ubyte");
+    if (absl::IsNotFound(opened.status())) opened = OpenFirst(images + "4-ubyte");
     if (absl::IsNotFound(opened.status())) {
       looked_for.push_back(absl::StrCat(prefix, "images-idx3-ubyte"));
       continue;
@@ -145,23 +213,26 @@ absl::StatusOr<DataFiles> OpenDataFolder(const std::string& folder, DataPart par
     files.labels_path = std::move(labels->second);
     return files;
   }
-  absl::StatusOr<DataFiles> table = OpenTable(folder, part);
-  if (!absl::IsNotFound(table.status())) return table;
+  absl::StatusOr<DataFiles> records = OpenRecords(folder, part);
+  if (!absl::IsNotFound(records.status())) return records;
+  const char* stem = part == DataPart::kHeldOut ? kHeldOutStem : kStem;
   return absl::NotFoundError(absl::StrCat(
       folder, " holds no ", absl::StrJoin(looked_for, " and no "),
-      " (with or without .gz), and no ", part == DataPart::kHeldOut ? kHeldOutTable : kTable));
-}
-
-bool IsTable(const DataFiles& files) {
-  std::array<char, 12> start;
-  const ssize_t got = pread(files.labels.get(), start.data(), start.size(), 0);
-  return got == std::ssize(start) && std::string_view(start.data(), start.size()) == "dure schema ";
+      " (with or without .gz), and no ", stem, ".csv, ", stem, ".txt or ", stem, ".pt"));
 }
 
 absl::StatusOr<Dataset> ReadDataset(const DataFiles& files) {
   if (IsTable(files)) {
     DURE_ASSIGN_OR_RETURN(Table table, ReadTable(files));
     return ToDataset(std::move(table), files.images_path);
+  }
+  if (IsText(files)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        files.images_path, " is text, which is cut into records as a federation's model says"));
+  }
+  if (IsTorchFile(files)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(files.images_path, " holds tensors of PyTorch, which only the trainer reads"));
   }
   DURE_ASSIGN_OR_RETURN(IdxArray labels,
                         ReadIdx(files.labels.get(), files.labels_path, kMaxDatasetRecords));
@@ -197,19 +268,12 @@ absl::Status CheckDataset(const Dataset& data, const ModelSection& model, const 
     return absl::FailedPreconditionError(absl::StrCat(name, " holds no record"));
   }
   std::vector<uint32_t> want(model.input().shape().begin(), model.input().shape().end());
+  if (model.loss() == ModelSection::NEXT_TOKEN) return CheckTokens(data, want, model, name);
   if (!ShapeFits(data.shape, want)) {
     return absl::FailedPreconditionError(absl::StrCat(
         name, " holds records of shape ", Times(data.shape), ", the model takes ", Times(want)));
   }
-  const uint32_t classes = model.input().classes();
-  auto bad = std::find_if(data.labels.begin(), data.labels.end(),
-                          [&](float label) { return !(label < static_cast<float>(classes)); });
-  if (bad != data.labels.end()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        name, ": record ", bad - data.labels.begin(), " has label ", static_cast<int64_t>(*bad),
-        ", the model has ", classes, " classes (0 to ", static_cast<int64_t>(classes) - 1, ")"));
-  }
-  return absl::OkStatus();
+  return CheckLabels(data.labels, model, name);
 }
 
 absl::StatusOr<DataPreview> PreviewDataFolder(const std::string& folder, DataPart part) {

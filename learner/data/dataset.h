@@ -3,7 +3,9 @@
 // A data folder holds IDX files (learner/data/idx.h): `images-idx3-ubyte` and `labels-idx1-ubyte`,
 // each plain or with `.gz`, or the MNIST names, `train-…` for the records to learn from and
 // `t10k-…` for the held-out ones. Or it holds a table (learner/data/table.h): `records.csv`,
-// `heldout.csv` for the held-out ones, and `records.schema` for both. docs/formats/data.md.
+// `heldout.csv` for the held-out ones, and `records.schema` for both. Or text (learner/data/text.h):
+// `records.txt` and `heldout.txt`. Or tensors written by PyTorch, which only the trainer reads:
+// `records.pt` and `heldout.pt`. docs/formats/data.md.
 // Thread-safe: values and pure functions.
 #ifndef DURE_LEARNER_DATA_DATASET_H_
 #define DURE_LEARNER_DATA_DATASET_H_
@@ -80,17 +82,29 @@ struct Dataset {
 };
 
 enum class DataPart {
-  kTraining,  // images-idx3-ubyte, train-images-idx3-ubyte or records.csv
-  kHeldOut,   // t10k-images-idx3-ubyte or heldout.csv
+  kTraining,  // images-idx3-ubyte, train-images-idx3-ubyte, records.csv, .txt or .pt
+  kHeldOut,   // t10k-images-idx3-ubyte, heldout.csv, .txt or .pt
+};
+
+// Numbers travel (proto/trainer.proto): they stay as they are.
+enum class DataKind : uint32_t {
+  kIdx = 0,    // pictures, and their labels
+  kTable = 1,  // a CSV file, and its schema
+  kText = 2,   // one file
+  kTorch = 3,  // one file
 };
 
 // The two files of a data folder, open for reading only, so that they can be handed to a process
-// that may open nothing.
+// that may open nothing. Where there is one file only, both are it.
 struct DataFiles {
-  FileDescriptor images;    // or a table
+  FileDescriptor images;    // or a table, a text, tensors
   FileDescriptor labels;    // or the schema of that table
   std::string images_path;  // for messages
   std::string labels_path;
+  DataKind kind = DataKind::kIdx;
+  // Of the federation, not of the folder; not valid where the terms name none.
+  FileDescriptor vocabulary;
+  FileDescriptor schema;
 };
 
 // NotFound, naming the folder and the file names that were looked for, if it has no such part;
@@ -98,20 +112,23 @@ struct DataFiles {
 absl::StatusOr<DataFiles> OpenDataFolder(const std::string& folder,
                                          DataPart part = DataPart::kTraining);
 
-// Whether the second file is a schema, and so the first a table. By its first bytes.
-bool IsTable(const DataFiles& files);
+inline bool IsTable(const DataFiles& files) { return files.kind == DataKind::kTable; }
+inline bool IsText(const DataFiles& files) { return files.kind == DataKind::kText; }
+inline bool IsTorchFile(const DataFiles& files) { return files.kind == DataKind::kTorch; }
 
 // Reads both files, plain or gzip, from their start; a table as ReadTable and ToDataset.
 // InvalidArgument, naming the file and the numbers, for anything that is not IDX, is cut short or
 // has a tail, and if images and labels differ in number; ResourceExhausted above the limits.
+// FailedPrecondition for text, which is cut as a model says (ReadDatasetFor), and for tensors.
 absl::StatusOr<Dataset> ReadDataset(const DataFiles& files);
 absl::StatusOr<Dataset> ReadDataFolder(const std::string& folder,
                                        DataPart part = DataPart::kTraining);
 
 // Whether a model of this kind can learn from `data`. FailedPrecondition, naming `name` (the
 // folder, for messages), if there is no record, if the shapes differ (one channel may be left out:
-// [1, 28, 28] takes 28 x 28 pictures, [784] too), or if a label is not below the number of classes:
-// which record, which label, and the limit.
+// [1, 28, 28] takes 28 x 28 pictures, [784] too; a text has one token more than the model sees), or
+// if a label, or with loss next_token a token, is none that the loss takes: which record, which
+// value, and the limit.
 absl::Status CheckDataset(const Dataset& data, const ModelSection& model, const std::string& name);
 
 // What `dure data show` prints. Stays on the member's machine.
@@ -122,6 +139,7 @@ struct DataPreview {
   std::vector<uint32_t> shape;
   std::vector<uint64_t> label_counts;  // from label 0 to the largest that occurs
 };
+// Errors as ReadDataset.
 absl::StatusOr<DataPreview> PreviewDataFolder(const std::string& folder,
                                               DataPart part = DataPart::kTraining);
 

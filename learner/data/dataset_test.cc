@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -116,6 +117,55 @@ TEST(CheckDatasetTest, LabelsOutOfRangeAreNamed) {
   ExpectStatus(CheckDataset(data, Model({1}, 10), "clinic-1"),
                absl::StatusCode::kFailedPrecondition,
                "clinic-1: record 1 has label 10, the model has 10 classes (0 to 9)");
+}
+
+TEST(CheckDatasetTest, TheLossSaysWhichLabelsThereAre) {
+  constexpr auto kCode = absl::StatusCode::kFailedPrecondition;
+  Dataset data{.shape = {1}, .features = {1, 2}, .labels = {0, 2.5f}};
+  ExpectStatus(
+      CheckDataset(data, Model({1}, 10), "d"), kCode,
+      "record 1 has label 2.5, the model has 10 classes (0 to 9); a number to predict goes "
+      "with model.loss = \"mse\"");
+  ModelSection model = Model({1}, 1);
+  model.set_loss(ModelSection::MSE);
+  EXPECT_TRUE(CheckDataset(data, model, "d").ok());
+  data.labels[0] = std::numeric_limits<float>::infinity();
+  ExpectStatus(CheckDataset(data, model, "d"), kCode, "record 0 has label inf");
+  model.set_loss(ModelSection::BCE_WITH_LOGITS);
+  data.labels = {1, 0};
+  EXPECT_TRUE(CheckDataset(data, model, "d").ok());
+  data.labels = {1, 2};
+  ExpectStatus(CheckDataset(data, model, "d"), kCode,
+               "record 1 has label 2, the loss bce_with_logits takes 0 and 1");
+}
+
+TEST(CheckDatasetTest, TextHasOneTokenMoreThanTheModelSees) {
+  constexpr auto kCode = absl::StatusCode::kFailedPrecondition;
+  ModelSection model = Model({2}, 5);
+  model.set_loss(ModelSection::NEXT_TOKEN);
+  Dataset data{.shape = {3}, .features = {}, .labels = {0, 0}, .numbers = {0, 1, 2, 2, 3, 4}};
+  EXPECT_TRUE(CheckDataset(data, model, "d").ok());
+  data.numbers[4] = 5;
+  ExpectStatus(CheckDataset(data, model, "d"), kCode, "record 1 has the token 5, the model has 5");
+  data.numbers[4] = 0.5f;
+  ExpectStatus(CheckDataset(data, model, "d"), kCode, "record 1 has the token 0.5");
+  data.shape = {2};
+  ExpectStatus(CheckDataset(data, model, "d"), kCode, "the model takes texts in records of 3");
+}
+
+TEST_F(DatasetTest, TextAndTensorsAreFoundByTheirNames) {
+  ASSERT_TRUE(WriteFileAtomic(folder_ + "/records.pt", "PK").ok());
+  auto files = OpenDataFolder(folder_);
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_TRUE(IsTorchFile(*files));
+  ExpectStatus(ReadDataset(*files).status(), absl::StatusCode::kFailedPrecondition,
+               "which only the trainer reads");
+  ASSERT_TRUE(WriteFileAtomic(folder_ + "/records.txt", "dure schema 1").ok());
+  files = OpenDataFolder(folder_);
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_TRUE(IsText(*files));
+  EXPECT_EQ(OpenDataFolder(folder_, DataPart::kHeldOut).status().code(),
+            absl::StatusCode::kNotFound);
 }
 
 TEST(CheckDatasetTest, NoRecordIsRefused) {

@@ -32,7 +32,7 @@ absl::StatusOr<IdxArray> ReadIdx(int fd, std::string_view name, uint64_t max_byt
 absl::StatusOr<IdxArray> DecodeIdx(std::string_view bytes, std::string_view name,
                                    uint64_t max_bytes);
 
-// The plain file. bytes.size() == product of dims.
+// The plain file. bytes.size() == product of dims, or 0 for its header alone.
 std::string EncodeIdx(std::span<const uint32_t> dims, std::span<const uint8_t> bytes);
 
 }  // namespace dure

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <numbers>
 #include <numeric>
@@ -10,16 +9,11 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "base/file.h"
 #include "base/status_macros.h"
 #include "crypto/random.h"
-#include "learner/data/idx.h"
 
 namespace dure {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr double kMinAlpha = 1e-3;
 constexpr double kMaxAlpha = 1e6;
@@ -172,94 +166,15 @@ absl::StatusOr<Groups> SplitShards(std::span<const float> labels, uint32_t clien
   return groups;
 }
 
-absl::Status WriteFolder(const Dataset& data, const std::string& path) {
-  DURE_RETURN_IF_ERROR(MakeFolder(path));
-  const std::vector<uint8_t> labels(data.labels.begin(), data.labels.end());
-  std::vector<uint32_t> dims = {static_cast<uint32_t>(data.records())};
-  dims.insert(dims.end(), data.shape.begin(), data.shape.end());
-  DURE_RETURN_IF_ERROR(
-      WriteFileAtomic(absl::StrCat(path, "/images-idx3-ubyte"), EncodeIdx(dims, data.features)));
-  return WriteFileAtomic(absl::StrCat(path, "/labels-idx1-ubyte"),
-                         EncodeIdx(std::span(dims).first(1), labels));
-}
-
-// Numbers and names that this file made, so nothing needs escaping.
-std::string ToJson(const PartitionReport& report, const PartitionRequest& request) {
-  auto folder = [&](const PartitionReport::Folder& f) {
-    return absl::StrCat("    {\"folder\": \"", f.path.substr(request.out.size() + 1),
-                        "\", \"records\": ", f.records, ", \"label_counts\": [",
-                        absl::StrJoin(f.label_counts, ", "), "]}");
-  };
-  auto folders = [&](const std::vector<PartitionReport::Folder>& list) {
-    return absl::StrJoin(list, ",\n", [&](std::string* out, const PartitionReport::Folder& f) {
-      out->append(folder(f));
-    });
-  };
-  std::string json = absl::StrCat("{\n  \"partition\": \"", PartitionToString(request.spec),
-                                  "\",\n  \"seed\": ", request.seed, ",\n  \"members\": [\n",
-                                  folders(report.members), "\n  ]");
-  if (!report.held_out.empty()) {
-    absl::StrAppend(&json, ",\n  \"held_out\": [\n", folders(report.held_out), "\n  ]");
+// Consecutive records, sizes equal within one.
+Groups SplitContiguous(size_t records, uint32_t clients) {
+  Groups groups(clients);
+  for (uint32_t i = 0; i < clients; ++i) {
+    auto [begin, end] = Piece(records, clients, i);
+    groups[i].resize(end - begin);
+    std::iota(groups[i].begin(), groups[i].end(), static_cast<uint32_t>(begin));
   }
-  return absl::StrCat(json, "\n}\n");
-}
-
-std::string Unfinished(const std::string& out) { return absl::StrCat(out, "/.unfinished"); }
-
-absl::StatusOr<PartitionReport> WritePartition(const PartitionRequest& request) {
-  DURE_ASSIGN_OR_RETURN(Dataset data, BlameFile(ReadDataFolder(request.source)));
-  if (!data.numbers.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(request.source,
-                     " holds a table, and only pictures can be split so far: divide "
-                     "its lines into one CSV file for each client"));
-  }
-  DURE_ASSIGN_OR_RETURN(Groups groups,
-                        PartitionRecords(data.labels, request.clients, request.spec, request.seed));
-  const size_t digits = std::max<size_t>(2, absl::StrCat(request.clients).size());
-  const uint64_t classes = data.LabelCounts().size();
-  auto name = [&](const std::string& number) {
-    return absl::StrCat("member-", std::string(digits - number.size(), '0'), number);
-  };
-  if (const std::string first = absl::StrCat(request.out, "/", name("1")); FileExists(first)) {
-    return absl::AlreadyExistsError(
-        absl::StrCat(first, " is there already: choose another folder or remove this one"));
-  }
-  // Whole folders come to their place at once, and what an earlier process left is taken away.
-  const std::string unfinished = Unfinished(request.out);
-  std::error_code error;
-  fs::remove_all(unfinished, error);
-  PartitionReport report;
-  auto write = [&](const Dataset& part,
-                   const std::string& folder) -> absl::StatusOr<PartitionReport::Folder> {
-    if (request.stopped()) return absl::CancelledError("stopped");
-    DURE_RETURN_IF_ERROR(WriteFolder(part, absl::StrCat(unfinished, "/", folder)));
-    return PartitionReport::Folder{absl::StrCat(request.out, "/", folder), part.records(),
-                                   part.LabelCounts(classes)};
-  };
-  for (uint32_t c = 0; c < request.clients; ++c) {
-    DURE_ASSIGN_OR_RETURN(auto folder, write(data.Select(groups[c]), name(absl::StrCat(c + 1))));
-    report.members.push_back(std::move(folder));
-  }
-  absl::StatusOr<Dataset> held_out = BlameFile(ReadDataFolder(request.source, DataPart::kHeldOut));
-  if (held_out.ok()) {
-    DURE_ASSIGN_OR_RETURN(auto folder, write(*held_out, "heldout"));
-    report.held_out.push_back(std::move(folder));
-  } else if (!absl::IsNotFound(held_out.status())) {
-    return held_out.status();
-  }
-  for (const auto* folders : {&report.members, &report.held_out}) {
-    for (const PartitionReport::Folder& folder : *folders) {
-      fs::rename(fs::path(unfinished) / fs::path(folder.path).filename(), folder.path, error);
-      if (error) {
-        return ErrnoStatus(error.value(), absl::StrCat("cannot make the folder ", folder.path));
-      }
-    }
-  }
-  fs::remove(unfinished, error);
-  DURE_RETURN_IF_ERROR(
-      WriteFileAtomic(absl::StrCat(request.out, "/partition.json"), ToJson(report, request)));
-  return report;
+  return groups;
 }
 
 }  // namespace
@@ -268,9 +183,11 @@ absl::StatusOr<PartitionSpec> ParsePartition(std::string_view text) {
   auto fault = [&](const std::string& why) {
     return absl::InvalidArgumentError(
         absl::StrCat("partition \"", absl::string_view(text.data(), text.size()), "\": ", why,
-                     " (iid, dirichlet:ALPHA or shards:K)"));
+                     " (iid, contiguous, dirichlet:ALPHA, shards:K or by:COLUMN)"));
   };
   if (text == "iid") return IidPartition{};
+  if (text == "contiguous") return ContiguousPartition{};
+  if (text.starts_with("by:") && text.size() > 3) return ByPartition{std::string(text.substr(3))};
   const size_t colon = text.find(':');
   std::string_view kind = text.substr(0, colon);
   std::string_view value = colon == std::string_view::npos ? "" : text.substr(colon + 1);
@@ -300,6 +217,8 @@ std::string PartitionToString(const PartitionSpec& spec) {
   if (const auto* shards = std::get_if<ShardPartition>(&spec)) {
     return absl::StrCat("shards:", shards->per_client);
   }
+  if (const auto* by = std::get_if<ByPartition>(&spec)) return absl::StrCat("by:", by->column);
+  if (std::holds_alternative<ContiguousPartition>(spec)) return "contiguous";
   return "iid";
 }
 
@@ -321,21 +240,15 @@ absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(std::span<co
     groups = SplitDirichlet(labels, clients, dirichlet->alpha, random);
   } else if (const auto* shards = std::get_if<ShardPartition>(&spec)) {
     DURE_ASSIGN_OR_RETURN(groups, SplitShards(labels, clients, shards->per_client, random));
+  } else if (std::holds_alternative<ContiguousPartition>(spec)) {
+    groups = SplitContiguous(labels.size(), clients);
+  } else if (std::holds_alternative<ByPartition>(spec)) {
+    return absl::InvalidArgumentError("by:COLUMN splits tables only");
   } else {
     groups = SplitIid(labels.size(), clients, random);
   }
   for (std::vector<uint32_t>& group : groups) std::sort(group.begin(), group.end());
   return groups;
-}
-
-absl::StatusOr<PartitionReport> PartitionIntoFolders(const PartitionRequest& request) {
-  absl::StatusOr<PartitionReport> report = WritePartition(request);
-  if (!report.ok()) {
-    std::error_code ignored;
-    const std::uintmax_t removed = fs::remove_all(Unfinished(request.out), ignored);
-    if (removed > 0) fs::remove(request.out, ignored);  // only if it is empty
-  }
-  return report;
 }
 
 }  // namespace dure

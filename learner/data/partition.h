@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "learner/data/dataset.h"
+#include "learner/data/schema.h"
 
 namespace dure {
 
@@ -31,22 +33,32 @@ struct DirichletPartition {
 struct ShardPartition {
   uint32_t per_client = 2;
 };
-using PartitionSpec = std::variant<IidPartition, DirichletPartition, ShardPartition>;
+// Consecutive records, sizes equal within one; of a text, consecutive pieces of it.
+struct ContiguousPartition {};
+// Tables: all records with one value of a column go to one client; the values, sorted by their
+// bytes, are dealt one after the other.
+struct ByPartition {
+  std::string column;
+};
+using PartitionSpec = std::variant<IidPartition, DirichletPartition, ShardPartition,
+                                   ContiguousPartition, ByPartition>;
 
-// "iid", "dirichlet:ALPHA" or "shards:K". InvalidArgument with what is possible.
+// "iid", "contiguous", "dirichlet:ALPHA", "shards:K" or "by:COLUMN". InvalidArgument with what is
+// possible.
 absl::StatusOr<PartitionSpec> ParsePartition(std::string_view text);
 std::string PartitionToString(const PartitionSpec& spec);
 
 // For each client its records, ascending. InvalidArgument if there are fewer records (or shards)
-// than clients, no client, or more than kMaxPartitionClients.
+// than clients, no client, or more than kMaxPartitionClients, or for by:COLUMN.
 absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(std::span<const float> labels,
                                                                     uint32_t clients,
                                                                     const PartitionSpec& spec,
                                                                     uint64_t seed);
 
 struct PartitionRequest {
-  std::string source;  // a data folder
-  uint32_t clients = 0;
+  std::string source;              // a data folder, or a CSV file or text
+  std::optional<Schema> schema{};  // of a CSV file
+  uint32_t clients = 0;            // 0 with by:COLUMN: one for each value
   PartitionSpec spec;
   uint64_t seed = 0;
   std::string out;  // made if it is not there; must hold no earlier partition
@@ -56,8 +68,9 @@ struct PartitionRequest {
 struct PartitionReport {
   struct Folder {
     std::string path;
-    uint64_t records = 0;
-    std::vector<uint64_t> label_counts;  // all of one length: the classes of the source
+    uint64_t records = 0;                // of a text, bytes
+    std::vector<uint64_t> label_counts;  // all of one length: the classes of the source; none of
+                                         // a text, or where labels are numbers to predict
   };
   std::vector<Folder> members;
   std::vector<Folder> held_out;  // empty or one: the t10k part of the source, if it has one
@@ -65,8 +78,10 @@ struct PartitionReport {
 
 // Writes out/member-01, member-02, … (as many digits as the last needs, at least two), each a data
 // folder of its own, out/heldout if the source has a held-out part, and out/partition.json with
-// what the report says. AlreadyExists if out/member-01 or its like is there.
-// Everything is written to out/.unfinished first, and a failure leaves nothing behind.
+// what the report says. A table is split by its lines, each as it stands but for its quotes, a text
+// (contiguous only) at line breaks, or between characters where there are too few. InvalidArgument
+// for a way to split that the data cannot bear. AlreadyExists if out/member-01 or its like is
+// there. Everything is written to out/.unfinished first, and a failure leaves nothing behind.
 // Cancelled if it was stopped.
 absl::StatusOr<PartitionReport> PartitionIntoFolders(const PartitionRequest& request);
 

@@ -148,9 +148,9 @@ class PartitionFoldersTest : public ::testing::Test {
     ASSERT_TRUE(WriteFileAtomic(stem + "images-idx3-ubyte", EncodeIdx(dims, features)).ok());
     const std::vector<float> classes = Labels(records, 4);
     const std::vector<uint8_t> labels(classes.begin(), classes.end());
-    ASSERT_TRUE(WriteFileAtomic(stem + "labels-idx1-ubyte",
-                                EncodeIdx(std::span(dims).first(1), labels))
-                    .ok());
+    ASSERT_TRUE(
+        WriteFileAtomic(stem + "labels-idx1-ubyte", EncodeIdx(std::span(dims).first(1), labels))
+            .ok());
   }
 
   std::string root_;
@@ -193,6 +193,134 @@ TEST_F(PartitionFoldersTest, HeldOutFolderOnlyIfTheSourceHasThatPart) {
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_TRUE(report->held_out.empty());
   EXPECT_FALSE(FileExists(root_ + "/out/heldout"));
+}
+
+class PartitionTableTest : public PartitionFoldersTest {
+ protected:
+  void SetUp() override {
+    PartitionFoldersTest::SetUp();
+    std::filesystem::remove_all(root_ + "/source");
+    ASSERT_TRUE(MakeFolder(root_ + "/source").ok());
+    Write("records.csv",
+          "id,ward,outcome\n1,\"north, \"\"old\"\"\",no\n2,east,yes\n3,east,no\n4,south,yes\n"
+          "5,\"north, \"\"old\"\"\",yes\n6,east,no\n");
+    Write("records.schema",
+          "dure schema 1\ncolumn \"id\" numeric\ncolumn \"ward\" categorical \"east\" "
+          "\"north, \\\"old\\\"\" \"south\"\nlabel \"outcome\" classes \"no\" \"yes\"\n");
+    request_.spec = ByPartition{"ward"};
+    request_.clients = 0;
+  }
+  void Write(const std::string& name, const std::string& text) {
+    ASSERT_TRUE(WriteFileAtomic(root_ + "/source/" + name, text).ok());
+  }
+  std::string Out(const std::string& name) {
+    return ReadFile(root_ + "/out/" + name, 1 << 20).value_or("absent");
+  }
+};
+
+TEST_F(PartitionTableTest, ByAColumnEachClientHasWholeValues) {
+  auto report = PartitionIntoFolders(request_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->members.size(), 3u);
+  EXPECT_EQ(Out("member-01/records.csv"), "id,ward,outcome\n2,east,yes\n3,east,no\n6,east,no\n");
+  EXPECT_EQ(Out("member-02/records.csv"),
+            "id,ward,outcome\n1,\"north, \"\"old\"\"\",no\n5,\"north, \"\"old\"\"\",yes\n");
+  EXPECT_THAT(report->members[0].label_counts, ElementsAre(2, 1));
+  EXPECT_TRUE(ReadDataFolder(root_ + "/out/member-02").ok());
+  EXPECT_THAT(Out("partition.json"), HasSubstr("\"partition\": \"by:ward\""));
+}
+
+TEST_F(PartitionTableTest, ValuesAreDealtToFewerClients) {
+  request_.clients = 2;
+  auto report = PartitionIntoFolders(request_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->members[0].records, 4u);  // east and south
+  EXPECT_EQ(report->members[1].records, 2u);
+}
+
+TEST_F(PartitionTableTest, EveryLineGoesToOneClient) {
+  for (const PartitionSpec& spec : {PartitionSpec(IidPartition{}), PartitionSpec(ShardPartition{1}),
+                                    PartitionSpec(DirichletPartition{1})}) {
+    request_.spec = spec;
+    request_.clients = 2;
+    auto report = PartitionIntoFolders(request_);
+    ASSERT_TRUE(report.ok()) << report.status();
+    std::multiset<float> ids;
+    for (const auto& member : report->members) {
+      auto data = ReadDataFolder(member.path);
+      ASSERT_TRUE(data.ok()) << data.status();
+      for (uint64_t i = 0; i < data->records(); ++i) ids.insert(data->Record(i)[0]);
+    }
+    EXPECT_THAT(ids, ElementsAre(1, 2, 3, 4, 5, 6));
+    std::filesystem::remove_all(root_ + "/out");
+  }
+}
+
+TEST_F(PartitionTableTest, TheHeldOutPartIsCarried) {
+  Write("heldout.csv", "id,ward,outcome\n9,south,yes\n");
+  auto report = PartitionIntoFolders(request_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->held_out.size(), 1u);
+  EXPECT_EQ(Out("heldout/records.csv"), "id,ward,outcome\n9,south,yes\n");
+  EXPECT_TRUE(ReadDataFolder(root_ + "/out/heldout").ok());
+}
+
+TEST_F(PartitionTableTest, WhatCannotBeSplitIsNamed) {
+  const auto fault = [&] {
+    const absl::Status status = PartitionIntoFolders(request_).status();
+    EXPECT_FALSE(FileExists(root_ + "/out"));
+    return std::string(status.message());
+  };
+  request_.spec = ByPartition{"wards"};
+  EXPECT_THAT(fault(), HasSubstr("has no column \"wards\": did you mean \"ward\"?"));
+  request_.spec = ByPartition{"ward"};
+  request_.clients = 4;
+  EXPECT_THAT(fault(), HasSubstr("the column has 3 values, for 4 clients"));
+  request_.spec = DirichletPartition{1};
+  Write("records.schema",
+        "dure schema 1\ncolumn \"ward\" ignored\ncolumn \"outcome\" ignored\n"
+        "column \"n\" ignored\nlabel \"id\" numeric\n");
+  EXPECT_THAT(fault(), HasSubstr("records.schema"));  // nothing is left to learn from
+}
+
+TEST_F(PartitionTableTest, TextIsCutAtLineBreaksOrCharacters) {
+  std::filesystem::remove_all(root_ + "/source");
+  ASSERT_TRUE(MakeFolder(root_ + "/source").ok());
+  Write("records.txt", "one\ntwo\nthree\nfour\nfive\n");
+  Write("heldout.txt", "six\n");
+  request_.spec = ContiguousPartition{};
+  request_.clients = 3;
+  auto report = PartitionIntoFolders(request_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(Out("member-01/records.txt") + "|" + Out("member-02/records.txt") + "|" +
+                Out("member-03/records.txt"),
+            "one\ntwo\nthree\n|four\n|five\n");
+  EXPECT_EQ(Out("heldout/records.txt"), "six\n");
+  std::filesystem::remove_all(root_ + "/out");
+  Write("records.txt", "ééé");
+  ASSERT_TRUE(PartitionIntoFolders(request_).ok());
+  EXPECT_EQ(Out("member-02/records.txt"), "é");
+  std::filesystem::remove_all(root_ + "/out");
+  Write("records.txt", "é");
+  EXPECT_THAT(std::string(PartitionIntoFolders(request_).status().message()),
+              HasSubstr("too few for 3 clients"));
+  request_.spec = IidPartition{};
+  EXPECT_THAT(std::string(PartitionIntoFolders(request_).status().message()),
+              HasSubstr("--partition contiguous"));
+}
+
+TEST_F(PartitionFoldersTest, ContiguousPartsFollowEachOther) {
+  request_.spec = ContiguousPartition{};
+  auto report = PartitionIntoFolders(request_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  auto second = ReadDataFolder(report->members[1].path);
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(second->records(), 7u);
+  EXPECT_EQ(second->features[0], report->members[0].records);
+  request_.out = root_ + "/other";
+  request_.spec = ByPartition{"ward"};
+  EXPECT_THAT(std::string(PartitionIntoFolders(request_).status().message()),
+              HasSubstr("by:COLUMN splits tables only"));
 }
 
 TEST_F(PartitionFoldersTest, MissingSourceIsNotFound) {

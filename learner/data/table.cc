@@ -257,11 +257,6 @@ std::vector<ColumnSummary> Summarise(const Table& table) {
 
 absl::StatusOr<Dataset> ToDataset(Table table, std::string_view name) {
   const Schema& schema = table.schema;
-  if (schema.label.numeric) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(View(name), ": the label \"", Excerpt(schema.label.name),
-                     "\" is a number, and models of this version learn classes"));
-  }
   const size_t width = schema.width(), used = table.used.size();
   Dataset data;
   data.shape = {static_cast<uint32_t>(width)};

@@ -21,7 +21,7 @@ namespace dure {
 struct TableOptions {
   CsvFormat format;
   std::string label;  // name of its column
-  // Names of columns.
+  // Names of columns. With the label among them it is a number to predict.
   std::vector<std::string> numeric;
   std::vector<std::string> categorical;
   std::vector<std::string> ignored;
@@ -79,8 +79,7 @@ std::vector<ColumnSummary> Summarise(const Table& table);
 
 // As a model sees it: categories spread to one feature each, missing values filled, standardised
 // where the schema says so. `name` is for messages. InvalidArgument if a missing value should
-// become a mean that the schema does not state, if a feature is beyond what a float holds, or if
-// the label is a number.
+// become a mean that the schema does not state, or if a feature is beyond what a float holds.
 absl::StatusOr<Dataset> ToDataset(Table table, std::string_view name);
 
 // A finite number, with a point, white space around it allowed; nothing otherwise.

@@ -54,7 +54,9 @@ class Inference {
       return absl::OkStatus();
     }
     DURE_RETURN_IF_ERROR(Assign({options_.label}, Seen::Role::kLabel));
-    DURE_RETURN_IF_ERROR(Assign(options_.numeric, Seen::Role::kNumeric));
+    std::vector<std::string> numeric = options_.numeric;
+    numeric_label_ = std::erase(numeric, options_.label) > 0;
+    DURE_RETURN_IF_ERROR(Assign(numeric, Seen::Role::kNumeric));
     DURE_RETURN_IF_ERROR(Assign(options_.categorical, Seen::Role::kCategorical));
     return Assign(options_.ignored, Seen::Role::kIgnored);
   }
@@ -160,6 +162,11 @@ class Inference {
     std::string name = ClassName(text);
     uint32_t number = 0;
     double value = 0;
+    if (numeric_label_) {
+      if (ParseNumber(text, &value)) return absl::OkStatus();
+      return reader_.Fault(index, names_[index],
+                           absl::StrCat("\"", Excerpt(text), "\" is no number to predict"));
+    }
     if (options_.like != nullptr) {
       const SchemaLabel& label = options_.like->label;
       if (label.numeric && ParseNumber(text, &value)) return absl::OkStatus();
@@ -239,7 +246,8 @@ class Inference {
 
   SchemaLabel LabelOf(size_t index) const {
     SchemaLabel label{.name = names_[index], .classes = options_.classes};
-    if (!label.classes.empty()) return label;
+    label.numeric = numeric_label_;
+    if (!label.classes.empty() || label.numeric) return label;
     const Seen& seen = seen_[index];
     if (options_.like != nullptr && options_.like->label.numeric && seen.words.empty()) {
       label.numeric = true;
@@ -263,6 +271,7 @@ class Inference {
   const TableOptions& options_;
   std::vector<std::string> names_;
   std::vector<Seen> seen_;
+  bool numeric_label_ = false;
   bool has_record_ = false;
   uint64_t records_ = 0;
 };

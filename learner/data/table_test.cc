@@ -178,15 +178,27 @@ TEST(TableTest, AFileIsComparedWithASchema) {
               ElementsAre("the label, column \"y\", is missing"));
 }
 
-TEST(TableTest, NumericLabelsAreReadAndNotLearnt) {
+TEST(TableTest, NumericLabelsAreKept) {
   Schema schema;
   schema.columns = {{.name = "x", .kind = ColumnKind::kNumeric}};
   schema.label = {.name = "y", .numeric = true};
   auto table = Read("x,y\n1,2.5\n", schema);
   ASSERT_TRUE(table.ok()) << table.status();
   EXPECT_THAT(table->labels, ElementsAre(2.5f));
-  EXPECT_THAT(std::string(ToDataset(*table, "t.csv").status().message()),
-              HasSubstr("learn classes"));
+  auto data = ToDataset(*table, "t.csv");
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_THAT(data->labels, ElementsAre(2.5f));
+}
+
+TEST(TableTest, ALabelNamedAsNumericIsANumberToPredict) {
+  const std::string_view bytes = "x,y\n1,2.5\n2,-3\n";
+  CsvReader reader(bytes, bytes.size(), "t.csv", ',');
+  const auto schema = InferSchema(reader, {.label = "y", .numeric = {"y"}});
+  ASSERT_TRUE(schema.ok()) << schema.status();
+  EXPECT_TRUE(schema->label.numeric);
+  EXPECT_TRUE(schema->label.classes.empty());
+  EXPECT_THAT(MessageOf("x,y\n1,2\n2,high\n", {.label = "y", .numeric = {"y"}}),
+              HasSubstr("t.csv:3: column 2 (\"y\"): \"high\" is no number to predict"));
 }
 
 TEST(TableTest, NumbersAreReadAsPeopleWriteThem) {
