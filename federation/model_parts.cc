@@ -47,6 +47,12 @@ ModelParts::ModelParts(ParamManifest whole)
 
 absl::StatusOr<ModelParts> ModelParts::Create(ParamManifest whole, const ModelSection& model) {
   ModelParts parts(std::move(whole));
+  if (model.personal_size() > 0 && model.architecture() == ModelSection::TORCHSCRIPT) {
+    return absl::FailedPreconditionError(
+        "model.personal goes with the architectures that are built in: what the parameters of a "
+        "TorchScript module are called is known only behind a sandbox; give those that shall stay "
+        "as they are requires_grad = False, or remove model.personal");
+  }
   for (const std::string& pattern : model.personal()) {
     bool found = false;
     for (size_t i = 0; i < parts.whole_.params.size(); ++i) {
