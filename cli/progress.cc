@@ -85,8 +85,8 @@ void ProgressTable::Update(const RunStatus& status) {
   }
 }
 
-void ProgressTable::PrintHeader() {
-  absl::FPrintF(out_, kRow, "round", "survivors", "loss", "accuracy", "epsilon", "received", "time",
+void ProgressTable::PrintHeader(const char* figure) {
+  absl::FPrintF(out_, kRow, "round", "survivors", "loss", figure, "epsilon", "received", "time",
                 "left");
   header_printed_ = true;
 }
@@ -94,7 +94,8 @@ void ProgressTable::PrintHeader() {
 void ProgressTable::PrintRow(const RunStatus& status, const Evaluation& evaluation) {
   if (live_) absl::FPrintF(out_, "\r\033[K");
   live_ = false;
-  if (!header_printed_) PrintHeader();
+  const ModelMetrics& metrics = evaluation.metrics();
+  if (!header_printed_) PrintHeader(metrics.has_mae() ? "error" : "accuracy");
   const RoundReport* round = nullptr;
   double seconds = 0;
   for (const RoundReport& report : status.history()) {
@@ -103,8 +104,8 @@ void ProgressTable::PrintRow(const RunStatus& status, const Evaluation& evaluati
   if (round != nullptr) seconds = round->seconds();
   absl::FPrintF(out_, kRow, absl::StrCat(evaluation.round(), "/", status.rounds()),
                 round ? absl::StrCat(round->survivors(), "/", round->cohort()) : "-",
-                absl::StrFormat("%.4f", evaluation.loss()),
-                absl::StrFormat("%.4f", evaluation.accuracy()),
+                absl::StrFormat("%.4f", metrics.loss()),
+                absl::StrFormat("%.4f", metrics.has_mae() ? metrics.mae() : metrics.accuracy()),
                 round ? EpsilonInTable(status, round->epsilon()) : "-",
                 round ? BytesInWords(round->bytes_received()) : "-",
                 round ? SecondsInWords(seconds) : "-", SecondsInWords(status.eta_seconds()));

@@ -30,7 +30,7 @@ class ProgressTable {
   uint32_t last_round() const { return last_round_; }
 
  private:
-  void PrintHeader();
+  void PrintHeader(const char* figure);
   void PrintRow(const RunStatus& status, const Evaluation& evaluation);
   void PrintLive(const RunStatus& status);
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "base/paragraph.h"
 #include "cli/progress.h"
+#include "federation/model_metrics.h"
 #include "federation/terms/terms.h"
 #include "nlohmann/json.hpp"
 
@@ -27,10 +28,21 @@ const Evaluation* Newest(const RunStatus& status) {
 }
 
 std::string EvaluationInWords(const Evaluation& evaluation) {
-  return absl::StrFormat("accuracy %.4f, loss %.4f on %s held by %s, after round %d",
-                         evaluation.accuracy(), evaluation.loss(),
-                         Counted(evaluation.records(), "record"), evaluation.evaluator(),
+  return absl::StrFormat("%s on %s held by %s, after round %d",
+                         MetricsInWords(evaluation.metrics()),
+                         Counted(evaluation.metrics().records(), "record"), evaluation.evaluator(),
                          evaluation.round());
+}
+
+std::string BestInWords(const RunStatus& status) {
+  std::string text =
+      absl::StrFormat("round %d, loss %.4f on %s", status.best().round(), status.best().loss(),
+                      Counted(status.best().records(), "record"));
+  if (status.patience() > 0) {
+    absl::StrAppendFormat(&text, "; %s in a row without improvement, the run ends early after %d",
+                          Counted(status.without_improvement(), "measurement"), status.patience());
+  }
+  return text;
 }
 
 PrivacySection::Unit UnitOf(const RunStatus& status) {
@@ -96,6 +108,7 @@ std::string StatusToText(const RunStatus& status) {
                                status.minimum(), Counted(status.evaluators(), "evaluator")));
   line("privacy", PrivacyOfStatus(status));
   if (const Evaluation* newest = Newest(status)) line("quality", EvaluationInWords(*newest));
+  if (status.has_best()) line("best", BestInWords(status));
   line("traffic", absl::StrFormat("%s received, %s sent", BytesInWords(status.bytes_received()),
                                   BytesInWords(status.bytes_sent())));
   line("time", absl::StrFormat("%s in rounds, %s left", SecondsInWords(status.seconds()),
@@ -130,6 +143,15 @@ std::string StatusToJson(const RunStatus& status) {
                  {"history", json::array()},
                  {"evaluations", json::array()}};
   if (status.eta_seconds() >= 0) object["eta_seconds"] = status.eta_seconds();
+  if (status.has_best()) {
+    object["best"] = {{"round", status.best().round()},
+                      {"loss", status.best().loss()},
+                      {"records", status.best().records()}};
+  }
+  if (status.patience() > 0) {
+    object["patience"] = status.patience();
+    object["without_improvement"] = status.without_improvement();
+  }
   if (!status.text().empty()) object["text"] = status.text();
   for (const std::string& name : status.awaited()) object["awaited"].push_back(name);
   for (const RoundReport& round : status.history()) {
@@ -144,11 +166,16 @@ std::string StatusToJson(const RunStatus& status) {
                                  {"model_hash", round.model_hash()}});
   }
   for (const Evaluation& evaluation : status.evaluations()) {
-    object["evaluations"].push_back({{"round", evaluation.round()},
-                                     {"evaluator", evaluation.evaluator()},
-                                     {"loss", evaluation.loss()},
-                                     {"accuracy", evaluation.accuracy()},
-                                     {"records", evaluation.records()}});
+    json report = {{"round", evaluation.round()},
+                   {"evaluator", evaluation.evaluator()},
+                   {"records", evaluation.metrics().records()}};
+    for (const MetricFigure& figure : FiguresOf(evaluation.metrics())) {
+      report.emplace(figure.name, NumberOrNull(figure.value));
+    }
+    if (evaluation.metrics().confusion_size() > 0) {
+      report["confusion"] = json(evaluation.metrics().confusion());
+    }
+    object["evaluations"].push_back(std::move(report));
   }
   return object.dump();
 }
@@ -156,6 +183,9 @@ std::string StatusToJson(const RunStatus& status) {
 std::string EndOfRun(const RunStatus& status, const std::string& folder) {
   std::string text = absl::StrFormat("done: %s in %s\n", Counted(status.round(), "round"),
                                      SecondsInWords(status.seconds()));
+  if (status.round() < status.rounds() && !status.text().empty()) {
+    AppendParagraph("  ", status.text(), 2, &text);
+  }
   if (const Evaluation* newest = Newest(status)) {
     absl::StrAppend(&text, "  ", EvaluationInWords(*newest), "\n");
   } else {
@@ -164,6 +194,10 @@ std::string EndOfRun(const RunStatus& status, const std::string& folder) {
   absl::StrAppend(&text, PrivacyAtTheEnd(status));
   absl::StrAppend(&text, "  the model: dure model export ", folder,
                   " --format torchscript --out model.pt\n");
+  if (status.has_best() && status.best().round() != status.round()) {
+    absl::StrAppendFormat(&text, "  the best, of round %d with loss %.4f: add --best\n",
+                          status.best().round(), status.best().loss());
+  }
   return text;
 }
 

@@ -35,7 +35,7 @@ MemberEngine::MemberEngine(Options options, Ledger ledger)
   const RoundsSection& rounds = options_.spec.rounds();
   absl::StatusOr<RoundTerms> terms = DeriveTerms(
       options_.spec, options_.dim, rounds.has_cohort() ? rounds.cohort() : rounds.minimum());
-  if (terms.ok()) epsilon_ = AccountFor(*terms).EpsilonAfter(ledger_.charges());
+  if (terms.ok()) epsilon_ = EpsilonOf(terms->invited, ledger_.counts());
   BeginLocalState();
 }
 
@@ -95,12 +95,12 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
       std::optional<LocalState> next = std::exchange(attempt_->next, std::nullopt);
       if (next && ended.released() && attempt_->counts()) KeepNext(*std::move(next), out);
       if (ended.released()) {
-        round_ = attempt_->round;
+        if (attempt_->terms.sums == SumsKind::kTraining) round_ = attempt_->round;
         const RoundTerms& terms = attempt_->terms;
         out->push_back(Tell{
             Tell::Level::kProgress,
             absl::StrCat(
-                "round ", round_.value(), " released; ",
+                ReleasedInWords(), "; ",
                 terms.unit == PrivacySection::NONE
                     ? NoPrivacyInWords(terms.secure_aggregation)
                     : absl::StrFormat("epsilon per %s %s of at most %g", ProtectedUnit(terms.unit),
@@ -163,6 +163,14 @@ absl::StatusOr<RingVector> MemberEngine::InputFor(absl::StatusOr<LocalUpdate> up
         contribution.Encode(TravellingPart(*std::move(update)), std::move(noise), bulk_random_);
     if (attempt_->next) attempt_->next->control = contribution.control();
     return input;
+  }
+  if (attempt_->terms.sums == SumsKind::kEvaluation && absl::IsNotFound(update.status())) {
+    out->push_back(Tell{Tell::Level::kNote,
+                        absl::StrCat("no held-out records are here, and this member adds nothing "
+                                     "to what the members measure: ",
+                                     update.status().message())});
+    return contribution.Encode(std::vector<int64_t>(attempt_->terms.coordinates), std::move(noise),
+                               bulk_random_);
   }
   std::optional<RingVector> nothing = contribution.EncodeNothing(std::move(noise), bulk_random_);
   if (!nothing) return update.status();
@@ -245,9 +253,10 @@ void MemberEngine::SendProtocol(secagg::UpMessage message, Outputs* out) {
     const ChargeEntry entry{.round = attempt_->round,
                             .attempt = attempt_->attempt,
                             .session_id = session.session_id(),
-                            .t1 = session.binding()};
+                            .t1 = session.binding(),
+                            .kind = attempt_->terms.sums};
     if (!Write(entry, ChargeFor(entry, attempt_->terms), out)) return;
-    epsilon_ = AccountFor(attempt_->terms).EpsilonAfter(ledger_.charges());
+    epsilon_ = EpsilonOf(attempt_->terms.invited, ledger_.counts());
   }
   if (message.has_consent() && !attempt_->consented) {
     attempt_->consented = true;
@@ -312,8 +321,10 @@ void MemberEngine::OnEvaluate(const EvaluationRequest& request, Outputs* out) {
       request.model(), options_.parts ? options_.parts->whole().dim() : options_.dim);
   if (!params.ok()) return Decline("", params.status(), out);
   round_ = RoundNumber(request.round());
-  measurement_ = Measurement{.round = round_, .params = *params};
-  out->push_back(member::StartEvaluation{round_, *std::move(params)});
+  absl::StatusOr<Standardisation> standards = StandardisationOf(request.standardisation());
+  if (!standards.ok()) return Decline("", standards.status(), out);
+  measurement_ = Measurement{.round = round_, .params = *params, .standards = *standards};
+  out->push_back(member::StartEvaluation{round_, *std::move(params), *std::move(standards)});
 }
 
 void MemberEngine::OnEvaluationDone(const member::EvaluationDone& done, Outputs* out) {
@@ -325,7 +336,8 @@ void MemberEngine::OnEvaluationDone(const member::EvaluationDone& done, Outputs*
     out->push_back(
         Tell{Tell::Level::kWarning, absl::StrCat("the model of round ", done.round.value(),
                                                  " is measured once more: ", status.message())});
-    out->push_back(member::StartEvaluation{done.round, measurement_->params});
+    out->push_back(
+        member::StartEvaluation{done.round, measurement_->params, measurement_->standards});
     return;
   }
   measurement_.reset();
@@ -339,14 +351,8 @@ void MemberEngine::OnEvaluationDone(const member::EvaluationDone& done, Outputs*
   ClientMessage message;
   EvaluationReport* report = message.mutable_evaluation();
   report->set_round(done.round.value());
-  report->set_loss(done.result->loss());
-  report->set_accuracy(done.result->accuracy());
-  report->set_records(done.result->records());
+  *report->mutable_metrics() = *done.result;
   out->push_back(member::Send{std::move(message)});
-}
-
-const PrivacyAccount& MemberEngine::AccountFor(const RoundTerms& terms) {
-  return accounts_.try_emplace(terms.invited, terms).first->second;
 }
 
 }  // namespace dure

@@ -15,8 +15,11 @@ function(dure_library room)
   string(REPLACE "/" "_" name ${room})
   add_library(dure_${name} STATIC ${ARG_SOURCES})
   add_library(dure::${name} ALIAS dure_${name})
-  target_include_directories(dure_${name} PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
-  target_link_libraries(dure_${name} PUBLIC ${ARG_LINK} PRIVATE ${ARG_PRIVATE} dure_warnings)
+  target_include_directories(dure_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                                                 $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}>
+                                                 $<INSTALL_INTERFACE:include/dure>)
+  target_link_libraries(dure_${name} PUBLIC ${ARG_LINK}
+                                     PRIVATE ${ARG_PRIVATE} $<BUILD_INTERFACE:dure_warnings>)
 endfunction()
 
 function(dure_test room)

@@ -34,7 +34,7 @@ bool EvaluationProgress::Lower(const Measured& now, const Measured& before, doub
 }
 
 void EvaluationProgress::Add(const EvaluationReceived& evaluation) {
-  if (evaluation.records == 0) return;
+  if (evaluation.metrics.records() == 0) return;
   if (evaluation.round > newest_) {
     if (open_) Close();
     newest_ = evaluation.round;
@@ -43,7 +43,8 @@ void EvaluationProgress::Add(const EvaluationReceived& evaluation) {
   }
   heard_.insert(evaluation.evaluator);
   if (!open_ || evaluation.round != open_->round) return;  // too late
-  open_->answers[evaluation.evaluator] = {.loss = evaluation.loss, .records = evaluation.records};
+  open_->answers[evaluation.evaluator] = {.loss = evaluation.metrics.loss(),
+                                          .records = evaluation.metrics.records()};
   awaited_.erase(evaluation.evaluator);
   // Nobody knows yet who else measures the very first.
   if (!first_ && awaited_.empty()) Close();

@@ -10,7 +10,10 @@ using ::testing::ElementsAre;
 
 EvaluationReceived Of(uint32_t round, const std::string& evaluator, double loss,
                       uint64_t records = 100) {
-  return {.round = RoundNumber(round), .evaluator = evaluator, .loss = loss, .records = records};
+  EvaluationReceived evaluation{.round = RoundNumber(round), .evaluator = evaluator};
+  evaluation.metrics.set_loss(loss);
+  evaluation.metrics.set_records(records);
+  return evaluation;
 }
 
 uint32_t BestRound(const EvaluationProgress& progress) {

@@ -3,14 +3,17 @@
 #define DURE_LEARNER_EVALUATE_H_
 
 #include "learner/data/dataset.h"
+#include "learner/metrics.h"
 #include "learner/trainable_model.h"
 #include "learner/trainer.h"
 
 namespace dure {
 
-// What learner/metrics.h has for the loss of the model, over all records, at least one, each of which fits the
-// model. The number of threads, at least 1, changes no bit of the result.
-ModelMetrics EvaluateModel(const TrainableModel& model, const Dataset& data, int threads);
+// What learner/metrics.h has for the loss of the model, over all records, at least one, each of
+// which fits the model. The number of threads, at least 1, changes no bit of the result. `own` is
+// computed besides if it has a name.
+ModelMetrics EvaluateModel(const TrainableModel& model, const Dataset& data, int threads,
+                           const OwnMetric& own = {});
 
 }  // namespace dure
 

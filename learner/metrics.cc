@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "base/check.h"
 
 namespace dure {
@@ -140,44 +138,6 @@ ModelMetrics MetricsOf(Loss loss, uint32_t classes, std::span<const Outcome> out
     auc ? metrics.set_auc(*auc) : metrics.clear_auc();
   }
   return metrics;
-}
-
-absl::Status CheckMetrics(const ModelMetrics& metrics) {
-  const auto fault = [](const char* what) { return absl::InvalidArgumentError(what); };
-  const auto is_share = [](double value) { return value >= 0 && value <= 1; };
-  if (metrics.records() == 0) return fault("metrics of no record");
-  // A diverged model has a loss that is not finite; that is an answer. A negative one is not.
-  if (metrics.loss() < 0) return fault("a loss below 0");
-  if (metrics.has_accuracy() && !is_share(metrics.accuracy())) {
-    return fault("an accuracy outside 0 to 1");
-  }
-  if (metrics.has_f1() && !is_share(metrics.f1())) return fault("an F1 outside 0 to 1");
-  if (metrics.has_auc() && !is_share(metrics.auc())) return fault("an AUC outside 0 to 1");
-  if (metrics.mae() < 0) return fault("a mean absolute error below 0");
-  if (metrics.perplexity() < 0) return fault("a perplexity below 0");
-  const auto cells = static_cast<size_t>(metrics.confusion_size());
-  size_t classes = 0;
-  while (classes * classes < cells && classes < kMaxConfusionClasses) ++classes;
-  if (classes * classes != cells) return fault("a confusion matrix that is not square");
-  uint64_t sum = 0;
-  for (uint64_t count : metrics.confusion()) {
-    if (__builtin_add_overflow(sum, count, &sum)) return fault("a confusion matrix that overflows");
-  }
-  if (cells > 0 && sum != metrics.records()) return fault("a confusion matrix of other records");
-  return absl::OkStatus();
-}
-
-std::string MetricsInWords(const ModelMetrics& metrics) {
-  std::string text = absl::StrFormat("loss %.4f", metrics.loss());
-  const auto add = [&](const char* name, bool has, double value) {
-    if (has) absl::StrAppend(&text, ", ", name, " ", absl::StrFormat("%.4f", value));
-  };
-  add("accuracy", metrics.has_accuracy(), metrics.accuracy());
-  add("F1", metrics.has_f1(), metrics.f1());
-  add("AUC", metrics.has_auc(), metrics.auc());
-  add("mean absolute error", metrics.has_mae(), metrics.mae());
-  add("perplexity", metrics.has_perplexity(), metrics.perplexity());
-  return text;
 }
 
 }  // namespace dure

@@ -15,26 +15,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "federation/model_metrics.h"
 #include "learner/loss.h"
 #include "proto/metrics.pb.h"
 
 namespace dure {
 
-// A matrix of more classes is not counted, and F1 not computed.
-inline constexpr uint32_t kMaxConfusionClasses = 100;
 // Where scores are counted in bars of the probability of class 1, in the place of each by itself.
 inline constexpr size_t kScoreBars = 128;
-
-// InvalidArgument, naming the number, for anything that no measurement gives: `metrics` come from a
-// process or a machine that is not trusted.
-absl::Status CheckMetrics(const ModelMetrics& metrics);
 
 // Places in a vector of sums.
 class MetricSums {
@@ -62,15 +57,18 @@ class MetricSums {
   size_t bars_;  // place of the first
 };
 
+// A figure of one's own: the mean over the records of what `of_record` gives.
+struct OwnMetric {
+  std::string name;  // 1 to kMaxMetricNameBytes printable characters
+  std::function<double(std::span<const float> outputs, FeatureView record, float label)> of_record;
+};
+
 // Of scores and whether each is of class 1. Absent if only one class occurs.
 std::optional<double> ExactAuc(std::vector<std::pair<double, bool>> scores);
 
 // The figures of all outcomes, in their order, with the exact AUC.
 ModelMetrics MetricsOf(Loss loss, uint32_t classes, std::span<const Outcome> outcomes,
                        std::span<const float> labels);
-
-// "loss 0.5123, accuracy 0.8712, F1 0.8533, AUC 0.9321": what there is.
-std::string MetricsInWords(const ModelMetrics& metrics);
 
 }  // namespace dure
 

@@ -18,8 +18,8 @@
 #include "absl/time/clock.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "federation/model_metrics.h"
 #include "learner/local_plan.h"
-#include "learner/metrics.h"
 #include "privacy/dp/record_gradient.h"
 
 namespace dure {

@@ -14,16 +14,11 @@
 
 #include "absl/status/statusor.h"
 #include "learner/data/dataset.h"
+#include "learner/metrics.h"
 #include "learner/trainable_model.h"
 #include "proto/federation.pb.h"
 
 namespace dure {
-
-// A figure of one's own: the mean over the records of what `of_record` gives.
-struct OwnMetric {
-  std::string name;  // 1 to 64 printable characters
-  std::function<double(std::span<const float> outputs, FeatureView record, float label)> of_record;
-};
 
 struct TrainerParts {
   // The model that `section` describes, on so many threads. FailedPrecondition or InvalidArgument,

@@ -336,7 +336,7 @@ TEST(WorldTest, AnEvaluationThatMakesNoSenseIsIgnored) {
   World world(SmallFederation(2), 5);
   world.watch_ = [](World::Node&, const ClientMessage& message) {
     if (message.has_evaluation()) {
-      const_cast<ClientMessage&>(message).mutable_evaluation()->set_accuracy(NAN);
+      const_cast<ClientMessage&>(message).mutable_evaluation()->mutable_metrics()->set_accuracy(NAN);
     }
   };
   world.ConnectAll();
