@@ -201,7 +201,8 @@ absl::StatusOr<RunStatus> StatusOfStopped(const std::string& folder, uint32_t af
                                                   .random = &random},
                                                  std::move(state)));
   RunStatus status = engine->Status(RoundNumber(after_round), std::numeric_limits<size_t>::max());
-  const bool finished = status.round() == status.rounds();
+  const bool early = status.patience() > 0 && status.without_improvement() >= status.patience();
+  const bool finished = early || status.round() == status.rounds();
   status.set_state(finished ? "finished" : "stopped");
   status.set_phase(finished ? "finished" : "no coordinator is running");
   status.set_eta_seconds(-1);

@@ -22,12 +22,16 @@ namespace fs = std::filesystem;
 
 struct ExportFlags {
   std::string folder, format = "torchscript", out;
+  bool best = false;
 };
 
 absl::StatusOr<int> Export(const ExportFlags& flags) {
   DURE_ASSIGN_OR_RETURN(std::string program, FindProgram("dure-model"));
-  DURE_ASSIGN_OR_RETURN(ModelFile model, ReadReleasedModel(flags.folder));
-  const std::string released = flags.folder + "/model/released.safetensors";
+  DURE_ASSIGN_OR_RETURN(
+      ModelFile model,
+      ReadReleasedModel(flags.folder, flags.best ? ReleasedRound::kBest : ReleasedRound::kNewest));
+  const std::string released =
+      absl::StrCat(flags.folder, "/model/", flags.best ? "best" : "released", ".safetensors");
   const bool fresh = !FileExists(flags.out);
   UndoOnSignal undo([&] {
     const pid_t pid = EndRunningProgram();
@@ -57,6 +61,8 @@ void AddModelCommand(CLI::App& app, int* exit_code) {
       ->check(CLI::IsMember({"torchscript", "safetensors", "huggingface"}))
       ->capture_default_str();
   exporting->add_option("--out", flags->out, "the file or folder to write")->required();
+  exporting->add_flag("--best", flags->best,
+                      "the model with the lowest loss at the evaluators, not the newest");
   exporting->callback([flags, exit_code] {
     absl::StatusOr<int> code = Export(*flags);
     *exit_code = code.ok() ? *code : Fail(code.status());

@@ -18,6 +18,7 @@
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/federation_files.h"
 #include "cli/memory.h"
 #include "cli/programs.h"
 #include "cli/progress.h"
@@ -86,7 +87,8 @@ absl::StatusOr<FederationFolder> MakeFederation(const InitFlags& flags, const st
 int RunInit(const InitFlags& flags) {
   absl::StatusOr<std::string> example = FindExample(flags.from);
   if (!example.ok()) return Fail(example.status());
-  absl::StatusOr<FederationSpec> spec = ReadFederationFile(*example);
+  absl::StatusOr<FederationSpec> spec = ReadOrganisersFile(*example);
+  if (absl::IsAborted(spec.status())) return kFailure;  // told by another program
   if (!spec.ok()) return Fail(spec.status());
   if (!flags.name.empty()) spec->mutable_federation()->set_name(flags.name);
   if (!flags.address.empty()) spec->mutable_federation()->set_address(flags.address);
@@ -118,7 +120,7 @@ int RunInit(const InitFlags& flags) {
 
 // What the file at `path` means. InvalidArgument if it is wrong or cannot work.
 absl::StatusOr<CheckReport> CheckFile(const std::string& path, const CheckOptions& options = {}) {
-  DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadFederationFile(path));
+  DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadOrganisersFile(path));
   absl::StatusOr<CheckReport> report = CheckFederation(spec, options);
   if (report.ok()) return report;
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", report.status().message()));
@@ -141,6 +143,7 @@ int RunCheck(const CheckFlags& flags) {
     }
   }
   absl::StatusOr<CheckReport> report = CheckFile(flags.path, options);
+  if (absl::IsAborted(report.status())) return kFailure;  // told by another program
   if (!report.ok()) return Fail(report.status());
   std::fputs(flags.as_json ? (CheckToJson(*report) + "\n").c_str() : CheckToText(*report).c_str(),
              stdout);
@@ -155,6 +158,7 @@ int RunCoordinator(const CoordinatorOptions& options) {
   GiveMemoryBack();
   absl::Status checked = ExpectFederation(options.folder);
   if (checked.ok()) checked = CheckFile(FederationFilePath(options.folder)).status();
+  if (absl::IsAborted(checked)) return kFailure;  // told by another program
   if (!checked.ok()) return Fail(checked);
   absl::StatusOr<std::unique_ptr<CoordinatorService>> started = CoordinatorService::Start(options);
   if (!started.ok()) return Fail(started.status());

@@ -4,10 +4,13 @@
 #include <bit>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "crypto/digest.h"
 #include "crypto/secret_bytes.h"
+#include "federation/terms/schedule.h"
+#include "federation/terms/sums_terms.h"
 #include "learner/dp_sgd.h"
 #include "privacy/dp/discrete_gaussian.h"
 #include "privacy/dp/fixed_grid.h"
@@ -62,34 +65,41 @@ void NoiseReserve::Drop() {
 
 absl::StatusOr<Contribution> Contribution::Create(const FederationSpec& spec,
                                                   const RoundTerms& terms,
-                                                  const std::string& rotation_seed,
+                                                  const secagg::RoundConfig& config,
                                                   uint32_t records) {
   Contribution contribution(spec.local(), terms, records);
+  contribution.learning_rate_ =
+      spec.local().learning_rate() * LocalScheduleOf(spec).Factor(config.round());
   if (terms.unit != PrivacySection::CLIENT) return contribution;
-  dp::ClientUpdateParams params = {.dim = terms.dim,
+  dp::ClientUpdateParams params = {.dim = terms.update_dim,
                                    .clip_norm = terms.clip_norm,
                                    .scale_log2 = Log2(terms.scale),
                                    .norm_bound_sq = terms.norm_bound_sq,
                                    .sigma2 = terms.sigma2_local,
                                    .count_coordinate = terms.count_coordinate};
-  if (terms.rotation) params.rotation_seed = DigestFromBytes(rotation_seed);
+  if (terms.rotation) params.rotation_seed = DigestFromBytes(config.rotation_seed());
   DURE_ASSIGN_OR_RETURN(contribution.encoder_, dp::ClientUpdateEncoder::Create(params));
   DURE_CHECK(contribution.encoder_->coordinates() == terms.coordinates);
   return contribution;
 }
 
 LocalPlan Contribution::MakePlan(AesCtrRandom& random) const {
+  if (sums_plan_) return *sums_plan_;
   switch (terms_.mode) {
-    case LocalSection::EPOCHS:
-      return EpochsPlan{.epochs = local_.epochs(),
-                        .batch_size = local_.batch_size(),
-                        .learning_rate = local_.learning_rate(),
-                        .seed = FreshSeed(random)};
+    case LocalSection::EPOCHS: {
+      EpochsPlan plan{.epochs = local_.epochs(),
+                      .batch_size = local_.batch_size(),
+                      .learning_rate = learning_rate_,
+                      .proximal_mu = local_.proximal_mu(),
+                      .seed = FreshSeed(random)};
+      if (control_) plan.correction = control_->Correction();
+      return plan;
+    }
     case LocalSection::DP_SGD:
       return DpSgdPlan{.steps = local_.steps(),
                        .sampling_rate = terms_.sampling_rate,
                        .batch_size = local_.batch_size(),
-                       .learning_rate = local_.learning_rate(),
+                       .learning_rate = learning_rate_,
                        .clip_norm = terms_.clip_norm,
                        .scale_log2 = Log2(terms_.scale_step),
                        .sigma2 = terms_.sigma2_step,
@@ -111,11 +121,19 @@ absl::StatusOr<RingVector> Contribution::Encode(LocalUpdate update, std::vector<
                                                 AesCtrRandom& random) {
   if (auto* sums = std::get_if<std::vector<int64_t>>(&update)) {
     DURE_CHECK(terms_.mode == LocalSection::GRADIENT);
+    if (sums_plan_) return FromRecords(std::move(*sums), std::move(noise), random);
     return FromSums(std::move(*sums), std::move(noise), random);
   }
   auto& floats = std::get<std::vector<float>>(update);
-  DURE_CHECK(floats.size() == terms_.dim);
-  if (!encoder_) return OnFixedGrid(floats);
+  DURE_CHECK(floats.size() == terms_.dim && control_.has_value() == terms_.control_variates);
+  if (control_) {
+    const double passes = (records_ + local_.batch_size() - 1) / local_.batch_size();
+    std::vector<float> joined =
+        control_->Joined(floats, local_.epochs() * passes, learning_rate_, terms_);
+    Wipe(&floats);
+    floats = std::move(joined);
+  }
+  if (!encoder_) return OnFixedGrid(floats, random);
   const double share = terms_.weighted
                            ? static_cast<double>(weight()) / static_cast<double>(terms_.weight_max)
                            : 1.0;
@@ -133,11 +151,31 @@ std::optional<RingVector> Contribution::EncodeNothing(std::vector<uint32_t> nois
     const auto plan = std::get<DpSgdPlan>(MakePlan(random));
     absl::StatusOr<std::vector<float>> update = DpSgdNoiseAlone(plan, terms_.dim, /*threads=*/1);
     DURE_CHECK(update.ok());  // DeriveTerms keeps the plan in range
-    absl::StatusOr<RingVector> input = OnFixedGrid(*update);
+    absl::StatusOr<RingVector> input = OnFixedGrid(*update, random);
     DURE_CHECK(input.ok());  // finite
     return *std::move(input);
   }
   return FromSums(std::vector<int64_t>(terms_.coordinates), std::move(noise), random);
+}
+
+// An attempt that is no training: without noise the integers as they are.
+absl::StatusOr<RingVector> Contribution::FromRecords(std::vector<int64_t> sums,
+                                                     std::vector<uint32_t> noise,
+                                                     AesCtrRandom& random) const {
+  if (sums.size() != terms_.coordinates) {
+    return absl::InternalError(
+        absl::StrCat("the trainer gave ", sums.size(), " sums in place of ", terms_.coordinates));
+  }
+  if (terms_.unit == PrivacySection::NONE) {
+    RingVector input = RingFromSigned(sums, static_cast<int>(terms_.bits));
+    Wipe(&sums);
+    return input;
+  }
+  // The first sum is of the records. Beyond the public bound the member sends noise alone.
+  if (sums[0] >= static_cast<int64_t>(terms_.batch_cap) << SumsGridLog2(terms_)) {
+    std::fill(sums.begin(), sums.end(), 0);
+  }
+  return FromSums(std::move(sums), std::move(noise), random);
 }
 
 // Mode gradient: rounded sums of clipped gradients and noise.
@@ -152,10 +190,13 @@ RingVector Contribution::FromSums(std::vector<int64_t> sums, std::vector<uint32_
   return input;
 }
 
-// Unit none and mode dp_sgd: nearest integers, at most s R in size (section 2.1).
-absl::StatusOr<RingVector> Contribution::OnFixedGrid(std::span<const float> update) {
+// Unit none and mode dp_sgd: nearest integers, at most s R in size (section 2.1); of a width that
+// was chosen, one of the two nearest.
+absl::StatusOr<RingVector> Contribution::OnFixedGrid(std::span<const float> update,
+                                                     AesCtrRandom& random) {
   dp::GridUpdateParams params = {
       .grid = {.scale_log2 = Log2(terms_.scale), .range = kFixedGridRange}, .threads = 0};
+  if (terms_.number_bits != 0) params.coins = &random;
   if (terms_.weighted) {
     params.weight = static_cast<double>(weight()) / static_cast<double>(terms_.weight_max);
     params.append_weight = true;

@@ -6,16 +6,20 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/ring.h"
+#include "client/member_control.h"
 #include "crypto/random.h"
 #include "federation/terms/terms.h"
 #include "learner/trainer.h"
 #include "privacy/dp/client_update.h"
 #include "proto/federation.pb.h"
+#include "proto/secagg.pb.h"
 
 namespace dure {
 
@@ -44,10 +48,20 @@ class NoiseReserve {
 
 class Contribution {
  public:
-  // `terms` of DeriveTerms(spec, ...); `rotation_seed` of the RoundConfig; `records` in this
-  // member's data.
+  // `terms` of DeriveTerms(spec, ...); `config` of the attempt, for its round and rotation seed;
+  // `records` in this member's data.
   static absl::StatusOr<Contribution> Create(const FederationSpec& spec, const RoundTerms& terms,
-                                             const std::string& rotation_seed, uint32_t records);
+                                             const secagg::RoundConfig& config, uint32_t records);
+
+  // With control variates, before MakePlan: the server's, and this member's own.
+  void UseControl(std::vector<float> server, std::vector<float> own) {
+    control_.emplace(std::move(server), std::move(own));
+  }
+  // For an attempt that is no training, before MakePlan: what the trainer is asked for.
+  void UseSums(LocalPlan plan) { sums_plan_ = std::move(plan); }
+  // What this member's own becomes if the input that Encode made is in a sum that is released. As
+  // it was before, without Encode; empty without control variates.
+  std::vector<float> control() const { return control_ ? control_->own() : std::vector<float>(); }
 
   // Draws the secret coins.
   LocalPlan MakePlan(AesCtrRandom& random) const;
@@ -68,14 +82,19 @@ class Contribution {
   Contribution(const LocalSection& local, const RoundTerms& terms, uint32_t records)
       : local_(local), terms_(terms), records_(records) {}
 
+  absl::StatusOr<RingVector> FromRecords(std::vector<int64_t> sums, std::vector<uint32_t> noise,
+                                         AesCtrRandom& random) const;
   RingVector FromSums(std::vector<int64_t> sums, std::vector<uint32_t> noise,
                       AesCtrRandom& random) const;
-  absl::StatusOr<RingVector> OnFixedGrid(std::span<const float> update);
+  absl::StatusOr<RingVector> OnFixedGrid(std::span<const float> update, AesCtrRandom& random);
   uint64_t weight() const;
 
   LocalSection local_;
+  double learning_rate_ = 0;  // of the round, by the schedule
   RoundTerms terms_;
   uint32_t records_;
+  std::optional<LocalPlan> sums_plan_;              // of an attempt that is no training
+  std::optional<MemberControl> control_;            // with control variates
   std::optional<dp::ClientUpdateEncoder> encoder_;  // of unit client
   uint64_t cut_off_ = 0;
 };

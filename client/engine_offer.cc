@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "client/engine.h"
-#include "federation/model_file.h"
+#include "federation/binary16.h"
 #include "federation/terms/round_config.h"
 #include "privacy/secagg/thresholds.h"
 #include "privacy/secagg/transcript.h"
@@ -49,7 +49,9 @@ void MemberEngine::Refuse(absl::Status why, Outputs* out) {
 }
 
 Spending MemberEngine::SpendingWithNext(const RoundTerms& terms) {
-  Spending spending{.epsilon = AccountFor(terms).EpsilonAfter(ledger_.charges() + 1)};
+  AttemptCounts counts = ledger_.counts();
+  ++counts.of(terms.sums);
+  Spending spending{.epsilon = EpsilonOf(terms.invited, counts)};
   if (options_.data == nullptr) return spending;
   const ChargedCost cost = ChargedCostOf(terms);
   spending.total_epsilon = options_.data->all.EpsilonWith(cost, options_.policy.total_delta);
@@ -79,7 +81,7 @@ void MemberEngine::OnWelcome(const Welcome& welcome, Outputs* out) {
   const RoundsSection& rounds = options_.spec.rounds();
   absl::StatusOr<RoundTerms> terms = DeriveTerms(
       options_.spec, options_.dim, rounds.has_cohort() ? rounds.cohort() : rounds.minimum());
-  if (!options_.charge_missing || !terms.ok() || seen > rounds.max_attempts()) {
+  if (!options_.charge_missing || !terms.ok() || seen > MostAttempts(options_.spec)) {
     return Refuse(
         absl::DataLossError(absl::StrCat(
             "the coordinator has seen this member's shares of attempt ", seen,
@@ -93,7 +95,7 @@ void MemberEngine::OnWelcome(const Welcome& welcome, Outputs* out) {
     DURE_CHECK(ledger_.Add(entry).ok());
     out->push_back(member::WriteLedger{entry, ChargeFor(entry, *terms)});
   }
-  epsilon_ = AccountFor(*terms).EpsilonAfter(ledger_.charges());
+  epsilon_ = EpsilonOf(terms->invited, ledger_.counts());
   out->push_back(Tell{Tell::Level::kNote,
                       absl::StrCat("attempts ", charged + 1, " to ", seen,
                                    " were missing in the ledger and are charged in full")});
@@ -105,7 +107,12 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
     return absl::FailedPreconditionError("an evaluator takes no part in rounds");
   }
   const secagg::RoundConfig& offered = offer.offer().config();
-  DURE_ASSIGN_OR_RETURN(std::vector<float> params, ParamsFromBytes(offer.model(), options_.dim));
+  if (const SumsKind kind = SumsKindOf(offered.mechanism()); kind != SumsKind::kTraining) {
+    return AcceptSums(offer, kind, out);
+  }
+  DURE_ASSIGN_OR_RETURN(
+      std::vector<float> params,
+      NumbersFromBytes(offer.model(), options_.dim, options_.spec.communication().download()));
   // With adaptive clipping the coordinator says which clip norm came of the last round. What one
   // member changes, and the noise, are in proportion to it.
   const bool adaptive = options_.spec.privacy().clipping() == PrivacySection::ADAPTIVE;
@@ -113,16 +120,31 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
                                                    adaptive ? offered.clip_norm() : 0);
   if (!derived.ok()) return absl::InvalidArgumentError(derived.status().message());
   const RoundTerms& terms = *derived;
+  Standardisation standards;
+  DURE_ASSIGN_OR_RETURN(std::vector<float> state, StateOf(offer, terms, &standards));
   AttemptId id{.round = offered.round(),
                .attempt = offered.attempt(),
-               .model_hash = Sha256(AsBytes(offer.model()))};
+               .model_hash = OfferedModelHash(offer.model(), offer.state())};
   DURE_RETURN_IF_ERROR(
       CompareConfigs(offered, MakeRoundConfig(options_.spec, options_.spec_digest, terms, id)));
-  if (id.round < 1 || id.round > options_.spec.rounds().count() ||
-      id.attempt > terms.max_attempts) {
+  DURE_RETURN_IF_ERROR(CheckNumbers(id));
+  DURE_RETURN_IF_ERROR(CheckPolicy(options_.policy, options_.spec, terms, SpendingWithNext(terms)));
+
+  DURE_ASSIGN_OR_RETURN(Contribution contribution,
+                        Contribution::Create(options_.spec, terms, offered, options_.records));
+  return Begin(
+      offer, id, terms, std::move(contribution),
+      {.params = std::move(params), .control = std::move(state), .standards = std::move(standards)},
+      out);
+}
+
+// Whether this member agreed to so many rounds and attempts, and has not answered this one.
+absl::Status MemberEngine::CheckNumbers(const AttemptId& id) const {
+  const uint32_t most = MostAttempts(options_.spec);
+  if (id.round < 1 || id.round > options_.spec.rounds().count() || id.attempt > most) {
     return absl::InvalidArgumentError(absl::StrCat(
         "attempt ", id.attempt, " of round ", id.round, " was offered; this member agreed to ",
-        options_.spec.rounds().count(), " rounds in at most ", terms.max_attempts, " attempts"));
+        options_.spec.rounds().count(), " rounds in at most ", most, " attempts"));
   }
   if (AttemptNumber(id.attempt) <= ledger_.last_attempt()) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -134,15 +156,25 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
         absl::StrCat("attempt ", id.attempt, " was offered, and this member has answered attempt ",
                      answered_.value(), " already"));
   }
-  DURE_RETURN_IF_ERROR(CheckPolicy(options_.policy, options_.spec, terms, SpendingWithNext(terms)));
+  return absl::OkStatus();
+}
 
-  DURE_ASSIGN_OR_RETURN(
-      Contribution contribution,
-      Contribution::Create(options_.spec, terms, offered.rotation_seed(), options_.records));
+// Everything is as agreed: the session and the trainer begin.
+absl::Status MemberEngine::Begin(const RoundOffer& offer, const AttemptId& id,
+                                 const RoundTerms& terms, Contribution contribution,
+                                 OfferedModel model, Outputs* out) {
   MemberSession session = MakeSession(terms);
   DURE_ASSIGN_OR_RETURN(std::optional<secagg::UpMessage> answer,
                         session.StartFromOffer(offer.offer()));
   answered_ = AttemptNumber(id.attempt);
+  // A model that is measured was released, as the one that the next round begins with.
+  if (terms.sums != SumsKind::kStatistics) {
+    const bool measured = terms.sums == SumsKind::kEvaluation;
+    SettleUnsure(RoundNumber(measured ? id.round + 1 : id.round), answered_, out);
+  }
+  if (terms.control_variates) {
+    contribution.UseControl(std::move(model.control), options_.local.control);
+  }
   attempt_ = Attempt{.session = std::move(session),
                      .round = RoundNumber(id.round),
                      .attempt = AttemptNumber(id.attempt),
@@ -151,10 +183,7 @@ absl::Status MemberEngine::Accept(const RoundOffer& offer, Outputs* out) {
   noise_.PrepareFor(terms, bulk_random_);
   if (answer) SendProtocol(*std::move(answer), out);
 
-  attempt_->training = ++trainings_;
-  out->push_back(member::StartTraining{.training = attempt_->training,
-                                       .params = std::move(params),
-                                       .plan = attempt_->contribution.MakePlan(bulk_random_)});
+  StartTraining(std::move(model.params), std::move(model.standards), out);
   return absl::OkStatus();
 }
 

@@ -11,8 +11,10 @@
 #include "base/printable.h"
 #include "base/ranges.h"
 #include "base/status_macros.h"
+#include "federation/binary16.h"
 #include "federation/model_file.h"
 #include "federation/terms/round_config.h"
+#include "federation/terms/schedule.h"
 #include "privacy/dp/adaptive_clip.h"
 #include "privacy/secagg/transcript.h"
 
@@ -24,11 +26,6 @@ constexpr absl::Duration kTermsPatience = absl::Seconds(10);
 // Between a failed attempt and the next: doubling, because each costs privacy.
 constexpr absl::Duration kFirstRetryWait = absl::Milliseconds(500);
 constexpr absl::Duration kLongestRetryWait = absl::Seconds(60);
-// How long the end of the run waits for the evaluators' last words.
-constexpr absl::Duration kEvaluationPatience = absl::Minutes(2);
-// How long the end of the run waits for those who were lost and may not have heard of it: longer
-// than the longest wait of a client between two calls (transport/backoff.h).
-constexpr absl::Duration kFarewellPatience = absl::Seconds(40);
 // Why an attempt ends when the coordinator does.
 constexpr char kStopping[] = "the coordinator is stopping";
 // Fewer are not worth a thread of their own.
@@ -64,34 +61,52 @@ ServerOptimizerConfig OptimizerConfig(const ServerSection& server) {
 }  // namespace
 
 FederationEngine::FederationEngine(Options options, std::unique_ptr<ServerOptimizer> optimizer,
-                                   RunState state)
+                                   RunSums sums, RunState state)
     : options_(std::move(options)),
       optimizer_(std::move(optimizer)),
-      model_(std::move(options_.initial_model)),
+      sums_(std::move(sums)),
       state_(std::move(state)),
       settled_for_(options_.spec.rounds().has_cohort() ? options_.spec.rounds().cohort()
-                                                       : std::numeric_limits<size_t>::max()) {}
+                                                       : std::numeric_limits<size_t>::max()) {
+  model_ = std::move(options_.initial_model);
+  if (!options_.parts) return;
+  personal_ = options_.parts->Personal(model_);
+  model_ = options_.parts->Travelling(model_);
+}
 
 absl::StatusOr<std::unique_ptr<FederationEngine>> FederationEngine::Create(Options options,
                                                                            RunState state) {
-  const uint64_t dim = options.initial_model.size();
+  const uint64_t whole = options.initial_model.size();
+  const uint64_t dim = options.parts ? options.parts->travelling().dim() : whole;
+  if (dim < whole && whole * sizeof(float) > kMaxPayloadBytes) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("evaluators would be sent a model of ", whole * sizeof(float),
+                     " bytes, the limit is ", kMaxPayloadBytes, ": choose a smaller model"));
+  }
   const RoundsSection& rounds = options.spec.rounds();
   DURE_ASSIGN_OR_RETURN(
       RoundTerms terms,
       DeriveTerms(options.spec, dim, rounds.has_cohort() ? rounds.cohort() : rounds.minimum()));
   DURE_ASSIGN_OR_RETURN(std::unique_ptr<ServerOptimizer> optimizer,
                         CreateServerOptimizer(OptimizerConfig(options.spec.server()), dim));
-  auto engine = std::unique_ptr<FederationEngine>(
-      new FederationEngine(std::move(options), std::move(optimizer), std::move(state)));
+  DURE_ASSIGN_OR_RETURN(RunSums sums, RunSums::Create(options.spec, std::move(options.schema)));
+  auto engine = std::unique_ptr<FederationEngine>(new FederationEngine(
+      std::move(options), std::move(optimizer), std::move(sums), std::move(state)));
   engine->terms_ = terms;
-  engine->account_.emplace(terms);
+  DURE_ASSIGN_OR_RETURN(engine->account_, engine->sums_.Account(terms));
+  DURE_RETURN_IF_ERROR(engine->CheckSums());
+  if (terms.control_variates) {
+    engine->control_ = ServerControl(dim, engine->options_.spec.local().population());
+  }
   if (engine->state_.model) {
     absl::StatusOr<std::vector<float>> saved = ParamsFromBytes(*engine->state_.model, dim);
     if (!saved.ok()) {
       return absl::DataLossError(absl::StrCat("the saved model: ", saved.status().message()));
     }
     engine->model_ = *std::move(saved);
-    DURE_RETURN_IF_ERROR(engine->optimizer_->Load(*engine->state_.optimizer));
+    DURE_ASSIGN_OR_RETURN(const std::string optimizer_state,
+                          engine->control_.Load(*engine->state_.optimizer));
+    DURE_RETURN_IF_ERROR(engine->optimizer_->Load(optimizer_state));
   }
   // Adopted; they may be as long as the rest of the memory.
   engine->state_.model.reset();
@@ -99,8 +114,13 @@ absl::StatusOr<std::unique_ptr<FederationEngine>> FederationEngine::Create(Optio
   engine->model_hash_ = Sha256(AsBytes(ParamsToBytes(engine->model_)));
   if (engine->EvaluatedNow(engine->state_.round.value())) {
     engine->evaluated_ = engine->state_.round;  // by those who have not yet
-  } else if (!engine->state_.evaluations.empty()) {
-    engine->evaluated_ = engine->state_.evaluations.back().round;
+  }
+  const EvaluationSection& evaluation = engine->options_.spec.evaluation();
+  engine->progress_ = EvaluationProgress(
+      {.patience = evaluation.patience(), .min_improvement = evaluation.min_improvement()});
+  for (const EvaluationReceived& received : engine->state_.evaluations) {
+    engine->evaluated_ = std::max(engine->evaluated_, received.round);
+    engine->progress_.Add(received);
   }
   return engine;
 }
@@ -145,6 +165,7 @@ absl::Time FederationEngine::next_deadline() const {
 void FederationEngine::OnArrived(absl::Time now, const run::Arrived& arrived, Outputs* out) {
   people_[arrived.member] = Person{.name = arrived.name, .role = arrived.role};
   left_out_.erase(arrived.member);
+  for (auto& [kind, members] : refused_sums_) members.erase(arrived.member);
   lost_.erase(arrived.member);
   if (auto tardy = tardy_.find(arrived.member); tardy != tardy_.end()) tardy->second.silent = false;
   auto welcome = std::make_shared<ServerMessage>();
@@ -215,6 +236,8 @@ void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
       // A limit or a budget stays as it is; a trainer that failed may work the next time.
       if (decline.reason() == Decline::PROTOCOL) {
         SitOut(said.member, /*silent=*/false);
+      } else if (sums_terms_) {
+        RefuseSums(said.member);
       } else {
         left_out_.insert(said.member);
       }
@@ -237,40 +260,6 @@ void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
     case ClientMessage::kLongMessageAhead:  // for the transport
     case ClientMessage::KIND_NOT_SET:       // a newer member may say more
       return;
-  }
-}
-
-void FederationEngine::OnEvaluation(absl::Time now, const secagg::MemberId& member,
-                                    const EvaluationReport& report, Outputs* out) {
-  auto asked = evaluating_.find(member);
-  const std::string name = NameOf(member);
-  if (asked == evaluating_.end() || asked->second.value() != report.round()) return;
-  if (!std::isfinite(report.loss()) || !(report.accuracy() >= 0 && report.accuracy() <= 1)) {
-    out->push_back(run::Note{
-        true, absl::StrCat("the evaluation by ", name, " makes no sense and was ignored")});
-    evaluating_.erase(asked);
-    return;
-  }
-  EvaluationReceived evaluation{.round = asked->second,
-                                .evaluator = name,
-                                .loss = report.loss(),
-                                .accuracy = report.accuracy(),
-                                .records = report.records(),
-                                .at = now};
-  state_.evaluations.push_back(evaluation);
-  out->push_back(run::Write{evaluation});
-  EvaluatorIsFree(member, out);
-}
-
-// An evaluator has answered.
-void FederationEngine::EvaluatorIsFree(const secagg::MemberId& member, Outputs* out) {
-  auto asked = evaluating_.find(member);
-  // A newer model may have been released while this one was measured.
-  if (asked->second < evaluated_) {
-    asked->second = state_.round;
-    out->push_back(run::SendTo{member, EvaluationMessage()});
-  } else {
-    evaluating_.erase(asked);
   }
 }
 
@@ -311,7 +300,8 @@ void FederationEngine::HandleRound(absl::Time now, std::vector<round::Output> ou
 void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
   if (phase_ != State::kWaiting && phase_ != State::kRunning) return;
   if (round_ || released_now_) return;
-  if (state_.round.value() >= options_.spec.rounds().count()) {
+  const SumsKind kind = sums_.Due(state_);
+  if (kind == SumsKind::kTraining && NoMoreRounds()) {
     phase_ = State::kEvaluating;
     rounds_done_ = now;
     return;
@@ -321,25 +311,11 @@ void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
   if (now < not_before_) return;
   not_before_ = absl::InfinitePast();
   if (!EnoughAreHere(now, connected.size())) return;
-  const uint32_t next = state_.attempts.value() + 1;
-  if (next > terms_.max_attempts) {
-    return EndRun(absl::ResourceExhaustedError(absl::StrFormat(
-                      "all %d attempts that the federation reserved are used, "
-                      "after round %d of %d",
-                      terms_.max_attempts, state_.round.value(), options_.spec.rounds().count())),
-                  "the attempts are used up", out);
-  }
-  if (double after = account_->EpsilonAfter(next);
-      terms_.unit != PrivacySection::NONE && !(after <= options_.spec.privacy().max_epsilon())) {
-    return EndRun(
-        absl::ResourceExhaustedError(absl::StrFormat(
-            "one more attempt would bring epsilon per %s to %s, above the federation's "
-            "max_epsilon = %g, after round %d of %d",
-            ProtectedUnit(terms_.unit), EpsilonText(after), options_.spec.privacy().max_epsilon(),
-            state_.round.value(), options_.spec.rounds().count())),
-        "the privacy budget is spent", out);
-  }
-  if (absl::Status status = StartAttempt(now, DrawCohort(std::move(connected)), out);
+  if (!CanAfford(kind, out)) return;
+  std::vector<secagg::MemberId> cohort = DrawCohort(std::move(connected));
+  if (absl::Status status = kind == SumsKind::kTraining
+                                ? StartAttempt(now, std::move(cohort), out)
+                                : StartSums(now, kind, std::move(cohort), out);
       !status.ok()) {
     waiting_for_ = std::string(status.message());
     not_before_ = now + kTermsPatience;
@@ -354,23 +330,39 @@ absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::
   AttemptId id{.round = state_.round.value() + 1,
                .attempt = state_.attempts.value() + 1,
                .model_hash = model_hash_};
+  Round::Options options;
+  options.model = NumbersToBytes(model_, terms.download);
+  options.state = NumbersToBytes(control_.values(), terms.download) + standardisation_;
+  if (terms.download != CommunicationSection::FP32 || !options.state.empty()) {
+    id.model_hash = OfferedModelHash(options.model, options.state);
+  }
+  DURE_ASSIGN_OR_RETURN(RunAccount account, sums_.Account(terms));
+  DURE_RETURN_IF_ERROR(
+      BeginRound(now, terms, id, std::move(options), std::move(cohort), out));
+  if (terms.invited != terms_.invited) account_ = std::move(account);
+  terms_ = terms;
+  return absl::OkStatus();
+}
+
+// What an attempt begins with, whatever it is for.
+absl::Status FederationEngine::BeginRound(absl::Time now, const RoundTerms& terms,
+                                          const AttemptId& id, Round::Options options,
+                                          std::vector<secagg::MemberId> cohort, Outputs* out) {
   Digest session_id;
   options_.random->Fill(session_id);
-  Round::Options options;
   options.session.session_id = session_id;
   options.session.config = MakeRoundConfig(options_.spec, options_.spec_digest, terms, id);
   options.session.key = options_.key;
   options.session.verifier = options_.verifier;
   options.session.expected = cohort;
-  options.model = ParamsToBytes(model_);
   options.deadline = deadline();
   std::string rotation_seed = options.session.config.rotation_seed();
   std::vector<round::Output> outputs;
   DURE_ASSIGN_OR_RETURN(round_, Round::Start(now, std::move(options), &outputs));
 
   if (failures_in_a_row_ == 0) round_began_ = now;
-  if (terms.invited != terms_.invited) account_.emplace(terms);
-  terms_ = terms;
+  sums_terms_.reset();
+  if (terms.sums != SumsKind::kTraining) sums_terms_ = terms;
   rotation_seed_ = std::move(rotation_seed);
   former_session_id_ = std::exchange(session_id_, session_id);
   rejections_.clear();
@@ -383,11 +375,14 @@ absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::
   patience_until_.reset();
   not_before_ = absl::InfinitePast();
   state_.attempts = AttemptNumber(id.attempt);
+  ++state_.counts.of(terms.sums);
+  if (terms.sums == SumsKind::kEvaluation) ++state_.evaluation_attempts;
   out->push_back(run::Write{AttemptBegun{.attempt = state_.attempts,
                                          .round = RoundNumber(id.round),
                                          .session_id = session_id,
                                          .cohort = terms.invited,
-                                         .at = now}});
+                                         .at = now,
+                                         .kind = terms.sums}});
   HandleRound(now, std::move(outputs), out);
   return absl::OkStatus();
 }
@@ -430,12 +425,12 @@ void FederationEngine::FailAttempt(absl::Time now, const std::string& reason, Ou
       .attempt = state_.attempts, .reason = reason, .at = now, .dealers = TakeDealers()}});
   // A person who stops the coordinator knows.
   const bool warning = reason != kStopping;
-  out->push_back(run::Note{warning, absl::StrCat("attempt ", state_.attempts.value(), " of round ",
-                                                 state_.round.value() + 1, " failed: ", reason)});
+  out->push_back(run::Note{warning, absl::StrCat(AttemptInWords(), " failed: ", reason)});
   TellCohort(false, reason, out);
 }
 
 void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* out) {
+  if (sums_terms_) return ReleaseSums(now, std::move(closed), out);
   // Each of these may be as long as the model, and goes as soon as the next is there.
   absl::StatusOr<MeanUpdate> update =
       ToMeanUpdate(closed.sums, terms_, rotation_seed_, *options_.random);
@@ -444,26 +439,29 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
   LeaveOutTheFaulty(out);
   ForgiveThePunctual();
   round_.reset();
-  StepOptimizer(*std::exchange(update, MeanUpdate{.count_mean = update->count_mean}));
+  StepModel(*std::exchange(update, MeanUpdate{.count_mean = update->count_mean}), closed.survivors,
+            out);
   if (terms_.adaptive_clipping) MoveClipNorm(update->count_mean);
   std::string model = ParamsToBytes(model_);
   model_hash_ = Sha256(AsBytes(model));
   failures_in_a_row_ = 0;
   state_.round = RoundNumber(state_.round.value() + 1);
+  state_.evaluation_attempts = 0;
   RoundReleased released{.round = state_.round,
                          .attempt = state_.attempts,
                          .cohort = terms_.invited,
                          .survivors = closed.survivors,
-                         .epsilon = account_->EpsilonAfter(state_.attempts.value()),
+                         .epsilon = account_->EpsilonAfter(state_.counts),
                          .duration = now - round_began_,
                          .at = now,
                          .model_hash = model_hash_,
                          .model = std::move(model),
-                         .optimizer = optimizer_->Save(),
+                         .optimizer = control_.Save(optimizer_->Save()),
                          .bytes_received = bytes_received_,
                          .bytes_sent = bytes_sent_,
                          .clip_norm = state_.clip_norm,
-                         .dealers = TakeDealers()};
+                         .dealers = TakeDealers(),
+                         .measuring = RoundsBeingMeasured()};
   state_.history.push_back(RoundSummary{.round = released.round,
                                         .attempt = released.attempt,
                                         .cohort = released.cohort,
@@ -478,9 +476,22 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
   TellCohort(true, "", out);
 }
 
-// Coordinates are stepped on their own, so in ranges and on all cores.
-void FederationEngine::StepOptimizer(const MeanUpdate& update) {
+// The next model, and the next control variate.
+void FederationEngine::StepModel(const MeanUpdate& update, uint32_t survivors, Outputs* out) {
   const std::span<const float> mean = update.mean;
+  StepOptimizer(mean.first(model_.size()));
+  if (control_.used()) control_.Move(mean.subspan(model_.size()), survivors, terms_);
+  const uint64_t beyond =
+      terms_.download == CommunicationSection::FP16 ? BeyondBinary16(model_) : 0;
+  if (beyond == 0) return;
+  out->push_back(run::Note{
+      true, absl::StrCat(beyond, " of ", model_.size(), " parameters are beyond ", kMaxBinary16,
+                         ", the most of binary16, and travel as that (communication.download)")});
+}
+
+// Coordinates are stepped on their own, so in ranges and on all cores.
+void FederationEngine::StepOptimizer(std::span<const float> mean) {
+  optimizer_->ScaleRate(ServerScheduleOf(options_.spec).Factor(state_.round.value() + 1));
   ForEachRange({.begin = 0, .end = mean.size()}, {.least = kCoordinatesForThread},
                [&](const Range& range) {
                  DURE_CHECK(optimizer_
@@ -498,72 +509,6 @@ void FederationEngine::MoveClipNorm(double count_mean) {
   // At the limits of the noise or of a message another norm may not work: the old one stays.
   const bool works = DeriveTerms(options_.spec, terms_.dim, terms_.invited, next).ok();
   state_.clip_norm = works ? next : terms_.clip_norm;
-}
-
-bool FederationEngine::EvaluatedNow(uint32_t round) const {
-  return round % options_.spec.evaluation().every() == 0 || round == options_.spec.rounds().count();
-}
-
-std::shared_ptr<const ServerMessage> FederationEngine::EvaluationMessage() const {
-  auto message = std::make_shared<ServerMessage>();
-  message->mutable_evaluate()->set_round(state_.round.value());
-  message->mutable_evaluate()->set_model(ParamsToBytes(model_));
-  return message;
-}
-
-// An evaluator that is still at an older model gets the newest when it has answered.
-void FederationEngine::SendEvaluations(Outputs* out) {
-  evaluated_ = state_.round;
-  std::shared_ptr<const ServerMessage> message;
-  for (const auto& [id, person] : people_) {
-    if (person.role != EVALUATOR || evaluating_.contains(id)) continue;
-    if (message == nullptr) message = EvaluationMessage();
-    evaluating_[id] = state_.round;
-    out->push_back(run::SendTo{id, message});
-  }
-}
-
-void FederationEngine::FinishIfEvaluated(absl::Time now, Outputs* out) {
-  if (phase_ != State::kEvaluating) return;
-  // An evaluator that was lost while it measured the last model may come back.
-  const bool measured =
-      !state_.evaluations.empty() && state_.evaluations.back().round == state_.round;
-  const bool expected = !evaluating_.empty() || (!state_.evaluations.empty() && !measured);
-  const absl::Time farewell = FarewellUntil();
-  end_due_ = std::max(farewell, expected ? rounds_done_ + kEvaluationPatience : farewell);
-  if (now < end_due_) {
-    waiting_for_ = expected ? "waiting for the last evaluation"
-                            : "waiting for those who were lost, to tell them that it is over";
-    return;
-  }
-  EndRun(absl::OkStatus(), absl::StrCat("all ", options_.spec.rounds().count(), " rounds are done"),
-         out);
-}
-
-// How long the end waits for those who may not have heard of it and dial again.
-absl::Time FederationEngine::FarewellUntil() const {
-  absl::Time until = absl::InfinitePast();
-  // The last round was released by an earlier process, which may not have told anybody.
-  if (session_id_ == Digest{} && !EverybodyCanBeTold()) until = rounds_done_ + kFarewellPatience;
-  for (const auto& [member, since] : lost_) until = std::max(until, since + kFarewellPatience);
-  return until;
-}
-
-// The cohort is here with every evaluator that ever answered, and the last model has been measured.
-bool FederationEngine::EverybodyCanBeTold() const {
-  const RoundsSection& rounds = options_.spec.rounds();
-  const size_t wanted = rounds.has_cohort() ? rounds.cohort() : rounds.minimum();
-  size_t members = 0;
-  std::set<std::string> evaluators;
-  for (const EvaluationReceived& evaluation : state_.evaluations) {
-    evaluators.insert(evaluation.evaluator);
-  }
-  for (const auto& [id, person] : people_) {
-    if (person.role == MEMBER) ++members;
-    evaluators.erase(person.name);
-  }
-  return members >= wanted && evaluators.empty() && !state_.evaluations.empty() &&
-         state_.evaluations.back().round == state_.round;
 }
 
 void FederationEngine::EndRun(absl::Status status, std::string text, Outputs* out) {

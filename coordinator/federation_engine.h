@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -20,13 +21,18 @@
 #include "absl/time/time.h"
 #include "aggregation/server_optimizer.h"
 #include "base/strong_id.h"
+#include "coordinator/evaluation_progress.h"
 #include "coordinator/mean_update.h"
 #include "coordinator/round.h"
 #include "coordinator/run_state.h"
+#include "coordinator/server_control.h"
+#include "coordinator/sums.h"
 #include "crypto/digest.h"
 #include "crypto/ed25519.h"
 #include "crypto/random.h"
-#include "federation/terms/privacy_account.h"
+#include "federation/model_parts.h"
+#include "federation/terms/round_config.h"
+#include "federation/terms/sums_terms.h"
 #include "federation/terms/terms.h"
 #include "proto/audit.pb.h"
 #include "proto/control.pb.h"
@@ -78,7 +84,7 @@ struct Note {  // for the log
   bool warning = false;
   std::string text;
 };
-struct Ended {  // nothing more will come; OK if every round was released
+struct Ended {  // nothing more will come; OK if every round was released, or enough
   absl::Status status;
   std::string text;
 };
@@ -91,7 +97,9 @@ class FederationEngine {
   struct Options {
     FederationSpec spec;  // validated
     Digest spec_digest{};
-    std::vector<float> initial_model;                 // d parameters
+    std::vector<float> initial_model;                 // the whole of it
+    std::optional<ModelParts> parts;                  // absent: all of it travels
+    std::optional<Schema> schema;                     // data.schema, if the federation has one
     const SigningKey* key = nullptr;                  // the coordinator's; borrowed
     secagg::CertificateVerifier* verifier = nullptr;  // borrowed
     Random* random = nullptr;                         // SystemRandom in programs; borrowed
@@ -134,7 +142,8 @@ class FederationEngine {
   };
   enum class State { kWaiting, kRunning, kPaused, kEvaluating, kFinished, kFailed };
 
-  FederationEngine(Options options, std::unique_ptr<ServerOptimizer> optimizer, RunState state);
+  FederationEngine(Options options, std::unique_ptr<ServerOptimizer> optimizer, RunSums sums,
+                   RunState state);
 
   void OnArrived(absl::Time now, const run::Arrived& arrived, Outputs* out);
   void OnLeft(absl::Time now, const run::Left& left, Outputs* out);
@@ -146,6 +155,17 @@ class FederationEngine {
 
   void StartAttemptIfReady(absl::Time now, Outputs* out);
   absl::Status StartAttempt(absl::Time now, std::vector<secagg::MemberId> cohort, Outputs* out);
+  // federation_sums.cc
+  absl::Status CheckSums();
+  absl::Status StartSums(absl::Time now, SumsKind kind, std::vector<secagg::MemberId> cohort,
+                         Outputs* out);
+  void ReleaseSums(absl::Time now, round::Closed closed, Outputs* out);
+  void RefuseSums(const secagg::MemberId& member);
+  std::string AttemptInWords() const;
+  bool CanAfford(SumsKind kind, Outputs* out);
+  absl::Status BeginRound(absl::Time now, const RoundTerms& terms, const AttemptId& id,
+                          Round::Options options, std::vector<secagg::MemberId> cohort,
+                          Outputs* out);
   void LeaveOutTheFaulty(Outputs* out);
   void LeaveOutTheLate(const round::Late& late, Outputs* out);
   uint32_t SitOut(const secagg::MemberId& member, bool silent);
@@ -153,11 +173,16 @@ class FederationEngine {
   std::vector<Digest> TakeDealers();
   void FailAttempt(absl::Time now, const std::string& reason, Outputs* out);
   void Release(absl::Time now, round::Closed closed, Outputs* out);
-  void StepOptimizer(const MeanUpdate& update);
+  void StepModel(const MeanUpdate& update, uint32_t survivors, Outputs* out);
+  void StepOptimizer(std::span<const float> mean);
+  std::vector<RoundNumber> RoundsBeingMeasured() const;
   void MoveClipNorm(double count_mean);
   void SendEvaluations(Outputs* out);
   void EvaluatorIsFree(const secagg::MemberId& member, Outputs* out);
   void FinishIfEvaluated(absl::Time now, Outputs* out);
+  bool NoMoreRounds() const;
+  bool NewestIsMeasured() const;
+  std::string WhyItIsDone() const;
   absl::Time FarewellUntil() const;
   bool EverybodyCanBeTold() const;
   void EndRun(absl::Status status, std::string text, Outputs* out);
@@ -178,7 +203,11 @@ class FederationEngine {
 
   Options options_;
   std::unique_ptr<ServerOptimizer> optimizer_;
-  std::vector<float> model_;
+  std::vector<float> model_;     // what travels
+  std::vector<float> personal_;  // what stays with members, as it was at the beginning
+  ServerControl control_;        // SCAFFOLD
+  RunSums sums_;
+  std::string standardisation_;  // travels beside the model
   Digest model_hash_{};
   RunState state_;
   State phase_ = State::kWaiting;
@@ -188,6 +217,8 @@ class FederationEngine {
   // Connected, but declined for good: not invited again before they come back.
   std::set<secagg::MemberId> left_out_;
   std::set<secagg::MemberId> declined_;  // this attempt, for now
+  // Whose own limits refuse sums of a kind; they take part in the rounds.
+  std::map<SumsKind, std::set<secagg::MemberId>> refused_sums_;
   // Never invited again by this process: each attempt that they spoil costs everybody privacy.
   std::set<secagg::MemberId> broke_protocol_;
   std::map<secagg::MemberId, int> rejections_;  // in this attempt
@@ -207,15 +238,17 @@ class FederationEngine {
   std::unique_ptr<Round> round_;
   Digest session_id_{};
   Digest former_session_id_{};
-  RoundTerms terms_;                       // of the newest attempt, or of the expected cohort
-  std::optional<PrivacyAccount> account_;  // of terms_
-  std::string rotation_seed_;              // of the attempt under way
+  RoundTerms terms_;  // of a round of the newest attempt's, or the expected, cohort
+  std::optional<RoundTerms> sums_terms_;  // of the newest attempt, if it is no round
+  std::optional<RunAccount> account_;     // of as many members as terms_
+  std::string rotation_seed_;             // of the attempt under way
   std::vector<secagg::MemberId> cohort_;
   std::set<secagg::MemberId> dealers_;  // of the attempt: their shares have come, and are paid for
   absl::Time round_began_;
 
   std::map<secagg::MemberId, RoundNumber> evaluating_;  // asked and not answered
   RoundNumber evaluated_;                               // newest round sent to evaluators
+  EvaluationProgress progress_;                         // of state_.evaluations
   absl::Time rounds_done_ = absl::InfiniteFuture();     // since when all are released
   absl::Time end_due_ = absl::InfiniteFuture();         // when the run ends without those missing
   uint64_t bytes_received_ = 0;

@@ -39,14 +39,15 @@ RunStatus FederationEngine::Status(RoundNumber after_round, size_t max_rounds) c
   status.set_federation(options_.spec.federation().name());
   status.set_state(kStates[static_cast<int>(phase_)]);
   status.set_phase(PhaseText());
-  status.set_text(end_text_);
+  const bool ends_early = progress_.exhausted() && !round_;
+  status.set_text(end_text_.empty() && ends_early ? WhyItIsDone() : end_text_);
   if (round_) {
     for (const secagg::MemberId& member : round_->awaited()) status.add_awaited(NameOf(member));
   }
   status.set_round(state_.round.value());
   status.set_rounds(rounds.count());
   status.set_attempt(state_.attempts.value());
-  status.set_max_attempts(terms_.max_attempts);
+  status.set_max_attempts(MostAttempts(options_.spec));
   for (const auto& [id, person] : people_) {
     if (person.role == EVALUATOR) {
       status.set_evaluators(status.evaluators() + 1);
@@ -60,12 +61,12 @@ RunStatus FederationEngine::Status(RoundNumber after_round, size_t max_rounds) c
   status.set_unit(ChoiceName(*PrivacySection::Unit_descriptor(), privacy.unit()));
   status.set_mode(ChoiceName(*LocalSection::Mode_descriptor(), options_.spec.local().mode()));
   status.set_secure_aggregation(options_.spec.secure_aggregation().enabled());
-  status.set_epsilon(account_->EpsilonAfter(state_.attempts.value()));
+  status.set_epsilon(account_->EpsilonAfter(state_.counts));
   status.set_delta(terms_.delta);
   status.set_max_epsilon(privacy.max_epsilon());
   status.set_clip_norm(state_.clip_norm == 0 ? privacy.clip_norm() : state_.clip_norm);
   status.set_model_hash(ToHex(model_hash_));
-  status.set_dim(model_.size());
+  status.set_dim(model_.size() + personal_.size());
   absl::Duration elapsed, recent;
   size_t first_recent = state_.history.size() - std::min(kForecastRounds, state_.history.size());
   for (size_t i = 0; i < state_.history.size(); ++i) {
@@ -94,18 +95,22 @@ RunStatus FederationEngine::Status(RoundNumber after_round, size_t max_rounds) c
     status.set_bytes_sent(state_.history.back().bytes_sent);
   }
   size_t counted = state_.history.size() - first_recent;
-  status.set_eta_seconds(counted == 0 ? -1
-                                      : absl::ToDoubleSeconds(recent) / counted *
-                                            (rounds.count() - state_.round.value()));
+  const uint32_t left = NoMoreRounds() ? 0 : rounds.count() - state_.round.value();
+  status.set_eta_seconds(counted == 0 ? -1 : absl::ToDoubleSeconds(recent) / counted * left);
+  if (const std::optional<EvaluationProgress::Best> best = progress_.best()) {
+    status.mutable_best()->set_round(best->round.value());
+    status.mutable_best()->set_loss(best->loss);
+    status.mutable_best()->set_records(best->records);
+  }
+  status.set_patience(options_.spec.evaluation().patience());
+  status.set_without_improvement(progress_.without_improvement());
   const uint32_t last = status.more() ? status.history().rbegin()->round() : rounds.count();
   for (const EvaluationReceived& evaluation : state_.evaluations) {
     if (evaluation.round <= after_round || evaluation.round.value() > last) continue;
     Evaluation* report = status.add_evaluations();
     report->set_round(evaluation.round.value());
     report->set_evaluator(evaluation.evaluator);
-    report->set_loss(evaluation.loss);
-    report->set_accuracy(evaluation.accuracy);
-    report->set_records(evaluation.records);
+    *report->mutable_metrics() = evaluation.metrics;
   }
   return status;
 }

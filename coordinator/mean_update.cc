@@ -5,10 +5,11 @@
 #include <functional>
 #include <span>
 
-#include "aggregation/robust_rule.h"
+#include "aggregation/coordinate_rule.h"
 #include "base/check.h"
 #include "base/ranges.h"
 #include "base/status_macros.h"
+#include "federation/terms/robust_terms.h"
 #include "privacy/dp/central_noise.h"
 #include "privacy/dp/client_update.h"
 #include "privacy/dp/record_gradient.h"
@@ -30,7 +31,7 @@ using ReadSum = std::function<void(uint64_t first, std::span<int64_t> out)>;
 absl::StatusOr<MeanUpdate> Divided(const ReadSum& read, const RoundTerms& terms, double divisor) {
   const dp::DecodeParams params = {.scale_log2 = Log2(terms.scale), .expected_batch = divisor};
   DURE_RETURN_IF_ERROR(dp::DecodeMean({}, params, {}));  // what can be wrong is the same for all
-  MeanUpdate update{.mean = std::vector<float>(terms.dim)};
+  MeanUpdate update{.mean = std::vector<float>(terms.update_dim)};
   const auto decode = [&](const Range& range) {
     std::vector<int64_t> values(std::min(kBlockCoordinates, range.size()));
     for (uint64_t first = range.begin; first < range.end; first += values.size()) {
@@ -40,7 +41,7 @@ absl::StatusOr<MeanUpdate> Divided(const ReadSum& read, const RoundTerms& terms,
       DURE_CHECK(dp::DecodeMean(block, params, out).ok());
     }
   };
-  ForEachRange({.begin = 0, .end = terms.dim}, {.least = kCoordinatesForThread}, decode);
+  ForEachRange({.begin = 0, .end = terms.update_dim}, {.least = kCoordinatesForThread}, decode);
   return update;
 }
 
@@ -59,7 +60,7 @@ absl::StatusOr<MeanUpdate> OfRecords(const ReadSum& read, const GroupSum& group,
 
 absl::StatusOr<MeanUpdate> OfClients(std::span<const int64_t> sum, uint32_t survivors,
                                      const RoundTerms& terms, const std::string& rotation_seed) {
-  dp::ClientUpdateParams params = {.dim = terms.dim,
+  dp::ClientUpdateParams params = {.dim = terms.update_dim,
                                    .clip_norm = terms.clip_norm,
                                    .scale_log2 = Log2(terms.scale),
                                    .norm_bound_sq = terms.norm_bound_sq,
@@ -72,7 +73,7 @@ absl::StatusOr<MeanUpdate> OfClients(std::span<const int64_t> sum, uint32_t surv
   const double divisor = terms.weighted ? members * static_cast<double>(terms.weight_mean) /
                                               static_cast<double>(terms.weight_max)
                                         : members;
-  MeanUpdate update{.mean = std::vector<float>(terms.dim)};
+  MeanUpdate update{.mean = std::vector<float>(terms.update_dim)};
   DURE_RETURN_IF_ERROR(
       encoder.Decode(sum, divisor, /*threads=*/0, update.mean, &update.count_mean));
   update.count_mean *= divisor / members;  // members are counted, not their weights
@@ -103,18 +104,6 @@ absl::StatusOr<MeanUpdate> OfOneSum(const GroupSum& group, const RoundTerms& ter
       group, terms);
 }
 
-std::vector<float> Combined(const std::vector<std::vector<float>>& means, const RoundTerms& terms) {
-  const size_t groups = means.size();
-  switch (terms.robust) {
-    case SecureAggregationSection::TRIMMED_MEAN:
-      return TrimmedMean(means, TrimmedGroups(terms.trim, static_cast<uint32_t>(groups)));
-    case SecureAggregationSection::KRUM:
-      return means[Krum(means, static_cast<uint32_t>(groups < 3 ? 0 : (groups - 3) / 2))];
-    default:
-      return CoordinateMedian(means);
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<MeanUpdate> ToMeanUpdate(const std::vector<GroupSum>& sums, const RoundTerms& terms,
@@ -135,7 +124,7 @@ absl::StatusOr<MeanUpdate> ToMeanUpdate(const std::vector<GroupSum>& sums, const
     counts.push_back({static_cast<float>(mean->count_mean)});
   }
   if (means.empty()) return absl::FailedPreconditionError("nobody in the sums has any records");
-  return MeanUpdate{.mean = Combined(means, terms), .count_mean = CoordinateMedian(counts)[0]};
+  return MeanUpdate{.mean = CombineGroups(terms, means), .count_mean = CoordinateMedian(counts)[0]};
 }
 
 }  // namespace dure

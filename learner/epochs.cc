@@ -77,6 +77,7 @@ absl::Status EpochTraining::Run(std::span<const float> params, const EpochsPlan&
                                 std::span<float> change, const CancelCheck& cancelled) {
   const size_t dim = model_.dim();
   DURE_CHECK(params.size() == dim && change.size() == dim);
+  DURE_CHECK(plan.correction.empty() || plan.correction.size() == dim);
   DURE_RETURN_IF_ERROR(CheckPlan(plan, data_.records()));
   AesCtrRandom order(plan.seed);
   std::vector<uint32_t> records(data_.records());
@@ -93,8 +94,12 @@ absl::Status EpochTraining::Run(std::span<const float> params, const EpochsPlan&
       if (cancelled && cancelled()) return absl::CancelledError("local training was cancelled");
       model_.ToManifestOrder(std::span<const double>(sum_), std::span(direction));
       const double factor = plan.learning_rate / static_cast<double>(size);
+      for (size_t i = 0; i < plan.correction.size(); ++i) {
+        direction[i] -= static_cast<double>(size) * plan.correction[i];
+      }
+      const double back = plan.learning_rate * plan.proximal_mu;  // of the way from the beginning
       for (size_t i = 0; i < dim; ++i) {
-        moved[i] += factor * direction[i];
+        moved[i] += factor * direction[i] - back * moved[i];
         model[i] = static_cast<float>(std::clamp(params[i] + moved[i], -kLargest, kLargest));
       }
     }

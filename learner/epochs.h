@@ -1,6 +1,7 @@
 // The local part of FedAvg (McMahan et al. 2017): plain SGD over a member's records, pass after
 // pass, each in an order of its own. A step moves the model by learning_rate times the mean
-// direction of its batch. A batch is summed in blocks of a few records, and the blocks in their
+// direction of its batch, less proximal_mu times the distance from where it began (FedProx, Li et
+// al. 2020). A batch is summed in blocks of a few records, and the blocks in their
 // order, so that the same plan gives the same bits with any number of threads. Not thread-safe.
 #ifndef DURE_LEARNER_EPOCHS_H_
 #define DURE_LEARNER_EPOCHS_H_

@@ -159,6 +159,39 @@ TEST_F(EpochsTest, TheProximalTermDrawsBack) {
   }
 }
 
+// SCAFFOLD: the correction is taken off every step, whatever the batches are.
+TEST_F(EpochsTest, TheCorrectionIsTakenOffEveryStep) {
+  constexpr double kRate = 0.5;
+  const Network network = Make("logistic_regression");
+  const auto params = InitialWeights(network.manifest(), 1);
+  std::vector<float> correction(params.size());
+  for (size_t i = 0; i < correction.size(); ++i) {
+    correction[i] = 0.01f * static_cast<float>(i % 7) - 0.03f;
+  }
+  Reference reference(kFeatures, kClasses, params);
+  for (int epoch = 0; epoch < 12; ++epoch) {
+    std::vector<double> direction(params.size());
+    for (uint32_t i = 0; i < kRecords; ++i) {
+      reference.AddDirection(data_.Record(i), data_.labels[i], &direction);
+    }
+    for (size_t i = 0; i < direction.size(); ++i) {
+      direction[i] = direction[i] / kRecords - double{correction[i]};
+    }
+    reference.Step(direction, kRate);
+  }
+  const auto change = Change(
+      network,
+      {.epochs = 12, .batch_size = 1000, .learning_rate = kRate, .correction = correction}, 2);
+  for (size_t i = 0; i < change.size(); ++i) {
+    EXPECT_NEAR(change[i], reference.params()[i] - double{params[i]}, 1e-4) << i;
+  }
+  // Batches of 8 of the 90 records are 12 steps a pass: as many corrections.
+  for (float& value : correction) value = 1e6f;
+  const auto far = Change(
+      network, {.epochs = 1, .batch_size = 8, .learning_rate = 1e-6, .correction = correction}, 1);
+  for (const float value : far) EXPECT_NEAR(value, -12, 1e-3);
+}
+
 TEST_F(EpochsTest, TheMoreItIsDrawnBackTheShorterTheUpdate) {
   double last = std::numeric_limits<double>::infinity();
   for (const double mu : {0.0, 0.1, 1.0, 5.0}) {

@@ -17,6 +17,9 @@ inline constexpr uint32_t kMaxLocalEpochs = 1000;
 inline constexpr uint32_t kMaxLocalSteps = 100'000;
 inline constexpr uint32_t kMaxLocalBatch = 1'000'000;
 inline constexpr double kMaxLocalLearningRate = 1000;
+inline constexpr double kMaxProximalMu = 1000;
+// Of a record's loss and error in sums.
+inline constexpr double kMaxEvaluationBound = 1e77;
 // A coordinate of the model changes by no more in one plan of local training: far beyond anything
 // that learns, and its squares and sums stay finite.
 inline constexpr double kMaxLocalChange = 1e30;
@@ -31,11 +34,11 @@ using CancelCheck = std::function<bool()>;
 absl::Status CheckPlan(const LocalPlan& plan, uint64_t records);
 
 // What asks the trainer for `plan`; of a GradientPlan without its records, which are sent in
-// several packets.
+// several packets, and of an EpochsPlan without its correction, which is in shared memory.
 TrainerRequest RequestOf(const LocalPlan& plan);
 
-// The plan in a request, checked but for its records. InvalidArgument if there is none, if the seed
-// has another size than 32 bytes, or as CheckPlan says.
+// The plan in a request, checked but for its records or its correction. InvalidArgument if there is
+// none, if the seed has another size than 32 bytes, or as CheckPlan says.
 absl::StatusOr<LocalPlan> PlanOf(const TrainerRequest& request, uint64_t records);
 
 }  // namespace dure

@@ -17,7 +17,8 @@ using ::testing::HasSubstr;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 const double kNan = std::nan("");
 
-const EpochsPlan kEpochs{.epochs = 3, .batch_size = 32, .learning_rate = 0.05, .seed = {1, 2}};
+const EpochsPlan kEpochs{
+    .epochs = 3, .batch_size = 32, .learning_rate = 0.05, .proximal_mu = 0.25, .seed = {1, 2}};
 const DpSgdPlan kDpSgd{.steps = 10,
                        .sampling_rate = 0.01,
                        .batch_size = 60,
@@ -52,9 +53,10 @@ TEST(LocalPlanTest, NumbersOfEpochsAreChecked) {
   for (uint32_t bad : {0u, 1'000'001u}) {
     EXPECT_THAT(Epochs([&](auto& p) { p.batch_size = bad; }), HasSubstr("batch_size = "));
   }
-  for (double bad : {0.0, -0.1, 1001.0, kInfinity, -kInfinity, kNan}) {
+  for (double bad : {-0.1, 1001.0, kInfinity, -kInfinity, kNan}) {
     EXPECT_THAT(Epochs([&](auto& p) { p.learning_rate = bad; }),
-                HasSubstr("is not above 0 and at most 1000"));
+                HasSubstr("is not 0 or more and at most 1000"));
+    EXPECT_THAT(Epochs([&](auto& p) { p.proximal_mu = bad; }), HasSubstr("proximal_mu = "));
   }
 }
 
@@ -70,7 +72,9 @@ TEST(LocalPlanTest, NumbersOfDpSgdAreChecked) {
     EXPECT_THAT(Steps([&](auto& p) { p.batch_size = bad; }), HasSubstr("batch_size = "));
   }
   for (double bad : {0.0, -1.0, 1e9, kInfinity, kNan}) {
-    EXPECT_THAT(Steps([&](auto& p) { p.learning_rate = bad; }), HasSubstr("learning_rate = "));
+    if (bad != 0) {
+      EXPECT_THAT(Steps([&](auto& p) { p.learning_rate = bad; }), HasSubstr("learning_rate = "));
+    }
     if (bad != 1e9) {
       EXPECT_THAT(Steps([&](auto& p) { p.clip_norm = bad; }), HasSubstr("clip_norm = "));
     }
@@ -111,6 +115,7 @@ TEST(LocalPlanTest, PlansTravel) {
   EXPECT_EQ(passes.epochs, kEpochs.epochs);
   EXPECT_EQ(passes.batch_size, kEpochs.batch_size);
   EXPECT_EQ(passes.learning_rate, kEpochs.learning_rate);
+  EXPECT_EQ(passes.proximal_mu, kEpochs.proximal_mu);
   EXPECT_EQ(passes.seed, kEpochs.seed);
   auto dp_sgd = PlanOf(RequestOf(kDpSgd), 1000);
   ASSERT_TRUE(dp_sgd.ok()) << dp_sgd.status();

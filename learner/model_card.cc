@@ -86,6 +86,7 @@ std::string ModelCard(const Metadata& metadata, const Architecture& architecture
   const std::string license = Value(metadata, "dure.license");
   const std::string purpose = Value(metadata, "dure.purpose");
   const std::string rounds = Value(metadata, "dure.rounds");
+  const std::string best_of = Value(metadata, "dure.best_of_rounds");
   std::string card = "---\nlibrary_name: dure\n";
   if (!license.empty()) {
     absl::StrAppend(&card, "license: ", JsonString(license), "\n");
@@ -100,6 +101,12 @@ std::string ModelCard(const Metadata& metadata, const Architecture& architecture
                   "who took part.\n\n## Privacy\n\n",
                   PrivacyText(metadata), "\n");
   if (!rounds.empty()) absl::StrAppend(&card, "\nRounds of training: ", rounds, ".\n");
+  if (!best_of.empty()) {
+    absl::StrAppend(&card, "Of the ", best_of,
+                    " rounds trained so far, whose privacy is what is stated above, this one had "
+                    "the lowest loss at the evaluators, ",
+                    Value(metadata, "dure.evaluation_loss"), ": their data chose it.\n");
+  }
   absl::StrAppend(&card, "\n## Layers\n\n");
   for (const Layer& layer : architecture.layers) {
     absl::StrAppend(&card, "- ", DescribeLayer(layer), "\n");

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "federation/manifest.h"
+#include "learner/data/column_sums.h"
 #include "proto/metrics.pb.h"
 
 namespace dure {
@@ -51,9 +52,25 @@ struct DpSgdPlan {
   std::array<uint8_t, 32> seed{};  // fresh, used for nothing else: it gives the noise away
 };
 
-using LocalPlan = std::variant<GradientPlan, EpochsPlan, DpSgdPlan>;
+// No training: the statistics of the columns of a table (learner/data/column_sums.h), which the
+// model does not matter to.
+struct StatisticsPlan {
+  uint32_t bins = 0;  // 1 to 100
+  int grid_log2 = 0;  // units of 2^-grid_log2, 0 to 38
+};
 
-// The direction to add. GradientPlan: dim() integers in units of 1 / (F s), each below 2^62 in
+// No training: what the model does on the trainer's records (learner/record_sums.h).
+struct EvaluationPlan {
+  double loss_bound = 0;   // a record's loss counts for no more
+  double error_bound = 0;  // nor how far off its number is
+  int grid_log2 = 0;       // as above
+};
+
+using LocalPlan =
+    std::variant<GradientPlan, EpochsPlan, DpSgdPlan, StatisticsPlan, EvaluationPlan>;
+
+// The direction to add; of the last two plans sums over records, as many integers as they have,
+// none below 0. GradientPlan: dim() integers in units of 1 / (F s), each below 2^62 in
 // size. EpochsPlan and DpSgdPlan: dim() finite floats, the change of the parameters.
 using LocalUpdate = std::variant<std::vector<int64_t>, std::vector<float>>;
 
@@ -77,6 +94,9 @@ class Trainer {
   virtual absl::StatusOr<LocalUpdate> Train(std::span<const float> params,
                                             const LocalPlan& plan) = 0;
   virtual absl::StatusOr<ModelMetrics> Evaluate(std::span<const float> params) = 0;
+  // From now on numeric columns of a table are standardised by these, one for each, and not by what
+  // its schema states. Nothing happens to other data.
+  virtual void Standardise(const Standardisation&) {}
   // From any thread: an EpochsPlan or a DpSgdPlan that runs now ends soon, with Cancelled, unless
   // it is done first. Nothing else is affected. Trainers that take no time need not.
   virtual void Cancel() {}

@@ -46,6 +46,14 @@ constexpr const char* kMigrations[] = {
     "ALTER TABLE invitations ADD COLUMN withdrawn INTEGER",
     "ALTER TABLE rounds ADD COLUMN clip_norm REAL NOT NULL DEFAULT 0",
     "CREATE TABLE last_attempts (client_id BLOB PRIMARY KEY, attempt INTEGER NOT NULL) STRICT",
+    "ALTER TABLE evaluations ADD COLUMN metrics BLOB",
+    R"sql(
+      ALTER TABLE attempts ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+      CREATE TABLE sums (
+        attempt INTEGER PRIMARY KEY, kind INTEGER NOT NULL, round INTEGER NOT NULL,
+        cohort INTEGER NOT NULL, survivors INTEGER NOT NULL, epsilon REAL NOT NULL,
+        noise REAL NOT NULL, sums BLOB NOT NULL, released INTEGER NOT NULL) STRICT;
+    )sql",
 };
 
 absl::Status Execute(sqlite3* database, const char* sql) {
@@ -108,6 +116,9 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& folder,
   if (!absl::IsFailedPrecondition(bound) || change == TermsChange::kRefused) {
     DURE_RETURN_IF_ERROR(bound);
   }
+  DURE_ASSIGN_OR_RETURN(const std::vector<EvaluationReceived> evaluations,
+                        store->LoadEvaluations());
+  for (const EvaluationReceived& evaluation : evaluations) store->progress_.Add(evaluation);
   DURE_RETURN_IF_ERROR(store->CheckModels());
   store->RemoveOldFiles();
   return store;
@@ -161,7 +172,11 @@ absl::Status Store::CheckDatabase() {
 absl::Status Store::CheckModels() {
   DURE_ASSIGN_OR_RETURN(std::set<std::string> kept, KeptFiles());
   size_t unknown = 0;
-  for (const std::string& name : ModelFiles(folder_)) unknown += kept.contains(name) ? 0 : 1;
+  for (const std::string& name : ModelFiles(folder_)) {
+    if (kept.contains(name)) continue;
+    DURE_ASSIGN_OR_RETURN(const bool known, KnowsFile(name));
+    unknown += known ? 0 : 1;
+  }
   if (unknown <= kFilesOfARelease) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(
       DatabasePath(folder_), " is older than ", folder_, "/models: it knows nothing of ", unknown,

@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/file.h"
+#include "coordinator/evaluation_progress.h"
 #include "coordinator/run_state.h"
 #include "crypto/digest.h"
 #include "proto/wire.pb.h"
@@ -102,6 +103,9 @@ class Store {
   // Writes one fact of the run.
   absl::Status Record(const Fact& fact);
   absl::StatusOr<RunState> LoadRun();
+  // ParamsToBytes of the model of that round. Of old rounds only that of the one that measured best
+  // (coordinator/evaluation_progress.h) is there, and those that may yet be: NotFound for others.
+  absl::StatusOr<std::string> ReadModel(RoundNumber round);
 
  private:
   Store(std::string folder, std::optional<FileLock> lock, sqlite3* database);
@@ -113,7 +117,12 @@ class Store {
   absl::Status BindToFederation(const Digest& spec_digest);
   absl::StatusOr<InvitationRecord> FindInvitationLocked(const Digest& secret_hash, absl::Time now);
   absl::Status RecordRelease(const RoundReleased& release);
+  absl::Status RecordSums(const SumsReleased& sums);
+  absl::Status LoadSums(RunState* run);
   absl::Status RecordDealers(const std::vector<Digest>& dealers, AttemptNumber attempt);
+  // Whether a round of the database has a model or an optimiser's state of that name.
+  absl::StatusOr<bool> KnowsFile(const std::string& name);
+  absl::StatusOr<std::vector<EvaluationReceived>> LoadEvaluations();
   // The names of the model files that are kept.
   absl::StatusOr<std::set<std::string>> KeptFiles();
   void RemoveOldFiles();
@@ -122,6 +131,8 @@ class Store {
   std::optional<FileLock> lock_;  // absent: for reading
   std::mutex mutex_;
   sqlite3* database_;
+  EvaluationProgress progress_;         // of the evaluations in the database, for what is kept
+  std::vector<RoundNumber> measuring_;  // of the newest release
 };
 
 }  // namespace dure

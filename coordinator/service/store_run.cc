@@ -1,6 +1,7 @@
 // The store of a run: its facts, its models and the state that they add up to.
 #include <future>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "coordinator/service/sql.h"
 #include "coordinator/service/state_files.h"
@@ -18,12 +19,13 @@ constexpr int kKeptRounds = 2;
 absl::Status Store::Record(const Fact& fact) {
   std::lock_guard lock(mutex_);
   if (const auto* begun = std::get_if<AttemptBegun>(&fact)) {
-    return Statement(database_, "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, NULL, NULL)")
+    return Statement(database_, "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, NULL, NULL, ?)")
         .Bind(int64_t{begun->attempt.value()})
         .Bind(int64_t{begun->round.value()})
         .BindBlob(begun->session_id)
         .Bind(int64_t{begun->cohort})
         .Bind(begun->at)
+        .Bind(static_cast<int64_t>(begun->kind))
         .Run();
   }
   if (const auto* failed = std::get_if<AttemptFailed>(&fact)) {
@@ -38,15 +40,20 @@ absl::Status Store::Record(const Fact& fact) {
     return transaction.Commit();
   }
   if (const auto* evaluation = std::get_if<EvaluationReceived>(&fact)) {
-    return Statement(database_, "INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?, ?)")
-        .Bind(int64_t{evaluation->round.value()})
-        .Bind(evaluation->evaluator)
-        .Bind(evaluation->loss)
-        .Bind(evaluation->accuracy)
-        .Bind(static_cast<int64_t>(evaluation->records))
-        .Bind(evaluation->at)
-        .Run();
+    DURE_RETURN_IF_ERROR(
+        Statement(database_, "INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?)")
+            .Bind(int64_t{evaluation->round.value()})
+            .Bind(evaluation->evaluator)
+            .Bind(evaluation->metrics.loss())
+            .Bind(evaluation->metrics.accuracy())
+            .Bind(static_cast<int64_t>(evaluation->metrics.records()))
+            .Bind(evaluation->at)
+            .BindBlob(AsBytes(evaluation->metrics.SerializeAsString()))
+            .Run());
+    progress_.Add(*evaluation);
+    return absl::OkStatus();
   }
+  if (const auto* sums = std::get_if<SumsReleased>(&fact)) return RecordSums(*sums);
   return RecordRelease(std::get<RoundReleased>(fact));
 }
 
@@ -94,6 +101,7 @@ absl::Status Store::RecordRelease(const RoundReleased& release) {
           .Run());
   DURE_RETURN_IF_ERROR(RecordDealers(release.dealers, release.attempt));
   DURE_RETURN_IF_ERROR(transaction.Commit());
+  measuring_ = release.measuring;
   RemoveOldFiles();
   return absl::OkStatus();
 }
@@ -142,21 +150,51 @@ absl::StatusOr<RunState> Store::LoadRun() {
       }
     }
   }
+  DURE_ASSIGN_OR_RETURN(run.evaluations, LoadEvaluations());
+  DURE_RETURN_IF_ERROR(LoadSums(&run));
+  return run;
+}
+
+// In the order in which they came.
+absl::StatusOr<std::vector<EvaluationReceived>> Store::LoadEvaluations() {
+  std::vector<EvaluationReceived> received;
   Statement evaluations(database_,
-                        "SELECT round, evaluator, loss, accuracy, records, received "
-                        "FROM evaluations ORDER BY round, evaluator");
+                        "SELECT round, evaluator, loss, accuracy, records, received, metrics "
+                        "FROM evaluations ORDER BY rowid");
   for (;;) {
     DURE_ASSIGN_OR_RETURN(bool found, evaluations.Step());
-    if (!found) return run;
+    if (!found) return received;
     EvaluationReceived evaluation;
     evaluation.round = RoundNumber(static_cast<uint32_t>(evaluations.Int(0)));
     evaluation.evaluator = evaluations.Text(1);
-    evaluation.loss = evaluations.Real(2);
-    evaluation.accuracy = evaluations.Real(3);
-    evaluation.records = static_cast<uint64_t>(evaluations.Int(4));
+    // An older dure wrote three figures only.
+    if (evaluations.IsNull(6)) {
+      evaluation.metrics.set_loss(evaluations.Real(2));
+      evaluation.metrics.set_accuracy(evaluations.Real(3));
+      evaluation.metrics.set_records(static_cast<uint64_t>(evaluations.Int(4)));
+    } else if (!evaluation.metrics.ParseFromString(evaluations.Blob(6))) {
+      return absl::DataLossError(absl::StrCat("the evaluation of round ", evaluation.round.value(),
+                                              " by ", evaluation.evaluator, " cannot be read"));
+    }
     evaluation.at = evaluations.Time(5);
-    run.evaluations.push_back(evaluation);
+    received.push_back(std::move(evaluation));
   }
+}
+
+absl::StatusOr<std::string> Store::ReadModel(RoundNumber round) {
+  std::lock_guard lock(mutex_);
+  Statement row(database_, "SELECT model FROM rounds WHERE round = ?");
+  DURE_ASSIGN_OR_RETURN(const bool found, row.Bind(int64_t{round.value()}).Step());
+  if (!found || !ModelFiles(folder_).contains(row.Text(0))) {
+    return absl::NotFoundError(
+        absl::StrCat("the model of round ", round.value(), " is not kept any more"));
+  }
+  return ReadModelFile(folder_, row.Text(0));
+}
+
+absl::StatusOr<bool> Store::KnowsFile(const std::string& name) {
+  Statement row(database_, "SELECT 1 FROM rounds WHERE model = ?1 OR optimizer = ?1 LIMIT 1");
+  return row.Bind(name).Step();
 }
 
 absl::StatusOr<std::set<std::string>> Store::KeptFiles() {
@@ -165,10 +203,19 @@ absl::StatusOr<std::set<std::string>> Store::KeptFiles() {
   row.Bind(int64_t{kKeptRounds});
   for (;;) {
     DURE_ASSIGN_OR_RETURN(bool found, row.Step());
-    if (!found) return kept;
+    if (!found) break;
     kept.insert(row.Text(0));
     kept.insert(row.Text(1));
   }
+  // The best, and what may yet be.
+  std::set<RoundNumber> rounds = progress_.candidates();
+  rounds.insert(measuring_.begin(), measuring_.end());
+  for (const RoundNumber round : rounds) {
+    Statement model(database_, "SELECT model FROM rounds WHERE round = ?");
+    DURE_ASSIGN_OR_RETURN(const bool found, model.Bind(int64_t{round.value()}).Step());
+    if (found) kept.insert(model.Text(0));
+  }
+  return kept;
 }
 
 void Store::RemoveOldFiles() {

@@ -19,6 +19,16 @@ Digest Filled(uint8_t byte) {
   return digest;
 }
 
+EvaluationReceived Evaluation(uint32_t round, const std::string& evaluator, double loss) {
+  EvaluationReceived evaluation{
+      .round = RoundNumber(round), .evaluator = evaluator, .metrics = {}, .at = kNow};
+  evaluation.metrics.set_loss(loss);
+  evaluation.metrics.set_accuracy(0.5);
+  evaluation.metrics.set_auc(0.75);
+  evaluation.metrics.set_records(7);
+  return evaluation;
+}
+
 class StoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -186,14 +196,7 @@ TEST_F(StoreTest, ARunIsReadBackAsItWasRecorded) {
             .ok());
     ASSERT_TRUE(store_->Record(Release(round)).ok());
   }
-  ASSERT_TRUE(store_
-                  ->Record(EvaluationReceived{.round = RoundNumber(4),
-                                              .evaluator = "e",
-                                              .loss = 1,
-                                              .accuracy = 0.5,
-                                              .records = 7,
-                                              .at = kNow})
-                  .ok());
+  ASSERT_TRUE(store_->Record(Evaluation(4, "e", 1)).ok());
   Reopen();
   auto run = store_->LoadRun();
   ASSERT_TRUE(run.ok()) << run.status();
@@ -204,9 +207,82 @@ TEST_F(StoreTest, ARunIsReadBackAsItWasRecorded) {
   EXPECT_EQ(run->history.size(), 4u);
   EXPECT_EQ(run->history[0].survivors, 9u);
   ASSERT_EQ(run->evaluations.size(), 1u);
-  EXPECT_EQ(run->evaluations[0].records, 7u);
+  EXPECT_EQ(run->evaluations[0].metrics.records(), 7u);
   // Models of the last rounds only.
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(Path("models")), {}), 4);
+}
+
+// The losses of rounds 1, 2, ... as one evaluator says them.
+TEST_F(StoreTest, TheModelThatMeasuredBestIsKept) {
+  const double losses[] = {3, 1, 2, 2, 0.5, 4, 4, 4};
+  const auto has = [&](uint32_t round) {
+    return std::filesystem::exists(ModelPath("model " + std::to_string(round)));
+  };
+  for (uint32_t round = 1; round <= 8; ++round) {
+    RunRound(round);
+    ASSERT_TRUE(store_->Record(Evaluation(round, "e", losses[round - 1])).ok());
+    if (round == 4) {
+      EXPECT_FALSE(has(1));
+      EXPECT_TRUE(has(2));
+    }
+    if (round % 3 == 0) Reopen();
+  }
+  EXPECT_FALSE(has(2));
+  EXPECT_TRUE(has(5));
+  EXPECT_FALSE(has(6));
+  EXPECT_EQ(*store_->ReadModel(RoundNumber(5)), "model 5");
+  EXPECT_EQ(*store_->ReadModel(RoundNumber(8)), "model 8");
+  for (const uint32_t gone : {0u, 2u, 9u}) {
+    EXPECT_EQ(store_->ReadModel(RoundNumber(gone)).status().code(), absl::StatusCode::kNotFound);
+  }
+  // Two models with the states of the optimiser, and the best.
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(Path("models")), {}), 5);
+}
+
+// An evaluator may take longer than several rounds.
+TEST_F(StoreTest, AModelThatIsBeingMeasuredIsKept) {
+  RunRound(1);
+  for (uint32_t round = 2; round <= 5; ++round) {
+    ASSERT_TRUE(store_->Record(AttemptBegun{.attempt = AttemptNumber(round + 1), .at = kNow}).ok());
+    RoundReleased release = Release(round);
+    release.measuring = {RoundNumber(1)};
+    ASSERT_TRUE(store_->Record(release).ok());
+  }
+  EXPECT_EQ(*store_->ReadModel(RoundNumber(1)), "model 1");
+  ASSERT_TRUE(store_->Record(Evaluation(1, "e", 1)).ok());
+  RunRound(6);
+  RunRound(7);
+  Reopen();
+  EXPECT_EQ(*store_->ReadModel(RoundNumber(1)), "model 1");
+}
+
+// After a crash nobody measures them any more, and the database has not forgotten them.
+TEST_F(StoreTest, ModelsThatWereBeingMeasuredAreNoneOfAnotherDatabase) {
+  for (uint32_t round = 1; round <= 8; ++round) {
+    ASSERT_TRUE(store_->Record(AttemptBegun{.attempt = AttemptNumber(round + 1), .at = kNow}).ok());
+    RoundReleased release = Release(round);
+    for (uint32_t earlier = 1; earlier < round; ++earlier) {
+      release.measuring.emplace_back(earlier);
+    }
+    ASSERT_TRUE(store_->Record(release).ok());
+  }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(Path("models")), {}), 10);
+  Reopen();
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(Path("models")), {}), 4);
+}
+
+TEST_F(StoreTest, EvaluationsComeBackInTheOrderInWhichTheyCame) {
+  RunRound(1);
+  RunRound(2);
+  for (const auto& [round, name] : {std::pair{2u, "z"}, {1u, "slow"}, {2u, "a"}}) {
+    ASSERT_TRUE(store_->Record(Evaluation(round, name, 1)).ok());
+  }
+  Reopen();
+  const std::vector<EvaluationReceived> evaluations = store_->LoadRun()->evaluations;
+  ASSERT_EQ(evaluations.size(), 3u);
+  EXPECT_EQ(evaluations[0].evaluator, "z");
+  EXPECT_EQ(evaluations[1].evaluator, "slow");
+  EXPECT_EQ(evaluations[2].evaluator, "a");
 }
 
 TEST_F(StoreTest, ADamagedModelIsNamed) {

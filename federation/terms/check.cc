@@ -8,7 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/status_macros.h"
-#include "federation/manifest.h"
+#include "federation/binary16.h"
+#include "federation/model_parts.h"
 #include "federation/spec.h"
 #include "federation/spec_fields.h"
 #include "federation/terms/check_notes.h"
@@ -38,10 +39,36 @@ uint64_t BytesUp(const RoundTerms& terms) {
 }
 
 uint64_t BytesDown(const RoundTerms& terms) {
-  if (!terms.secure_aggregation) return 4 * terms.dim + kPlainOverhead;
+  if (!terms.secure_aggregation) return terms.download_bytes + kPlainOverhead;
   const uint64_t k = terms.neighbours, n = terms.invited;
   const uint64_t path = 32 * static_cast<uint64_t>(std::bit_width(k - 1));
-  return 4 * terms.dim + 400 * n + k * (240 + path) + k * (96 + k / 8) + 68 * terms.quorum + n / 4;
+  return terms.download_bytes + 400 * n + k * (240 + path) + k * (96 + k / 8) + 68 * terms.quorum +
+         n / 4;
+}
+
+// By how much rounding makes the noise larger than the clip norm asks for.
+double RoundingFactor(const RoundTerms& terms) {
+  if (terms.norm_bound_sq == 0 || terms.mode == LocalSection::DP_SGD) return 1;
+  return std::sqrt(static_cast<double>(terms.norm_bound_sq)) /
+         (static_cast<double>(terms.scale) * terms.encoded_norm);
+}
+
+// What a round would move without the keys of [communication].
+void CompareWidths(const FederationSpec& spec, CheckReport* report) {
+  report->bytes_up_automatic = report->bytes_up;
+  report->bits_automatic = static_cast<uint32_t>(WidthOfNumbers(report->terms));
+  RoundTerms plain = report->terms;
+  plain.download_bytes = plain.update_dim * BytesOfNumber(CommunicationSection::FP32);
+  report->bytes_down_fp32 = BytesDown(plain);
+  if (report->terms.number_bits == 0) return;
+  FederationSpec automatic = spec;
+  automatic.mutable_communication()->clear_quantization_bits();
+  const absl::StatusOr<RoundTerms> terms =
+      DeriveTerms(automatic, report->terms.dim, report->terms.invited);
+  if (!terms.ok()) return;
+  report->bytes_up_automatic = BytesUp(*terms);
+  report->bits_automatic = static_cast<uint32_t>(WidthOfNumbers(*terms));
+  report->rounding_noise = RoundingFactor(report->terms) / RoundingFactor(*terms);
 }
 
 // epsilon of the run if one member's noise is all there is. The more are
@@ -61,7 +88,7 @@ std::optional<double> EpsilonOfOwnNoise(const FederationSpec& spec, const RoundT
 // The noise of what a robust rule makes of the groups' means, by that of their mean.
 double RuleFactor(const RoundTerms& terms) {
   if (terms.robust == SecureAggregationSection::OFF) return 1;
-  return RobustRuleOf(terms.robust).noise(RobustParamsOf(terms), terms.groups);
+  return RobustRuleOf(terms.robust).noise(terms.robust_params, terms.groups);
 }
 
 // In the mean update of one round, everybody staying.
@@ -77,8 +104,9 @@ RoundNoise NoiseOfRound(const FederationSpec& spec, const RoundTerms& terms) {
         std::sqrt(static_cast<double>(terms.sigma2_step)) / static_cast<double>(terms.scale_step);
     const double records = static_cast<double>(spec.privacy().total_records()) / members;
     const double factor = spec.local().learning_rate() / spec.local().batch_size();
-    return {.noise = factor * step * root_dim * std::sqrt(terms.steps / members),
-            .update = factor * terms.clip_norm * terms.sampling_rate * records * terms.steps};
+    return {
+        .noise = RuleFactor(terms) * factor * step * root_dim * std::sqrt(terms.steps / members),
+        .update = factor * terms.clip_norm * terms.sampling_rate * records * terms.steps};
   }
   const double variance =
       static_cast<double>(terms.sigma2_local) * members + static_cast<double>(terms.sigma2_central);
@@ -173,15 +201,28 @@ absl::StatusOr<CheckReport> CheckFederation(const FederationSpec& spec,
   report.spec_digest = SpecDigest(spec);
   report.architecture =
       ChoiceName(*ModelSection::Architecture_descriptor(), spec.model().architecture());
-  DURE_ASSIGN_OR_RETURN(const ParamManifest manifest, BuiltInManifest(spec.model()));
-  report.model_bytes = manifest.dim() * sizeof(float);
+  DURE_ASSIGN_OR_RETURN(const ModelParts parts, PartsOf(spec.model()));
+  const ParamManifest& manifest = parts.travelling();
+  report.parameters = parts.whole().dim();
+  report.model_bytes = report.parameters * sizeof(float);
+  for (const ParamEntry& param : parts.personal().params) report.personal.push_back(param.name);
+  if (!report.personal.empty() && report.model_bytes > kMaxPayloadBytes) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("evaluators would be sent a model of ", report.model_bytes,
+                     " bytes, the limit is ", kMaxPayloadBytes, ": choose a smaller model"));
+  }
   report.members_known = spec.rounds().has_cohort();
   report.local = spec.local();
+  report.server = spec.server();
+  report.evaluation = spec.evaluation();
+  report.local_schedule = LocalScheduleOf(spec);
+  report.server_schedule = ServerScheduleOf(spec);
   DURE_ASSIGN_OR_RETURN(report.terms, DeriveTerms(spec, manifest.dim(),
                                                   report.members_known ? spec.rounds().cohort()
                                                                        : spec.rounds().minimum()));
   report.bytes_up = BytesUp(report.terms);
   report.bytes_down = BytesDown(report.terms);
+  CompareWidths(spec, &report);
   report.rounds = spec.rounds().count();
   report.affordable_attempts = report.terms.max_attempts;
   if (report.terms.unit != PrivacySection::NONE) {

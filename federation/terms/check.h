@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "crypto/digest.h"
 #include "federation/terms/reach.h"
+#include "federation/terms/schedule.h"
 #include "federation/terms/terms.h"
 #include "proto/federation.pb.h"
 
@@ -29,16 +30,29 @@ struct RoundNoise {
 struct CheckReport {
   std::string name;
   Digest spec_digest{};
-  std::string architecture;    // "cnn"
-  uint64_t model_bytes = 0;    // 4 d
+  std::string architecture;           // "cnn"
+  uint64_t parameters = 0;            // of the whole model
+  uint64_t model_bytes = 0;           // 4 times that
+  std::vector<std::string> personal;  // names of the parameters that stay with each member
   bool members_known = false;  // false: no cohort is set, the numbers are for `minimum` members
   RoundTerms terms;
   LocalSection local;
+  ServerSection server;
+  EvaluationSection evaluation;
+  RateSchedule local_schedule;  // of modes epochs and dp_sgd
+  RateSchedule server_schedule;
 
   // Bytes of one finished round for one member (docs/secure-aggregation.md
   // section 3).
   uint64_t bytes_up = 0;
   uint64_t bytes_down = 0;
+  // The same without communication.quantization_bits, and without download = fp16.
+  uint64_t bytes_up_automatic = 0;
+  uint64_t bytes_down_fp32 = 0;
+  // Bits of the largest number of an update without communication.quantization_bits; and by how
+  // much its rounding makes the noise larger than it would be then.
+  uint32_t bits_automatic = 0;
+  double rounding_noise = 1;
 
   // epsilon once that many rounds have taken one attempt each. None with unit
   // none.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -261,6 +262,35 @@ void NoteLimits(const CheckReport& report, Notes* notes) {
       "Who takes part, and when, is not hidden. The keys do not withstand a quantum computer.");
 }
 
+// Steps that go nowhere, or too far.
+void NoteRates(const CheckReport& report, Notes* notes) {
+  for (const auto& [section, schedule, rate] :
+       {std::tuple{"local", report.local_schedule, report.local.learning_rate()},
+        std::tuple{"server", report.server_schedule, report.server.learning_rate()}}) {
+    if (schedule.rounds > 1 && schedule.Factor(schedule.rounds) == 0) {
+      notes->Add(Notes::kUnwise,
+                 "%s.learning_rate is 0 in the last round, which then changes nothing%s: set "
+                 "%s.final_fraction to 0.01, say.",
+                 section,
+                 report.terms.unit == PrivacySection::NONE ? "" : " and costs privacy all the same",
+                 section);
+    }
+    if (schedule.warmup >= schedule.rounds) {
+      notes->Add(Notes::kUnwise,
+                 "%s.warmup is %d of %d rounds, so learning_rate %g is never reached: lower it.",
+                 section, schedule.warmup, schedule.rounds, rate);
+    }
+  }
+  const double back = report.local.learning_rate() * report.local.proximal_mu();
+  if (back >= 1) {
+    notes->Add(Notes::kMeaningless,
+               "local.proximal_mu times local.learning_rate is %g: a step is drawn back by that "
+               "share of the way, so from 1 on nothing is left of it and from 2 on training "
+               "diverges; lower one of them.",
+               back);
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> NotesOn(const FederationSpec& spec, const CheckReport& report) {
@@ -270,6 +300,7 @@ std::vector<std::string> NotesOn(const FederationSpec& spec, const CheckReport& 
     NoteEmptyPromises(spec, report, &notes);
   }
   NoteMembers(spec, report, &notes);
+  NoteRates(report, &notes);
   if (report.terms.unit == PrivacySection::RECORD) NoteSampling(spec, report, &notes);
   if (report.terms.unit == PrivacySection::CLIENT) NoteUpdates(spec, report, &notes);
   NoteLimits(report, &notes);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -22,6 +23,7 @@ using ::dure::testing::DemoWith;
 using ::dure::testing::DemoWithUnit;
 using ::dure::testing::DpSgdToml;
 using ::dure::testing::NoneToml;
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -220,6 +222,96 @@ TEST(CheckTest, TheNoiseOfOneRound) {
   EXPECT_EQ(Good(NoneToml()).round_noise.noise, 0);
 }
 
+// Cohort 40 in groups of 4.
+std::string RobustToml(const std::string& rule, const std::string& secure_aggregation = "") {
+  return absl::StrReplaceAll(
+      DemoWithUnit("mode = \"epochs\"", "unit = \"none\"",
+                   secure_aggregation.empty()
+                       ? "max_corrupt = 0.05\ngroup_size = 4\nrobust = " + rule
+                       : secure_aggregation),
+      {{"cohort = 10", "cohort = 40"}, {"minimum = 8", "minimum = 32"}});
+}
+
+TEST(CheckTest, EveryRuleSaysWhatItBears) {
+  const struct {
+    std::string rule, text;
+  } cases[] = {
+      {"\"median\"",
+       "The median of the groups bears poisoned members in 4 of 10 groups, so at "
+       "least 4 members"},
+      {"\"trimmed_mean\"\ntrim = 0.3",
+       "The trimmed mean of the groups bears poisoned members in 3 of 10 groups"},
+      {"\"krum\"", "Krum of the groups bears poisoned members in 3 of 10 groups"},
+      {"\"multi_krum\"\nmax_poisoned = 0.25",
+       "Multi-Krum of the groups bears poisoned members in 2 of 10 groups"},
+      {"\"geometric_median\"",
+       "The geometric median of the groups bears poisoned members in 4 of 10 groups"},
+      {"\"norm_bound\"", "The norm bound of the groups bears poisoned members in 4 of 10 groups"},
+      {"\"norm_bound\"\nnorm_bound = 2.0", "It bounds lengths only"},
+  };
+  for (const auto& c : cases) {
+    EXPECT_THAT(TextOf(RobustToml(c.rule)), HasSubstr(c.text)) << c.rule;
+    EXPECT_THAT(TextOf(RobustToml(c.rule)), HasSubstr("No rule bears pushes that are small"));
+  }
+  const auto json = nlohmann::json::parse(CheckToJson(Good(RobustToml("\"geometric_median\""))));
+  EXPECT_EQ(json["robust"], "geometric_median");
+  EXPECT_EQ(json["poisoned_groups"], 4);
+  EXPECT_EQ(nlohmann::json::parse(CheckToJson(Good(DemoToml())))["robust"], "off");
+}
+
+TEST(CheckTest, RulesThatCannotHoldAreRefusedWithTheRemedy) {
+  for (const char* rule : {"krum", "multi_krum"}) {
+    ExpectRefused(absl::StrReplaceAll(RobustToml("\"" + std::string(rule) + "\""),
+                                      {{"group_size = 4", "group_size = 10"}}),
+                  "40 members make 4 groups of 10 or more, and a rule combines one vector of each");
+    ExpectRefused(absl::StrReplaceAll(RobustToml("\"" + std::string(rule) + "\""),
+                                      {{"group_size = 4", "group_size = 10"}}),
+                  "Choose a smaller group_size or more members");
+  }
+  ExpectRefused(RobustToml("\"multi_krum\"\nmax_poisoned = 0.45"),
+                "of 10 vectors Multi-Krum bears at most 3 poisoned ones; a share of 0.45 is 4, "
+                "which needs 11 or more");
+  for (const char* rule :
+       {"median", "trimmed_mean", "krum", "multi_krum", "geometric_median", "norm_bound"}) {
+    const std::string robust = "robust = \"" + std::string(rule) + "\"";
+    EXPECT_THAT(std::string(Check(RobustToml("", "enabled = false\n" + robust)).status().message()),
+                HasSubstr("goes with enabled = true only"));
+    EXPECT_THAT(std::string(Check(RobustToml("", robust)).status().message()),
+                HasSubstr("group_size is missing: of the whole cohort the coordinator sees one "
+                          "sum, in which a robust rule has nothing to compare"));
+  }
+}
+
+TEST(CheckTest, RatesThatChangeAreSaid) {
+  const std::string toml = DemoWithUnit(
+      "mode = \"epochs\"\nlearning_rate = 0.1\nschedule = \"cosine\"\nwarmup = 10\n"
+      "final_fraction = 0.05\nproximal_mu = 0.3",
+      "unit = \"none\"");
+  EXPECT_THAT(TextOf(toml), HasSubstr("Rates local.learning_rate rises over 10 rounds; it falls by "
+                                      "half a cosine, from 0.1 to 0.005 in round 300"));
+  EXPECT_THAT(TextOf(toml), HasSubstr("drawn back to the round's model by 0.3 (FedProx)"));
+  EXPECT_THAT(
+      TextOf(DemoWith("tau = 1e-3", "tau = 1e-3\nschedule = \"exponential\"\ndecay = 0.9\n")),
+      HasSubstr("Rates server.learning_rate is multiplied by 0.9 every round, from 0.01"));
+  EXPECT_THAT(TextOf(DemoToml()), Not(HasSubstr("Rates")));
+  const auto notes = [](const std::string& local) {
+    return Good(DemoWithUnit("mode = \"epochs\"\n" + local, "unit = \"none\"")).warnings;
+  };
+  EXPECT_THAT(notes("schedule = \"linear\""),
+              Contains(HasSubstr("local.learning_rate is 0 in the last round")));
+  EXPECT_THAT(notes("warmup = 300"), Contains(HasSubstr("local.warmup is 300 of 300 rounds")));
+  EXPECT_THAT(notes("learning_rate = 0.5\nproximal_mu = 4.0"),
+              Contains(HasSubstr("local.proximal_mu times local.learning_rate is 2")));
+}
+
+TEST(CheckTest, EarlyStoppingIsSaid) {
+  EXPECT_THAT(
+      TextOf(DemoWith("every = 20", "every = 20\npatience = 3\nmin_improvement = 0.01\n")),
+      HasSubstr("Stopping ends early once 3 measurements in a row, one every 20 rounds, did "
+                "not lower the mean loss of the evaluators by more than 0.01."));
+  EXPECT_THAT(TextOf(DemoToml()), Not(HasSubstr("Stopping")));
+}
+
 TEST(CheckTest, ClientNoiseWithTenMembersIsPointedOutWithTheBetterMode) {
   const CheckReport report = Good(ClientToml());
   ASSERT_FALSE(report.warnings.empty());
@@ -289,6 +381,46 @@ TEST(CheckTest, UnwiseSettingsOfTheOtherUnitsAreNamed) {
                                 "unit = \"client\"\nmax_epsilon = 1000.0\ndelta = 0.01"))
                   .warnings,
               Not(Contains(HasSubstr("allows publishing"))));
+}
+
+TEST(TravelCheckTest, SaysWhatStaysWithMembers) {
+  const CheckReport report = Good(absl::StrReplaceAll(
+      NoneToml(), {{"architecture = \"cnn\"", "architecture = \"cnn\"\npersonal = [\"fc2.*\"]"}}));
+  EXPECT_EQ(report.parameters, 26'010u);
+  EXPECT_EQ(report.terms.dim, 25'680u);
+  EXPECT_THAT(CheckToText(report),
+              AllOf(HasSubstr("26,010 parameters"), HasSubstr("330 of them stay with each member"),
+                    HasSubstr("fc2.weight, fc2.bias")));
+  const auto json = nlohmann::json::parse(CheckToJson(report));
+  EXPECT_EQ(json["parameters"], 26'010);
+  EXPECT_EQ(json["parameters_travelling"], 25'680);
+  EXPECT_EQ(json["personal"], nlohmann::json::array({"fc2.weight", "fc2.bias"}));
+  ExpectRefused(
+      absl::StrReplaceAll(NoneToml(), {{"architecture = \"cnn\"",
+                                        "architecture = \"cnn\"\npersonal = [\"head.*\"]"}}),
+      "\"head.*\" matches no parameter; there are conv1.weight, conv1.bias");
+}
+
+TEST(TravelCheckTest, SaysWhatNarrowerNumbersSave) {
+  const CheckReport plain = Good(DemoToml());
+  EXPECT_EQ(plain.bytes_down_fp32, plain.bytes_down);
+  EXPECT_EQ(plain.bytes_up_automatic, plain.bytes_up);
+  const CheckReport report = Good(absl::StrCat(DemoToml(),
+                                               "\n[communication]\ndownload = \"fp16\"\n"
+                                               "quantization_bits = 11\n"));
+  EXPECT_EQ(report.bytes_down_fp32, plain.bytes_down);
+  EXPECT_EQ(report.bytes_down, plain.bytes_down - 2 * 26'010);
+  EXPECT_EQ(report.bytes_up_automatic, plain.bytes_up);
+  EXPECT_LT(report.bytes_up, plain.bytes_up);
+  // (512 + 161.3) / 512 in the place of (16,384 + 161.3) / 16,384.
+  EXPECT_NEAR(report.rounding_noise, 1.302, 0.001);
+  // What it costs in privacy is the same.
+  EXPECT_NEAR(report.costs.back().epsilon, plain.costs.back().epsilon, 0.02);
+  const std::string text = absl::StrReplaceAll(CheckToText(report), {{"\n           ", " "}});
+  EXPECT_THAT(text, AllOf(HasSubstr("Models travel in 16 bits a number"),
+                          HasSubstr("at most 11 bits, in steps of 0.002"),
+                          HasSubstr("left to itself they would have up to 16"),
+                          HasSubstr("the noise is 1.3 times as large")));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "base/paragraph.h"
 #include "federation/spec_fields.h"
 #include "federation/terms/check.h"
@@ -22,6 +23,8 @@ constexpr size_t kIndent = 11;
 // is learnt.
 constexpr double kQuietNoise = 0.1;
 constexpr double kDrowningNoise = 10;
+// From where on what coarse numbers add to the noise is told.
+constexpr double kVisibleRounding = 1.05;
 
 // "26,010".
 std::string Grouped(uint64_t number) {
@@ -92,9 +95,44 @@ std::string GroupsText(const RoundTerms& terms) {
 
 std::string TrafficText(const CheckReport& report) {
   const double round = static_cast<double>(report.bytes_up + report.bytes_down);
-  return absl::StrCat("a member sends ", Bytes(static_cast<double>(report.bytes_up)),
-                      " and receives ", Bytes(static_cast<double>(report.bytes_down)), " a round; ",
-                      Bytes(round * report.rounds), " in the whole run");
+  std::string text = absl::StrCat("a member sends ", Bytes(static_cast<double>(report.bytes_up)),
+                                  " and receives ", Bytes(static_cast<double>(report.bytes_down)),
+                                  " a round; ", Bytes(round * report.rounds), " in the whole run");
+  const RoundTerms& terms = report.terms;
+  if (terms.control_variates) {
+    absl::StrAppend(&text, "; half of it are control variates");
+  }
+  if (terms.download == CommunicationSection::FP16) {
+    absl::StrAppend(&text, ". Models travel in 16 bits a number; in 32 a member would receive ",
+                    Bytes(static_cast<double>(report.bytes_down_fp32)));
+  }
+  if (terms.number_bits != 0) {
+    absl::StrAppendFormat(&text,
+                          ". Numbers of an update have at most %u bits, in steps of %.2g; left to "
+                          "itself they would have up to %u, and a member would send %s",
+                          terms.number_bits, 1 / static_cast<double>(terms.scale),
+                          report.bits_automatic,
+                          Bytes(static_cast<double>(report.bytes_up_automatic)));
+    if (report.rounding_noise > kVisibleRounding) {
+      absl::StrAppendFormat(&text,
+                            ". So coarse, rounding counts for privacy, and the noise is %.1f times "
+                            "as large for it",
+                            report.rounding_noise);
+    }
+  }
+  return text;
+}
+
+// The size of the model, and what of it stays where it is.
+std::string ModelText(const CheckReport& report) {
+  std::string text =
+      absl::StrCat(report.architecture, ", ", Grouped(report.parameters), " parameters, ",
+                   Bytes(static_cast<double>(report.model_bytes)), "; ", Grouped(report.rounds),
+                   report.rounds == 1 ? " round" : " rounds");
+  if (report.personal.empty()) return text;
+  return absl::StrCat(
+      text, ". ", Grouped(report.parameters - report.terms.dim),
+      " of them stay with each member and never travel: ", absl::StrJoin(report.personal, ", "));
 }
 
 // What a member computes in a round.
@@ -118,6 +156,10 @@ std::string TrainingText(const CheckReport& report) {
                                          ? "1 pass"
                                          : absl::StrCat(local.epochs(), " passes"),
                                      local.batch_size());
+  if (local.proximal_mu() > 0) {
+    absl::StrAppendFormat(&text, "; each step is drawn back to the round's model by %g (FedProx)",
+                          local.proximal_mu());
+  }
   if (terms.weighted) {
     absl::StrAppendFormat(&text, "; a member counts by its records, of which at most %u count",
                           terms.weight_max);
@@ -127,6 +169,31 @@ std::string TrainingText(const CheckReport& report) {
                           terms.adaptive_clipping ? " at first, then to what most have" : "");
   }
   return text;
+}
+
+// How the learning rates change from round to round; "" if they do not.
+std::string RatesText(const CheckReport& report) {
+  std::string text;
+  if (!report.local_schedule.IsConstant()) {
+    text = absl::StrCat("local.learning_rate ",
+                        ScheduleInWords(report.local_schedule, report.local.learning_rate()));
+  }
+  if (!report.server_schedule.IsConstant()) {
+    absl::StrAppend(&text, text.empty() ? "" : "; ", "server.learning_rate ",
+                    ScheduleInWords(report.server_schedule, report.server.learning_rate()));
+  }
+  return text;
+}
+
+// When the run ends before its last round.
+std::string StoppingText(const EvaluationSection& evaluation) {
+  return absl::StrFormat(
+      "ends early once %s in a row, one every %s, did not lower the mean loss of the evaluators%s. "
+      "Without an evaluator all rounds are trained; with one, its data decide when it ends.",
+      Counted(evaluation.patience(), "measurement"), Counted(evaluation.every(), "round"),
+      evaluation.min_improvement() > 0
+          ? absl::StrFormat(" by more than %g", evaluation.min_improvement())
+          : "");
 }
 
 std::string PrivacyText(const CheckReport& report) {
@@ -173,15 +240,14 @@ std::string CheckToText(const CheckReport& report) {
   auto paragraph = [&out](absl::string_view label, absl::string_view text) {
     AppendParagraph(label, text, kIndent, &out);
   };
-  paragraph("Model",
-            absl::StrCat(report.architecture, ", ", Grouped(terms.dim), " parameters, ",
-                         Bytes(static_cast<double>(report.model_bytes)), "; ",
-                         Grouped(report.rounds), report.rounds == 1 ? " round" : " rounds"));
+  paragraph("Model", ModelText(report));
   paragraph("Digest", ToHex(report.spec_digest));
   paragraph("Members", MembersText(terms));
   if (terms.groups > 1) paragraph("Groups", GroupsText(terms));
   paragraph("Traffic", TrafficText(report));
   paragraph("Training", TrainingText(report));
+  if (const std::string rates = RatesText(report); !rates.empty()) paragraph("Rates", rates);
+  if (report.evaluation.has_patience()) paragraph("Stopping", StoppingText(report.evaluation));
   paragraph("Protected", PromiseInWords(terms));
   if (!none) {
     paragraph("Privacy", PrivacyText(report));

@@ -70,6 +70,30 @@ TEST(RoundConfigTest, TheMinimumIsTheOneTheNoiseIsMadeFor) {
   EXPECT_EQ(config.minimum_roster(), 7u);
 }
 
+// The rule and its parameters are keys of the file, which config.task is the digest of: a member
+// whose file says another rule refuses the offer.
+TEST(RoundConfigTest, ARuleAndItsParametersAreBound) {
+  const auto config = [](const std::string& rule) {
+    const FederationSpec spec = *ParseFederation(
+        dure::testing::DemoWithUnit("mode = \"epochs\"", "unit = \"none\"",
+                                    "max_corrupt = 0.05\ngroup_size = 4\nrobust = " + rule),
+        "f.toml");
+    FederationSpec larger = spec;
+    larger.mutable_rounds()->set_cohort(40);
+    larger.mutable_rounds()->set_minimum(32);
+    return MakeRoundConfig(larger, SpecDigest(larger), *DeriveTerms(larger, 26'010, 40), {});
+  };
+  const std::string multi_krum = "\"multi_krum\"\nmax_poisoned = ";
+  EXPECT_TRUE(CompareConfigs(config(multi_krum + "0.2"), config(multi_krum + "0.2")).ok());
+  for (const std::string& other :
+       {multi_krum + "0.1", std::string("\"geometric_median\""), std::string("\"median\""),
+        std::string("\"norm_bound\""), std::string("\"norm_bound\"\nnorm_bound = 2.0")}) {
+    EXPECT_EQ(CompareConfigs(config(other), config(multi_krum + "0.2")).code(),
+              absl::StatusCode::kInvalidArgument)
+        << other;
+  }
+}
+
 TEST(RoundConfigTest, EqualConfigsAreEqual) {
   EXPECT_TRUE(CompareConfigs(DemoConfig(), DemoConfig()).ok());
 }

@@ -84,9 +84,7 @@ TEST(ScheduleTest, TheFileSaysIt) {
   std::string toml = testing::DemoWithUnit(
       "mode = \"epochs\"\nschedule = \"step\"\ndecay = 0.5\ndecay_every = 7\nwarmup = 2",
       "unit = \"none\"");
-  const std::string server_keys = "[server]\n";  // the demo's, in which the keys go
-  toml.insert(toml.find(server_keys) + server_keys.size(),
-              "schedule = \"cosine\"\nfinal_fraction = 0.25\n");
+  toml.insert(toml.find("[privacy]"), "[server]\nschedule = \"cosine\"\nfinal_fraction = 0.25\n");
   const absl::StatusOr<FederationSpec> spec = ParseFederation(toml, "f.toml");
   ASSERT_TRUE(spec.ok()) << spec.status();
   const RateSchedule local = LocalScheduleOf(*spec);

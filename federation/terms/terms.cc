@@ -6,11 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "aggregation/coordinate_rule.h"
 #include "base/status_macros.h"
+#include "federation/binary16.h"
 #include "federation/terms/privacy_account.h"
 #include "federation/terms/robust_terms.h"
 #include "privacy/dp/client_encoding.h"
+#include "privacy/dp/encoding_integers.h"
 #include "privacy/dp/fixed_grid.h"
 #include "privacy/dp/record_gradient.h"
 #include "privacy/secagg/config.h"
@@ -23,10 +24,6 @@ namespace {
 // So that a share such as 0.29 of 100, which binary64 makes 28.999..., counts as 29.
 constexpr double kRoundingSlack = 1e-9;
 
-// Longest model and longest masked input, in bytes: a message on the wire has at most 64 MiB
-// (transport/limits.h), signatures and certificates included.
-constexpr uint64_t kMaxPayloadBytes = uint64_t{60} << 20;
-
 // s: what a graph drawn at random may fail by, 2^-s.
 constexpr uint32_t kSecurityBits = 128;
 
@@ -38,6 +35,11 @@ constexpr double kMinExpectedBatch = 1e-3;
 
 constexpr char kNoiseRemedy[] =
     "change privacy.clip_norm or privacy.noise_multiplier, or the model";
+constexpr char kWidthRemedy[] = "change communication.quantization_bits, or leave it out";
+
+const char* NoiseRemedy(const RoundTerms& terms) {
+  return terms.number_bits != 0 ? kWidthRemedy : kNoiseRemedy;
+}
 
 // `value`, 0 or more, rounded up to a multiple of 1 / `parts`.
 double RoundedUp(double value, double parts) {
@@ -74,7 +76,7 @@ secagg::RuleParams RuleParamsOf(const FederationSpec& spec, const RoundTerms& te
 absl::Status DeriveGroups(const FederationSpec& spec, RoundTerms* terms) {
   const uint32_t invited = terms->invited;
   terms->group_size = spec.secure_aggregation().group_size();
-  terms->trim = spec.secure_aggregation().trim();
+  terms->robust_params = RobustParamsOf(spec.secure_aggregation());
   terms->sum_asked = LeastSum(spec);
   DURE_ASSIGN_OR_RETURN(const secagg::SessionRules full,
                         secagg::ComputeSessionRules(RuleParamsOf(spec, *terms, invited)));
@@ -176,9 +178,10 @@ absl::Status DeriveGradient(const FederationSpec& spec, RoundTerms* terms) {
                                      .clip_norm = terms->clip_norm,
                                      .noise_multiplier = terms->noise_multiplier,
                                      .honest_survivors = terms->honest_survivors,
-                                     .noiseless = terms->noise_multiplier == 0};
+                                     .noiseless = terms->noise_multiplier == 0,
+                                     .number_bits = static_cast<int>(terms->number_bits)};
   absl::StatusOr<dp::RecordGradient> gradient = dp::DeriveRecordGradient(params);
-  if (!gradient.ok()) return CannotWork(gradient.status(), kNoiseRemedy);
+  if (!gradient.ok()) return CannotWork(gradient.status(), NoiseRemedy(*terms));
   terms->scale = gradient->scale;
   terms->norm_bound_sq = gradient->norm_bound_sq;
   (central ? terms->sigma2_central : terms->sigma2_local) = gradient->sigma2_local;
@@ -212,7 +215,7 @@ absl::Status DeriveGradient(const FederationSpec& spec, RoundTerms* terms) {
 // Unit client: each member's clipped update with noise (sections 2.1 and 2.2).
 absl::Status DeriveClientUpdate(const FederationSpec& spec, RoundTerms* terms) {
   const bool central = !terms->secure_aggregation;
-  terms->coordinates = terms->dim + (terms->adaptive_clipping ? 1 : 0);
+  terms->coordinates = terms->update_dim + (terms->adaptive_clipping ? 1 : 0);
   if (terms->rotation) terms->coordinates = dp::RotatedDim(terms->coordinates);
   if (terms->adaptive_clipping) {
     absl::StatusOr<dp::AdaptiveClip> clip = AdaptiveClipOf(spec, *terms);
@@ -232,8 +235,9 @@ absl::Status DeriveClientUpdate(const FederationSpec& spec, RoundTerms* terms) {
                                 .invited = terms->largest_sum,
                                 .honest_survivors = terms->honest_survivors,
                                 .rotated = terms->rotation,
-                                .noiseless = terms->noise_multiplier == 0});
-  if (!encoding.ok()) return CannotWork(encoding.status(), kNoiseRemedy);
+                                .noiseless = terms->noise_multiplier == 0,
+                                .number_bits = static_cast<int>(terms->number_bits)});
+  if (!encoding.ok()) return CannotWork(encoding.status(), NoiseRemedy(*terms));
   terms->scale = encoding->scale;
   terms->norm_bound_sq = encoding->norm_bound_sq;
   (central ? terms->sigma2_central : terms->sigma2_local) = encoding->sigma2_local;
@@ -245,9 +249,13 @@ absl::Status DeriveClientUpdate(const FederationSpec& spec, RoundTerms* terms) {
 // What carries no noise of its own: unit none, and the results of dp_sgd (section 2.1, last line).
 absl::Status DeriveWithoutNoise(RoundTerms* terms) {
   const bool weights = terms->weighted && terms->unit == PrivacySection::NONE;
-  terms->coordinates = terms->dim + (weights ? 1 : 0);
-  absl::StatusOr<dp::FixedGrid> grid = dp::DeriveFixedGrid(terms->largest_sum, kFixedGridRange);
-  if (!grid.ok()) return CannotWork(grid.status(), "lower rounds.cohort");
+  terms->coordinates = terms->update_dim + (weights ? 1 : 0);
+  absl::StatusOr<dp::FixedGrid> grid = dp::DeriveFixedGrid(terms->largest_sum, kFixedGridRange,
+                                                           static_cast<int>(terms->number_bits));
+  if (!grid.ok()) {
+    return CannotWork(grid.status(),
+                      terms->number_bits != 0 ? kWidthRemedy : "lower rounds.cohort");
+  }
   terms->scale = uint64_t{1} << grid->scale_log2;
   // The ring holds the sum of the updates, and that of the weights.
   const uint64_t largest =
@@ -280,7 +288,16 @@ absl::Status DeriveUpload(const FederationSpec& spec, double clip_norm, RoundTer
   terms->noise_multiplier = spec.privacy().noise_multiplier();
   if (spec.local().has_sampling_rate()) terms->sampling_rate = spec.local().sampling_rate();
   if (terms->weighted) terms->weight_max = spec.local().weight_max();
-  terms->coordinates = terms->dim;
+  terms->control_variates = spec.local().control_variates();
+  terms->update_dim = terms->control_variates ? 2 * terms->dim : terms->dim;
+  if (terms->control_variates && terms->unit == PrivacySection::CLIENT) {
+    // One step of a pass moves the model by learning_rate times a direction: so both halves of what
+    // is clipped together are of one kind. A power of two changes no digits.
+    const double step = spec.local().learning_rate() * spec.local().epochs();
+    terms->control_scale = std::exp2(std::floor(std::log2(step)));
+  }
+  terms->number_bits = spec.communication().quantization_bits();
+  terms->coordinates = terms->update_dim;
   if (terms->unit == PrivacySection::NONE) {
     DURE_RETURN_IF_ERROR(DeriveWithoutNoise(terms));
   } else if (terms->unit == PrivacySection::CLIENT) {
@@ -293,7 +310,11 @@ absl::Status DeriveUpload(const FederationSpec& spec, double clip_norm, RoundTer
   // In two parts, so that no product leaves 64 bits.
   terms->upload_bytes =
       terms->coordinates / 8 * terms->bits + (terms->coordinates % 8 * terms->bits + 7) / 8;
-  const uint64_t largest = std::max(terms->upload_bytes, terms->dim * sizeof(float));
+  terms->download = spec.communication().download();
+  terms->download_bytes = terms->update_dim * BytesOfNumber(terms->download);
+  // Evaluators get models as they are.
+  const uint64_t largest =
+      std::max({terms->upload_bytes, terms->download_bytes, terms->dim * sizeof(float)});
   if (largest > kMaxPayloadBytes) {
     return absl::FailedPreconditionError(
         absl::StrCat("a model of ", terms->dim, " parameters needs messages of ", largest,
@@ -325,6 +346,12 @@ absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim,
   terms.delta = privacy.delta();
   terms.max_attempts = spec.rounds().max_attempts();
   return terms;
+}
+
+int WidthOfNumbers(const RoundTerms& terms) {
+  const bool on_grid = terms.unit == PrivacySection::NONE || terms.mode == LocalSection::DP_SGD;
+  if (on_grid) return dp::NumberBits(terms.scale * kFixedGridRange);
+  return dp::NumberBits(dp::FloorSqrt(terms.norm_bound_sq));
 }
 
 absl::StatusOr<dp::AdaptiveClip> AdaptiveClipOf(const FederationSpec& spec,
@@ -366,8 +393,6 @@ uint32_t LeastSum(const FederationSpec& spec) {
   if (!spec.secure_aggregation().has_group_size()) return spec.rounds().minimum();
   return std::max(secagg::kMinMembers, (4 * spec.secure_aggregation().group_size() + 4) / 5);
 }
-
-uint32_t TrimmedGroups(double trim, uint32_t groups) { return TrimmedVectors(trim, groups); }
 
 absl::string_view ProtectedUnit(PrivacySection::Unit unit) {
   switch (unit) {

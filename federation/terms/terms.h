@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "aggregation/robust_rule.h"
 #include "privacy/dp/adaptive_clip.h"
 #include "privacy/dp/attempt_cost.h"
 #include "proto/federation.pb.h"
@@ -19,8 +20,20 @@ namespace dure {
 // counted and told to the member.
 inline constexpr uint64_t kFixedGridRange = 8;
 
+// Longest model and longest masked input, in bytes: a message on the wire has at most 64 MiB
+// (transport/limits.h), signatures and certificates included.
+inline constexpr uint64_t kMaxPayloadBytes = uint64_t{60} << 20;
+
+// What the inputs of an attempt are.
+enum class SumsKind {
+  kTraining,    // updates of the model
+  kStatistics,  // sums over the columns of members' tables
+  kEvaluation,  // sums of what a model does on members' held-out records
+};
+
 // Terms of one attempt.
 struct RoundTerms {
+  SumsKind sums = SumsKind::kTraining;  // other kinds: federation/terms/sums_terms.h
   // What is protected, how members compute, and whom they trust.
   PrivacySection::Unit unit = PrivacySection::RECORD;
   LocalSection::Mode mode = LocalSection::GRADIENT;
@@ -50,14 +63,24 @@ struct RoundTerms {
   uint32_t largest_sum = 0;      // most members in one sum: invited without groups
   uint32_t corrupt_in_sum = 0;   // most corrupt members in one sum: max_corrupt without groups
   uint32_t poisoned_groups = 0;  // borne by the rule in a full cohort
-  double trim = 0;
+  RobustParams robust_params;
 
   // What the RoundConfig says. Without groups both are sum_minimum: the noise is calibrated on it.
   uint32_t roster_minimum = 0;  // n_min
   uint32_t sum_asked = 0;       // U_min
 
+  // What a member receives: `dim` parameters, and with control variates as many numbers more.
+  CommunicationSection::Download download = CommunicationSection::FP32;
+  uint64_t download_bytes = 0;  // of both
+
   // What a member sends.
-  uint64_t dim = 0;          // parameters of the model
+  uint64_t dim = 0;  // parameters that travel
+  // Whether the change of the member's control variate goes with that of the model (SCAFFOLD):
+  // behind it, times control_scale, a power of two.
+  bool control_variates = false;
+  double control_scale = 1;
+  uint64_t update_dim = 0;   // of what is clipped and rounded: dim, or twice that
+  uint32_t number_bits = 0;  // chosen width of its numbers; 0: automatic
   uint64_t coordinates = 0;  // d of a message: dim, padding and extra coordinates included
   double clip_norm = 0;      // C; 0 with unit none
   double encoded_norm = 0;   // bound on the norm of what is encoded: C, and the count's coordinate
@@ -95,17 +118,18 @@ struct RoundTerms {
 absl::StatusOr<RoundTerms> DeriveTerms(const FederationSpec& spec, uint64_t dim, uint32_t invited,
                                        double clip_norm = 0);
 
+// Bits of the largest number of one member's update before it is added up, the sign included; in
+// mode gradient of what one record adds.
+int WidthOfNumbers(const RoundTerms& terms);
+
 // How the clip norm of an adaptive federation moves from round to round. Errors as
 // dp::AdaptiveClip::Create.
 absl::StatusOr<dp::AdaptiveClip> AdaptiveClipOf(const FederationSpec& spec,
                                                 const RoundTerms& terms);
 
-// The fewest inputs that a sum may have by the federation file, U_min: rounds.minimum, or four fifths
-// of a group, rounded up, at least 3. Thresholds may ask for more.
+// The fewest inputs that a sum may have by the federation file, U_min: rounds.minimum, or four
+// fifths of a group, rounded up, at least 3. Thresholds may ask for more.
 uint32_t LeastSum(const FederationSpec& spec);
-
-// How many of `groups` a trimmed mean leaves out at each end.
-uint32_t TrimmedGroups(double trim, uint32_t groups);
 
 // What one attempt costs the unit that is protected. With adaptive clipping it does not depend on
 // the clip norm: the most that any costs.
