@@ -166,6 +166,7 @@ std::string FormatOf(const Addition& addition) {
   if (!addition.table.label.empty() || !addition.table.schema.empty()) return "csv";
   if (absl::EndsWithIgnoreCase(addition.path, ".txt")) return "text";
   if (absl::EndsWithIgnoreCase(addition.path, ".pt")) return "pt";
+  if (absl::EndsWithIgnoreCase(addition.path, ".own")) return "own";
   return "csv";
 }
 
@@ -209,6 +210,7 @@ absl::Status Stage(const Node& node, const Addition& addition, const std::string
   }
   if (format == "text") return Link(addition.path, to + "/records.txt");
   if (format == "pt") return Link(addition.path, to + "/records.pt");
+  if (format == "own") return Link(addition.path, to + "/records.own");
   DURE_ASSIGN_OR_RETURN(const TableFlags flags, FlagsForNode(node, addition.table));
   return StageTable(addition.path, "", flags, to);
 }
@@ -231,7 +233,7 @@ std::string NoteOn(const Dataset& data, const ModelSection& model) {
 absl::StatusOr<Dataset> ReadAndCheck(const Node& node, const std::string& folder,
                                      const std::string& name) {
   DURE_ASSIGN_OR_RETURN(DataFiles files, OpenDataFolder(folder));
-  if (IsTorchFile(files)) return Dataset();
+  if (!OpaqueInWords(files).empty()) return Dataset();
   const Attachment vocabulary = AttachmentOf(node.spec, "model.vocabulary");
   if (IsText(files) && !vocabulary.file.empty()) {
     const std::string path = NodeFilePath(node.folder, vocabulary);
@@ -286,8 +288,9 @@ absl::Status WithHint(absl::Status status, const Addition& addition) {
 void AddFormatFlags(CLI::App* command, Addition* addition) {
   command
       ->add_option("--format", addition->format,
-                   "idx (a folder), csv, images (a folder with a folder for each class), text, pt")
-      ->check(CLI::IsMember({"auto", "idx", "csv", "images", "text", "pt"}));
+                   "idx (a folder), csv, images (a folder with a folder for each class), text, pt, "
+                   "own (for a trainer of your own)")
+      ->check(CLI::IsMember({"auto", "idx", "csv", "images", "text", "pt", "own"}));
   command
       ->add_option("--size", addition->pictures.size, "HEIGHTxWIDTH that pictures are brought to")
       ->group("For a folder of pictures");

@@ -61,7 +61,7 @@ int PrintTextFile(const std::string& path, bool as_json) {
   return kSuccess;
 }
 
-int PrintTensors(const DataFiles& files, bool as_json) {
+int PrintOpaque(const DataFiles& files, bool as_json) {
   const absl::StatusOr<FileStamp> stamp = StampOfFile(files.images_path);
   if (!stamp.ok()) return Fail(stamp.status(), kFailure);
   if (as_json) {
@@ -70,8 +70,8 @@ int PrintTensors(const DataFiles& files, bool as_json) {
                             .c_str());
     return kSuccess;
   }
-  absl::PrintF("%s\n  tensors of PyTorch, %d bytes, which only the trainer reads\n",
-               files.images_path, stamp->bytes);
+  absl::PrintF("%s\n  %s, %d bytes, which only the trainer reads\n", files.images_path,
+               OpaqueInWords(files), stamp->bytes);
   return kSuccess;
 }
 
@@ -89,7 +89,7 @@ int PrintPreview(const std::string& folder, bool as_json, const TableFlags& flag
   }
   if (absl::StatusOr<DataFiles> files = OpenDataFolder(folder); files.ok()) {
     if (IsText(*files)) return PrintTextFile(files->images_path, as_json);
-    if (IsTorchFile(*files)) return PrintTensors(*files, as_json);
+    if (!OpaqueInWords(*files).empty()) return PrintOpaque(*files, as_json);
   }
   absl::StatusOr<DataPreview> preview = PreviewDataFolder(folder);
   if (!preview.ok()) return Fail(preview.status(), kFailure);

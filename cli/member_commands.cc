@@ -188,6 +188,7 @@ int RunJoin(const JoinFlags& flags) {
 struct ClientFlags {
   std::string node = DefaultNodeFolder();
   int threads = 0;
+  std::string trainer;
   bool as_json = false;
   bool charge_missing = false;
 };
@@ -225,7 +226,8 @@ class Narrator {
 };
 
 int RunClient(const ClientFlags& flags) {
-  absl::StatusOr<std::string> program = FindProgram("dure-trainer");
+  absl::StatusOr<std::string> program =
+      flags.trainer.empty() ? FindProgram("dure-trainer") : flags.trainer;
   if (!program.ok()) return Fail(program.status());
   auto narrator = std::make_shared<Narrator>();
   absl::StatusOr<std::unique_ptr<ClientService>> started = ClientService::Start(
@@ -331,6 +333,8 @@ void AddMemberCommands(CLI::App& app, int* exit_code) {
   auto client = std::make_shared<ClientFlags>();
   command = AddCommand(app, "client", "Takes part, until the run is over", "dure client");
   AddNodeOption(command, &client->node);
+  command->add_option("--trainer", client->trainer,
+                      "program that trains in the place of dure-trainer: one of your own");
   command->add_option("--threads", client->threads, "of the trainer; default: every core")
       ->check(CLI::Range(1, 1024));
   command->add_flag("--charge-missing", client->charge_missing,

@@ -49,12 +49,17 @@ struct InitFlags {
   std::string from = kDefaultExample;
   std::string name;
   std::string address;
+  std::string trainer;  // a program of one's own, which knows a model of its own
 };
 
-// Runs `dure model init`, which says on standard error what it does not like.
+// Runs `dure model init`, or the same of a trainer of one's own, which says on standard error what
+// it does not like.
 absl::StatusOr<int> MakeInitialWeights(const InitFlags& flags, const std::string& example,
                                        const FederationSpec& spec) {
-  DURE_ASSIGN_OR_RETURN(std::string program, FindProgram("dure-model"));
+  std::string program = flags.trainer;
+  if (program.empty()) {
+    DURE_ASSIGN_OR_RETURN(program, FindProgram("dure-model"));
+  }
   return RunProgram(
       program, {"init", "--federation", example, "--out", InitialModelPath(flags.folder), "--seed",
                 absl::StrCat(spec.model().seed())});
@@ -217,6 +222,8 @@ void AddOrganiserCommands(CLI::App& app, int* exit_code) {
       ->capture_default_str();
   command->add_option("--name", init->name, "of the federation");
   command->add_option("--address", init->address, "HOST:PORT that members will dial");
+  command->add_option("--trainer", init->trainer,
+                      "trainer program of your own, which writes the first weights of its model");
   command->callback([init, exit_code] { *exit_code = RunInit(*init); });
 
   auto check = std::make_shared<CheckFlags>();

@@ -1,20 +1,18 @@
 #include "learner/trainer_service.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "learner/architecture.h"
 #include "learner/data/dataset.h"
 #include "learner/dp_sgd.h"
 #include "learner/epochs.h"
 #include "learner/evaluate.h"
 #include "learner/gradient_sum.h"
-#include "learner/kernel_check.h"
 #include "learner/local_plan.h"
-#include "learner/model_torch.h"
-#include "learner/per_example.h"
+#include "learner/record_sums.h"
 
 namespace dure {
 namespace {
@@ -30,16 +28,46 @@ TrainerReply ErrorReply(const absl::Status& status) {
   return reply;
 }
 
+// What came with Load besides shared memory.
+struct LoadFiles {
+  DataFiles data;
+  FileDescriptor module;  // not valid where there is none
+};
+
+absl::StatusOr<LoadFiles> TakeFiles(const TrainerLoad& load, TrainerPacket& packet) {
+  size_t wanted = kTrainerDescriptors;
+  for (bool named : {load.has_module(), load.has_vocabulary(), load.has_schema()}) wanted += named;
+  if (packet.descriptors.size() != wanted) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(packet.descriptors.size(), " descriptors, ", wanted, " are needed"));
+  }
+  if (load.data_kind() > static_cast<uint32_t>(DataKind::kOwn)) {
+    return absl::InvalidArgumentError(absl::StrCat("data of the kind ", load.data_kind()));
+  }
+  LoadFiles files;
+  files.data.images = std::move(packet.descriptors[0]);
+  files.data.labels = std::move(packet.descriptors[1]);
+  files.data.images_path = load.images_name();
+  files.data.labels_path = load.labels_name();
+  files.data.kind = static_cast<DataKind>(load.data_kind());
+  size_t next = kTrainerDescriptors;
+  if (load.has_module()) files.module = std::move(packet.descriptors[next++]);
+  if (load.has_vocabulary()) files.data.vocabulary = std::move(packet.descriptors[next++]);
+  if (load.has_schema()) files.data.schema = std::move(packet.descriptors[next++]);
+  return files;
+}
+
 }  // namespace
 
 struct TrainerService::Loaded {
   Loaded(std::unique_ptr<TrainableModel> trained, Dataset dataset, SharedMemory params_memory,
-         SharedMemory update_memory, int thread_count)
+         SharedMemory update_memory, DataFiles data_files, int thread_count)
       : model(std::move(trained)),
         threads(thread_count),
         data(std::move(dataset)),
         params(std::move(params_memory)),
         update(std::move(update_memory)),
+        files(std::move(data_files)),
         gradient_sum(*model, data, thread_count) {}
 
   std::span<const float> Params() const {
@@ -55,11 +83,12 @@ struct TrainerService::Loaded {
   Dataset data;
   SharedMemory params;
   SharedMemory update;
+  DataFiles files;  // a table is read again for statistics
   GradientSum gradient_sum;
 };
 
-TrainerService::TrainerService(int socket, std::vector<SandboxLayer> sandbox)
-    : socket_(socket), sandbox_(std::move(sandbox)) {}
+TrainerService::TrainerService(int socket, std::vector<SandboxLayer> sandbox, TrainerParts parts)
+    : socket_(socket), sandbox_(std::move(sandbox)), parts_(std::move(parts)) {}
 TrainerService::~TrainerService() = default;
 
 absl::Status TrainerService::Run() {
@@ -89,29 +118,26 @@ absl::StatusOr<TrainerReply> TrainerService::Answer(TrainerRequest request, Trai
 
 absl::StatusOr<TrainerReply> TrainerService::Load(const TrainerLoad& load, TrainerPacket packet) {
   if (loaded_) return absl::FailedPreconditionError("a model has been loaded already");
-  if (packet.descriptors.size() != kMaxTrainerDescriptors) {
-    return absl::InvalidArgumentError(absl::StrCat(packet.descriptors.size(), " descriptors, ",
-                                                   kMaxTrainerDescriptors, " are needed"));
-  }
+  DURE_ASSIGN_OR_RETURN(LoadFiles files, TakeFiles(load, packet));
   const int threads = static_cast<int>(std::clamp(load.threads(), 1u, kMaxThreads));
-  SetTorchThreads(threads);
-  DURE_ASSIGN_OR_RETURN(Architecture architecture, MakeArchitecture(load.model()));
-  DURE_RETURN_IF_ERROR(CheckKernels(architecture));
-  const ParamManifest manifest = ManifestOf(architecture);
-
-  DataFiles files;
-  files.images = std::move(packet.descriptors[0]);
-  files.labels = std::move(packet.descriptors[1]);
-  files.images_path = load.images_name();
-  files.labels_path = load.labels_name();
-  DURE_ASSIGN_OR_RETURN(Dataset data, ReadDataset(files));
+  if (files.module.valid() && !parts_.make_module) {
+    return absl::FailedPreconditionError("this trainer trains no modules of a file");
+  }
+  DURE_ASSIGN_OR_RETURN(std::unique_ptr<TrainableModel> model,
+                        files.module.valid()
+                            ? parts_.make_module(load.model(), threads, files.module.get())
+                            : parts_.make_model(load.model(), threads));
+  const ParamManifest& manifest = model->manifest();
+  DURE_ASSIGN_OR_RETURN(Dataset data, parts_.read_data(files.data, load.model()));
   DURE_RETURN_IF_ERROR(CheckDataset(data, load.model(), load.images_name()));
   DURE_ASSIGN_OR_RETURN(SharedMemory params,
                         SharedMemory::Map(std::move(packet.descriptors[2]),
                                           manifest.dim() * sizeof(float), /*writable=*/false));
-  DURE_ASSIGN_OR_RETURN(SharedMemory update,
-                        SharedMemory::Map(std::move(packet.descriptors[3]),
-                                          manifest.dim() * sizeof(int64_t), /*writable=*/true));
+  const uint64_t most_sums = std::min(load.most_sums(), kMaxColumnSums);
+  DURE_ASSIGN_OR_RETURN(
+      SharedMemory update,
+      SharedMemory::Map(std::move(packet.descriptors[3]),
+                        std::max(manifest.dim(), most_sums) * sizeof(int64_t), /*writable=*/true));
 
   TrainerReply reply;
   TrainerLoaded& loaded = *reply.mutable_loaded();
@@ -121,8 +147,8 @@ absl::StatusOr<TrainerReply> TrainerService::Load(const TrainerLoad& load, Train
     param.mutable_shape()->Add(entry.shape.begin(), entry.shape.end());
   }
   loaded.set_records(data.records());
-  if (architecture.loss == ModelSection::CROSS_ENTROPY) {
-    for (uint64_t count : data.LabelCounts(architecture.classes)) loaded.add_label_counts(count);
+  if (model->loss() == ModelSection::CROSS_ENTROPY) {
+    for (uint64_t count : data.LabelCounts(model->classes())) loaded.add_label_counts(count);
   }
   for (const SandboxLayer& layer : sandbox_) {
     TrainerLoaded::Layer& out = *loaded.add_sandbox();
@@ -130,9 +156,8 @@ absl::StatusOr<TrainerReply> TrainerService::Load(const TrainerLoad& load, Train
     out.set_applied(layer.applied);
     out.set_detail(layer.detail);
   }
-  loaded_ =
-      std::make_unique<Loaded>(std::make_unique<Network>(std::move(architecture)), std::move(data),
-                               std::move(params), std::move(update), threads);
+  loaded_ = std::make_unique<Loaded>(std::move(model), std::move(data), std::move(params),
+                                     std::move(update), std::move(files.data), threads);
   return reply;
 }
 
@@ -141,6 +166,10 @@ absl::StatusOr<TrainerReply> TrainerService::Train(TrainerRequest request) {
   DURE_ASSIGN_OR_RETURN(LocalPlan plan, PlanOf(request, loaded_->data.records()));
   if (auto* gradient = std::get_if<GradientPlan>(&plan)) {
     return Gradient(std::move(*gradient), std::move(*request.mutable_train()));
+  }
+  if (std::holds_alternative<StatisticsPlan>(plan) ||
+      std::holds_alternative<EvaluationPlan>(plan)) {
+    return Sums(plan);
   }
   Loaded& loaded = *loaded_;
   // Until it has the answer, the client sends nothing but that it wants none.
@@ -157,6 +186,29 @@ absl::StatusOr<TrainerReply> TrainerService::Train(TrainerRequest request) {
         DpSgd(loaded.model.get(), loaded.data, loaded.threads)
             .Run(loaded.Params(), std::get<DpSgdPlan>(plan), loaded.Update<float>(), cancelled));
   }
+  TrainerReply reply;
+  reply.mutable_trained();
+  return reply;
+}
+
+absl::StatusOr<TrainerReply> TrainerService::Sums(const LocalPlan& plan) {
+  std::vector<int64_t> sums;
+  if (const auto* statistics = std::get_if<StatisticsPlan>(&plan)) {
+    if (!IsTable(loaded_->files)) {
+      return absl::FailedPreconditionError("statistics are of the columns of a table");
+    }
+    DURE_ASSIGN_OR_RETURN(sums, StatisticsSums(loaded_->files, *statistics));
+  } else {
+    loaded_->model->SetParams(loaded_->Params());
+    sums = EvaluationSums(*loaded_->model, loaded_->data, loaded_->threads,
+                          std::get<EvaluationPlan>(plan));
+  }
+  const size_t bytes = sums.size() * sizeof(int64_t);
+  if (bytes > loaded_->update.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(sums.size(), " sums, more than there is room for"));
+  }
+  std::memcpy(loaded_->update.data(), sums.data(), bytes);
   TrainerReply reply;
   reply.mutable_trained();
   return reply;
@@ -189,7 +241,7 @@ absl::StatusOr<TrainerReply> TrainerService::Evaluate() {
   loaded_->model->SetParams(loaded_->Params());
   TrainerReply reply;
   *reply.mutable_evaluated()->mutable_metrics() =
-      EvaluateModel(*loaded_->model, loaded_->data, loaded_->threads);
+      EvaluateModel(*loaded_->model, loaded_->data, loaded_->threads, parts_.metric);
   return reply;
 }
 

@@ -78,7 +78,8 @@ absl::StatusOr<DataFiles> OpenRecords(const std::string& folder, DataPart part) 
   absl::StatusOr<DataFiles> table = OpenTable(folder, stem + ".csv");
   if (!absl::IsNotFound(table.status())) return table;
   for (const auto& [ending, kind] :
-       {std::pair(".txt", DataKind::kText), std::pair(".pt", DataKind::kTorch)}) {
+       {std::pair(".txt", DataKind::kText), std::pair(".pt", DataKind::kTorch),
+        std::pair(".own", DataKind::kOwn)}) {
     const std::string path = stem + ending;
     DataFiles files{.images_path = path, .labels_path = path, .kind = kind};
     absl::StatusOr<FileDescriptor> file = Open(path);
@@ -221,6 +222,17 @@ absl::StatusOr<DataFiles> OpenDataFolder(const std::string& folder, DataPart par
       " (with or without .gz), and no ", stem, ".csv, ", stem, ".txt or ", stem, ".pt"));
 }
 
+std::string OpaqueInWords(const DataFiles& files) {
+  switch (files.kind) {
+    case DataKind::kTorch:
+      return "tensors of PyTorch";
+    case DataKind::kOwn:
+      return "data for a trainer program of one's own";
+    default:
+      return "";
+  }
+}
+
 absl::StatusOr<Dataset> ReadDataset(const DataFiles& files) {
   if (IsTable(files)) {
     DURE_ASSIGN_OR_RETURN(Table table, ReadTable(files));
@@ -230,9 +242,9 @@ absl::StatusOr<Dataset> ReadDataset(const DataFiles& files) {
     return absl::FailedPreconditionError(absl::StrCat(
         files.images_path, " is text, which is cut into records as a federation's model says"));
   }
-  if (IsTorchFile(files)) {
+  if (const std::string opaque = OpaqueInWords(files); !opaque.empty()) {
     return absl::FailedPreconditionError(
-        absl::StrCat(files.images_path, " holds tensors of PyTorch, which only the trainer reads"));
+        absl::StrCat(files.images_path, " holds ", opaque, ", which only the trainer reads"));
   }
   DURE_ASSIGN_OR_RETURN(IdxArray labels,
                         ReadIdx(files.labels.get(), files.labels_path, kMaxDatasetRecords));

@@ -3,10 +3,10 @@
 // A data folder holds IDX files (learner/data/idx.h): `images-idx3-ubyte` and `labels-idx1-ubyte`,
 // each plain or with `.gz`, or the MNIST names, `train-…` for the records to learn from and
 // `t10k-…` for the held-out ones. Or it holds a table (learner/data/table.h): `records.csv`,
-// `heldout.csv` for the held-out ones, and `records.schema` for both. Or text (learner/data/text.h):
-// `records.txt` and `heldout.txt`. Or tensors written by PyTorch, which only the trainer reads:
-// `records.pt` and `heldout.pt`. docs/formats/data.md.
-// Thread-safe: values and pure functions.
+// `heldout.csv` for the held-out ones, and `records.schema` for both. Or text
+// (learner/data/text.h): `records.txt` and `heldout.txt`. Or tensors written by PyTorch, which only
+// the trainer reads: `records.pt` and `heldout.pt`. docs/formats/data.md. Thread-safe: values and
+// pure functions.
 #ifndef DURE_LEARNER_DATA_DATASET_H_
 #define DURE_LEARNER_DATA_DATASET_H_
 
@@ -82,8 +82,8 @@ struct Dataset {
 };
 
 enum class DataPart {
-  kTraining,  // images-idx3-ubyte, train-images-idx3-ubyte, records.csv, .txt or .pt
-  kHeldOut,   // t10k-images-idx3-ubyte, heldout.csv, .txt or .pt
+  kTraining,  // images-idx3-ubyte, train-images-idx3-ubyte, records.csv, .txt, .pt or .own
+  kHeldOut,   // t10k-images-idx3-ubyte, heldout.csv, .txt, .pt or .own
 };
 
 // Numbers travel (proto/trainer.proto): they stay as they are.
@@ -92,6 +92,7 @@ enum class DataKind : uint32_t {
   kTable = 1,  // a CSV file, and its schema
   kText = 2,   // one file
   kTorch = 3,  // one file
+  kOwn = 4,    // one file, which a trainer program of one's own reads
 };
 
 // The two files of a data folder, open for reading only, so that they can be handed to a process
@@ -115,6 +116,8 @@ absl::StatusOr<DataFiles> OpenDataFolder(const std::string& folder,
 inline bool IsTable(const DataFiles& files) { return files.kind == DataKind::kTable; }
 inline bool IsText(const DataFiles& files) { return files.kind == DataKind::kText; }
 inline bool IsTorchFile(const DataFiles& files) { return files.kind == DataKind::kTorch; }
+// What only a trainer can read, within a sentence: "tensors of PyTorch"; "" of the other kinds.
+std::string OpaqueInWords(const DataFiles& files);
 
 // Reads both files, plain or gzip, from their start; a table as ReadTable and ToDataset.
 // InvalidArgument, naming the file and the numbers, for anything that is not IDX, is cut short or

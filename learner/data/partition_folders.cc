@@ -366,10 +366,9 @@ absl::Status WriteRecords(const DataFiles& files, const PartitionRequest& reques
 
 absl::StatusOr<PartitionReport> WritePartition(const PartitionRequest& request) {
   DURE_ASSIGN_OR_RETURN(const DataFiles files, OpenSource(request, DataPart::kTraining));
-  if (IsTorchFile(files)) {
-    return Wrong(absl::StrCat(files.images_path,
-                              " holds tensors of PyTorch, which are not split here: write one file "
-                              "for each client"));
+  if (const std::string opaque = OpaqueInWords(files); !opaque.empty()) {
+    return Wrong(absl::StrCat(files.images_path, " holds ", opaque,
+                              ", which are not split here: write one file for each client"));
   }
   const bool by = std::holds_alternative<ByPartition>(request.spec);
   if (request.clients > kMaxPartitionClients || (request.clients == 0 && !by)) {
