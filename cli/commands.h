@@ -14,6 +14,8 @@ namespace dure::cli {
 void AddOrganiserCommands(CLI::App& app, int* exit_code);
 // invite, members, revoke, status, pause, resume, stop.
 void AddFederationCommands(CLI::App& app, int* exit_code);
+// statistics.
+void AddStatisticsCommand(CLI::App& app, int* exit_code);
 // join, client.
 void AddMemberCommands(CLI::App& app, int* exit_code);
 // policy show|set.

@@ -108,7 +108,7 @@ int main(int argc, char** argv) {
 
   CLI::App app(
       "dure: train one open model together, while everybody's data stays at home.\n"
-      "Organisers: init, check, coordinator, invite, members, status. Members: join, data, policy, "
+      "Organisers: init, check, coordinator, invite, members, status, statistics. Members: join, data, policy, "
       "terms, client.",
       "dure");
   app.require_subcommand(1);
@@ -117,6 +117,7 @@ int main(int argc, char** argv) {
   int exit_code = kSuccess;
   AddOrganiserCommands(app, &exit_code);
   AddFederationCommands(app, &exit_code);
+  AddStatisticsCommand(app, &exit_code);
   AddMemberCommands(app, &exit_code);
   AddDataCommands(app, &exit_code);
   AddPolicyCommand(app, &exit_code);

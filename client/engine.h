@@ -27,8 +27,10 @@
 #include "crypto/ed25519.h"
 #include "crypto/random.h"
 #include "federation/model_parts.h"
-#include "federation/terms/privacy_account.h"
+#include "federation/terms/round_config.h"
+#include "federation/terms/sums_terms.h"
 #include "federation/terms/terms.h"
+#include "learner/data/column_sums.h"
 #include "learner/trainer.h"
 #include "privacy/secagg/client.h"
 #include "proto/audit.pb.h"
@@ -79,10 +81,12 @@ struct StartTraining {
   uint64_t training = 0;  // never repeats in one engine
   std::vector<float> params;
   LocalPlan plan;
+  Standardisation standards;  // Trainer::Standardise comes first, unless there are none
 };
 struct StartEvaluation {
   RoundNumber round;
   std::vector<float> params;
+  Standardisation standards;  // as above
 };
 struct WantIdle {};  // answer with Idle when what is waiting has been dealt with
 struct Tell {        // the person at this machine
@@ -113,6 +117,7 @@ class MemberEngine {
     Policy policy;
     uint64_t dim = 0;                 // parameters of the approved model that travel
     std::optional<ModelParts> parts;  // of it; absent: all of them travel
+    std::optional<Schema> schema;     // data.schema, if the terms name one
     LocalState local;                 // what is on disk: CheckLocalState(local, parts) is OK
     uint32_t records = 0;             // in this member's data
     const SigningKey* key = nullptr;  // borrowed
@@ -168,10 +173,18 @@ class MemberEngine {
     LocalState next;
   };
 
+  // What came with an offer.
+  struct OfferedModel {
+    std::vector<float> params;   // that travel
+    std::vector<float> control;  // with control variates
+    Standardisation standards;
+  };
+
   // One model that this evaluator was asked to measure.
   struct Measurement {
     RoundNumber round;
     std::vector<float> params;
+    Standardisation standards;
     bool repeated = false;
   };
 
@@ -179,6 +192,17 @@ class MemberEngine {
   void OnMessage(const ServerMessage& message, Outputs* out);
   void OnOffer(const RoundOffer& offer, Outputs* out);
   absl::Status Accept(const RoundOffer& offer, Outputs* out);
+  absl::Status CheckNumbers(const AttemptId& id) const;
+  absl::Status Begin(const RoundOffer& offer, const AttemptId& id, const RoundTerms& terms,
+                     Contribution contribution, OfferedModel model, Outputs* out);
+  // engine_sums.cc: attempts that are no training.
+  absl::Status AcceptSums(const RoundOffer& offer, SumsKind kind, Outputs* out);
+  absl::StatusOr<ColumnSums> Columns() const;
+  absl::StatusOr<SumsShape> ShapeOf(SumsKind kind) const;
+  LocalPlan SumsPlan(const RoundTerms& terms) const;
+  absl::StatusOr<Standardisation> StandardisationOf(std::string_view bytes) const;
+  std::string ReleasedInWords() const;
+  double EpsilonOf(uint32_t invited, const AttemptCounts& counts);
   bool RefusesAlways() const;
   Spending SpendingWithNext(const RoundTerms& terms);
   DataCharge ChargeFor(const ChargeEntry& entry, const RoundTerms& terms) const;
@@ -195,9 +219,9 @@ class MemberEngine {
   // engine_local.cc: what stays with this member.
   void BeginLocalState();
   std::vector<float> WholeModel(std::span<const float> travelling) const;
-  absl::StatusOr<std::vector<float>> StateOf(const RoundOffer& offer,
-                                             const RoundTerms& terms) const;
-  void StartTraining(std::vector<float> params, Outputs* out);
+  absl::StatusOr<std::vector<float>> StateOf(const RoundOffer& offer, const RoundTerms& terms,
+                                             Standardisation* standards) const;
+  void StartTraining(std::vector<float> params, Standardisation standards, Outputs* out);
   LocalUpdate TravellingPart(LocalUpdate update);
   void KeepNext(LocalState next, Outputs* out);
   void SettleUnsure(RoundNumber round, AttemptNumber attempt, Outputs* out);
@@ -209,7 +233,6 @@ class MemberEngine {
   void Decline(const std::string& session_id, const absl::Status& status, Outputs* out);
   void SendDecline(const std::string& session_id, const absl::Status& status, Outputs* out);
   void TellDeclined(const absl::Status& status, Outputs* out);
-  const PrivacyAccount& AccountFor(const RoundTerms& terms);
 
   Options options_;
   Ledger ledger_;
@@ -223,7 +246,7 @@ class MemberEngine {
   uint64_t trainings_ = 0;
   std::optional<Measurement> measurement_;
   NoiseReserve noise_;
-  std::map<uint32_t, PrivacyAccount> accounts_;  // by number of members invited
+  std::map<uint32_t, RunAccount> accounts_;  // by number of members invited
   double epsilon_ = 0;
   RoundNumber round_;
 };

@@ -11,6 +11,7 @@ namespace dure {
 namespace {
 
 constexpr size_t kCheckDigits = 16;
+constexpr char kCharge[] = "charge";
 
 std::string CheckOf(std::string_view text) {
   return ToHex(Sha256(AsBytes(text))).substr(0, kCheckDigits);
@@ -19,6 +20,14 @@ std::string CheckOf(std::string_view text) {
 bool ReadNumber(absl::string_view text, uint32_t* value) {
   // Only what EncodeLedgerEntry writes: no sign, no space, no leading zero.
   return absl::SimpleAtoi(text, value) && absl::StrCat(*value) == text;
+}
+
+std::optional<SumsKind> ReadCharge(absl::string_view word) {
+  if (word == kCharge) return SumsKind::kTraining;
+  for (const SumsKind kind : {SumsKind::kStatistics, SumsKind::kEvaluation}) {
+    if (word == absl::StrCat(kCharge, "-", std::string(SumsName(kind)))) return kind;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -36,8 +45,10 @@ bool ReadLedgerDigest(absl::string_view text, Digest* digest) {
 std::string EncodeLedgerEntry(const LedgerEntry& entry) {
   std::string line;
   if (const auto* charge = std::get_if<ChargeEntry>(&entry)) {
-    line = absl::StrCat("charge ", charge->round.value(), " ", charge->attempt.value(), " ",
-                        ToHex(charge->session_id), " ", ToHex(charge->t1), " ");
+    const std::string kind(SumsName(charge->kind));
+    line = absl::StrCat(kCharge, kind.empty() ? "" : "-", kind, " ", charge->round.value(), " ",
+                        charge->attempt.value(), " ", ToHex(charge->session_id), " ",
+                        ToHex(charge->t1), " ");
   } else if (const auto* consent = std::get_if<ConsentEntry>(&entry)) {
     line = absl::StrCat("consent ", ToHex(consent->session_id), " ", ToHex(consent->t1), " ",
                         ToHex(consent->t3), " ");
@@ -55,8 +66,8 @@ absl::StatusOr<LedgerEntry> DecodeLedgerEntry(std::string_view line) {
   if (CheckOf(body) != line.substr(body.size())) return damaged;
   std::vector<absl::string_view> fields =
       absl::StrSplit(absl::string_view(body.data(), body.size()), ' ');
-  if (fields[0] == "charge" && fields.size() == 6) {
-    ChargeEntry charge;
+  if (std::optional<SumsKind> kind = ReadCharge(fields[0]); kind && fields.size() == 6) {
+    ChargeEntry charge{.kind = *kind};
     uint32_t round = 0, attempt = 0;
     if (!ReadNumber(fields[1], &round) || !ReadNumber(fields[2], &attempt) ||
         !ReadLedgerDigest(fields[3], &charge.session_id) ||
@@ -91,7 +102,7 @@ absl::Status Ledger::Add(const LedgerEntry& entry) {
                                                         " is not above the last one charged, ",
                                                         last_attempt_.value()));
     }
-    ++charges_;
+    ++counts_.of(charge->kind);
     last_attempt_ = charge->attempt;
     last_session_ = charge->session_id;
     last_t1_ = charge->t1;
@@ -109,7 +120,7 @@ absl::Status Ledger::Add(const LedgerEntry& entry) {
     return absl::OkStatus();
   }
   const auto& consent = std::get<ConsentEntry>(entry);
-  if (charges_ == 0 || consent.session_id != last_session_ || consent.t1 != last_t1_) {
+  if (counts_.all() == 0 || consent.session_id != last_session_ || consent.t1 != last_t1_) {
     return absl::FailedPreconditionError("a consent for a session that was not charged");
   }
   if (consented_) {

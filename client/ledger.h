@@ -5,6 +5,7 @@
 // The ledger is text, one entry a line, each line ending in a check of itself:
 //   charge ROUND ATTEMPT SESSION T1 CHECK   one attempt's privacy, in full, never refunded; written
 //                                           before the member's shares leave
+//   charge-statistics ..., charge-evaluation ...   the same, of attempts that were no training
 //   consent SESSION T1 T3 CHECK             the one set of survivors agreed to in a session;
 //                                           written before the signature on it leaves
 //   data IDENTITY CHECK                     the data set that the charges which follow were made
@@ -29,6 +30,7 @@
 #include "absl/strings/string_view.h"
 #include "base/strong_id.h"
 #include "crypto/digest.h"
+#include "federation/terms/sums_terms.h"
 
 namespace dure {
 
@@ -37,6 +39,7 @@ struct ChargeEntry {
   AttemptNumber attempt;
   Digest session_id{};
   Digest t1{};
+  SumsKind kind = SumsKind::kTraining;
 };
 struct ConsentEntry {
   Digest session_id{};
@@ -66,7 +69,9 @@ class Ledger {
   absl::Status Add(const LedgerEntry& entry);
 
   // Attempts charged.
-  uint32_t charges() const { return charges_; }
+  uint32_t charges() const { return counts_.all(); }
+  // The same, by what they were for.
+  const AttemptCounts& counts() const { return counts_; }
   // Newest attempt charged; an offer must have a higher one.
   AttemptNumber last_attempt() const { return last_attempt_; }
   // The data set that the newest entries are about, if any says so.
@@ -75,7 +80,7 @@ class Ledger {
   const std::vector<ChargeEntry>& ChargesOn(const Digest& data) const;
 
  private:
-  uint32_t charges_ = 0;
+  AttemptCounts counts_;
   AttemptNumber last_attempt_;
   Digest last_session_{};
   Digest last_t1_{};

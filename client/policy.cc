@@ -7,9 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "crypto/digest.h"
-#include "federation/manifest.h"
+#include "federation/model_parts.h"
 #include "federation/spec.h"
 #include "federation/spec_fields.h"
+#include "federation/terms/sums_terms.h"
 
 namespace dure {
 namespace {
@@ -37,11 +38,11 @@ std::string UnitName(PrivacySection::Unit unit) {
 
 // The corrupt members that the terms withstand when as few take part as may.
 uint32_t CorruptWithstood(const FederationSpec& spec) {
-  absl::StatusOr<ParamManifest> manifest = BuiltInManifest(spec.model());
-  if (!manifest.ok() || !spec.secure_aggregation().enabled()) return Policy().assume_corrupt;
+  const absl::StatusOr<ModelParts> parts = PartsOf(spec.model());
+  if (!parts.ok() || !spec.secure_aggregation().enabled()) return Policy().assume_corrupt;
   const RoundsSection& rounds = spec.rounds();
-  absl::StatusOr<RoundTerms> terms =
-      DeriveTerms(spec, manifest->dim(), rounds.has_cohort() ? rounds.cohort() : rounds.minimum());
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(
+      spec, parts->travelling().dim(), rounds.has_cohort() ? rounds.cohort() : rounds.minimum());
   return terms.ok() ? std::max(1u, terms->max_corrupt) : Policy().assume_corrupt;
 }
 
@@ -92,7 +93,8 @@ void CheckProtection(const Policy& policy, const RoundTerms& terms,
              "noise multiplier %g is below this member's limit min_noise_multiplier = %g",
              terms.noise_multiplier, policy.min_noise_multiplier))});
   }
-  if (!(terms.clip_norm <= policy.max_clip_norm)) {
+  // Sums that are no update are not clipped: their norm follows from what they count.
+  if (terms.sums == SumsKind::kTraining && !(terms.clip_norm <= policy.max_clip_norm)) {
     faults->push_back(
         {"max_clip_norm",
          Refused(absl::StrFormat("clip norm %g is above this member's limit max_clip_norm = %g",
@@ -112,7 +114,7 @@ void CheckRun(const Policy& policy, const FederationSpec& spec, const RoundTerms
                                          "%d rounds are above this member's limit max_rounds = %d",
                                          spec.rounds().count(), policy.max_rounds))});
   }
-  if (terms.max_attempts > policy.max_attempts) {
+  if (terms.sums == SumsKind::kTraining && terms.max_attempts > policy.max_attempts) {
     faults->push_back(
         {"max_attempts",
          Refused(absl::StrFormat("%d attempts are above this member's limit max_attempts = %d",
@@ -129,6 +131,32 @@ void CheckRun(const Policy& policy, const FederationSpec& spec, const RoundTerms
   }
 }
 
+// Limits on sums that are no training.
+void CheckSums(const Policy& policy, const RoundTerms& terms, std::vector<PolicyFault>* faults) {
+  if (terms.sums == SumsKind::kStatistics && !policy.allow_statistics) {
+    faults->push_back(
+        {"allow_statistics", Refused("statistics of the columns are against this member's limit "
+                                     "allow_statistics = false")});
+  }
+  if (terms.sums == SumsKind::kEvaluation && !policy.allow_evaluation) {
+    faults->push_back({"allow_evaluation",
+                       Refused("measuring on its held-out records is against this member's limit "
+                               "allow_evaluation = false")});
+  }
+}
+
+// The least noise multiplier of everything that the terms ask for.
+double LeastNoise(const FederationSpec& spec) {
+  double least = spec.privacy().noise_multiplier();
+  if (HasSums(spec, SumsKind::kStatistics)) {
+    least = std::min(least, spec.statistics().noise_multiplier());
+  }
+  if (HasSums(spec, SumsKind::kEvaluation)) {
+    least = std::min(least, spec.evaluation().members_noise() / ShapeOfEvaluation(spec).norm);
+  }
+  return least;
+}
+
 }  // namespace
 
 Policy PolicyOf(const FederationSpec& spec) {
@@ -141,11 +169,13 @@ Policy PolicyOf(const FederationSpec& spec) {
   policy.max_attempts = spec.rounds().max_attempts();
   policy.allowed_models = {ModelDigest(spec.model())};
   policy.require_secure_aggregation = spec.secure_aggregation().enabled();
+  policy.allow_statistics = HasSums(spec, SumsKind::kStatistics);
+  policy.allow_evaluation = HasSums(spec, SumsKind::kEvaluation);
   if (privacy.unit() == PrivacySection::NONE) {
     policy.privacy_unit = PrivacySection::NONE;
     return policy;
   }
-  policy.min_noise_multiplier = privacy.noise_multiplier();
+  policy.min_noise_multiplier = LeastNoise(spec);
   policy.max_clip_norm =
       privacy.clipping() == PrivacySection::ADAPTIVE ? kLargestClipNorm : privacy.clip_norm();
   policy.max_epsilon = privacy.max_epsilon();
@@ -167,6 +197,7 @@ std::vector<PolicyFault> FaultsOfTerms(const Policy& policy, const FederationSpe
   CheckMembers(policy, terms, &faults);
   CheckProtection(policy, terms, &faults);
   CheckRun(policy, spec, terms, &faults);
+  CheckSums(policy, terms, &faults);
   return faults;
 }
 

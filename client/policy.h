@@ -48,6 +48,11 @@ struct Policy {
   uint32_t max_rounds = 1000;
   uint32_t max_attempts = 1126;
 
+  // Whether sums over the data are taken besides training: statistics of the columns, and what
+  // models do on the held-out records. A member that refuses them takes part in the rounds.
+  bool allow_statistics = false;
+  bool allow_evaluation = false;
+
   // What is run, and how. Models are named by ModelDigest, in hexadecimal; none: no model.
   std::vector<std::string> allowed_models;
   bool require_secure_aggregation = true;

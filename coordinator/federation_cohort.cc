@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/paragraph.h"
 #include "coordinator/federation_engine.h"
 #include "google/protobuf/util/time_util.h"
 
@@ -28,8 +29,10 @@ absl::Duration FederationEngine::deadline() const {
 // Those who sit an attempt out are asked all the same if the others are too few.
 std::vector<secagg::MemberId> FederationEngine::AvailableMembers() const {
   std::vector<secagg::MemberId> members, sitting_out;
+  const auto refused = refused_sums_.find(sums_.Due(state_));
   for (const auto& [id, person] : people_) {
     if (person.role != MEMBER || left_out_.contains(id) || broke_protocol_.contains(id)) continue;
+    if (refused != refused_sums_.end() && refused->second.contains(id)) continue;
     auto tardy = tardy_.find(id);
     if (tardy == tardy_.end()) {
       members.push_back(id);
@@ -99,6 +102,11 @@ bool FederationEngine::EnoughAreHere(absl::Time now, size_t connected) {
   waiting_for_ =
       absl::StrCat("waiting for members, ", connected, " of ", wanted, " are here",
                    silent.empty() ? "" : "; no answer from ", absl::StrJoin(silent, ", "));
+  if (auto refused = refused_sums_.find(sums_.Due(state_));
+      refused != refused_sums_.end() && !refused->second.empty()) {
+    absl::StrAppend(&waiting_for_, "; ", Counted(refused->second.size(), "member"), " refused the ",
+                    std::string(SumsName(refused->first)));
+  }
   if (connected < rounds.minimum()) {
     patience_until_.reset();
     return false;

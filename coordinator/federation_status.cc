@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "coordinator/federation_engine.h"
 #include "federation/spec_fields.h"
 
@@ -111,6 +112,13 @@ RunStatus FederationEngine::Status(RoundNumber after_round, size_t max_rounds) c
     report->set_round(evaluation.round.value());
     report->set_evaluator(evaluation.evaluator);
     *report->mutable_metrics() = evaluation.metrics;
+  }
+  for (const SumsReleased& sums : state_.member_evaluations) {
+    if (sums.round <= after_round || sums.round.value() > last) continue;
+    Evaluation* report = status.add_evaluations();
+    report->set_round(sums.round.value());
+    report->set_evaluator(absl::StrCat(sums.survivors, " members"));
+    *report->mutable_metrics() = sums_.MetricsOf(sums);
   }
   return status;
 }

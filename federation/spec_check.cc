@@ -327,6 +327,35 @@ std::optional<SpecFault> FaultOfModel(const ModelSection& model) {
   return std::nullopt;
 }
 
+// The server's control variate is the plain mean of the members', and stays so only if what each
+// member adds to its own is averaged as it is.
+std::optional<SpecFault> FaultOfControlVariates(const FederationSpec& spec) {
+  constexpr auto kCode = absl::StatusCode::kFailedPrecondition;
+  const auto fault = [](const char* key, absl::string_view why) {
+    return SpecFault{key,
+                     absl::StrCat(key, " does not go with local.control_variates = true: ", why,
+                                  "; remove one of the two keys"),
+                     kCode};
+  };
+  const SecureAggregationSection& secagg = spec.secure_aggregation();
+  if (secagg.robust() > SecureAggregationSection::OFF) {
+    return fault(
+        "secure_aggregation.robust",
+        "what a rule over groups lets through is not the mean of what the members keep, and "
+        "the difference would steer every later step");
+  }
+  if (spec.local().weighting() == LocalSection::RECORDS) {
+    return fault("local.weighting",
+                 "members' control variates count the same, however many records they have");
+  }
+  if (spec.local().proximal_mu() > 0) {
+    return fault("local.proximal_mu",
+                 "a control variate is worked out from how far local training went, and drawing it "
+                 "back would pass for a direction of the data");
+  }
+  return std::nullopt;
+}
+
 // What goes only with local training whose every step may be told to nobody.
 std::optional<SpecFault> FaultOfLocalTraining(const FederationSpec& spec) {
   constexpr auto kCode = absl::StatusCode::kFailedPrecondition;
@@ -337,13 +366,14 @@ std::optional<SpecFault> FaultOfLocalTraining(const FederationSpec& spec) {
                      "layers that stay with it in passes of its own",
                      kCode};
   }
-  if (local.control_variates() && local.population() < spec.rounds().cohort()) {
+  if (!local.control_variates()) return std::nullopt;
+  if (local.population() < spec.rounds().cohort()) {
     return SpecFault{"local.population",
                      absl::StrCat("local.population is ", local.population(),
                                   ", below the cohort of ", spec.rounds().cohort()),
                      kCode};
   }
-  return std::nullopt;
+  return FaultOfControlVariates(spec);
 }
 
 // Noise of sums that are no updates: there where the unit asks for it, and only there.
@@ -361,6 +391,25 @@ std::optional<SpecFault> FaultOfSums(const FederationSpec& spec) {
         kCode};
   };
   const StatisticsSection& statistics = spec.statistics();
+  const char* on = statistics.enabled()           ? "statistics.enabled"
+                   : spec.evaluation().members() ? "evaluation.members"
+                                                 : nullptr;
+  if (on != nullptr && spec.privacy().unit() == PrivacySection::CLIENT) {
+    return SpecFault{on,
+                     absl::StrCat(on, " does not go with privacy.unit = \"client\": what one "
+                                  "member adds to such sums is not bounded by what one record "
+                                  "adds; use unit = \"record\", or leave it out"),
+                     kCode};
+  }
+  if (on != nullptr && spec.local().mode() == LocalSection::DP_SGD &&
+      !spec.secure_aggregation().enabled()) {
+    return SpecFault{on,
+                     absl::StrCat(on, " does not go with local.mode = \"dp_sgd\" without secure "
+                                  "aggregation: members' own noise is in their steps only, and the "
+                                  "coordinator would see each member's sums; set "
+                                  "secure_aggregation.enabled = true, or leave it out"),
+                     kCode};
+  }
   if (statistics.enabled() && !spec.data().has_schema()) {
     return SpecFault{"statistics.enabled",
                      "statistics.enabled needs data.schema: the columns that are counted, and the "

@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "federation/model_parts.h"
 #include "learner/data/dataset.h"
+#include "learner/data/schema_folder.h"
 #include "learner/epochs.h"
 #include "learner/evaluate.h"
 #include "learner/metrics.h"
@@ -63,8 +64,9 @@ absl::StatusOr<std::vector<bool>> FrozenBy(const std::vector<std::string>& only,
 }
 
 // The records to measure on: the held-out part if there is one.
-absl::StatusOr<std::optional<Dataset>> ReadHeldOut(const std::string& folder) {
-  absl::StatusOr<Dataset> held_out = BlameFile(ReadDataFolder(folder, DataPart::kHeldOut));
+absl::StatusOr<std::optional<Dataset>> ReadHeldOut(const std::string& schema,
+                                                   const std::string& folder) {
+  absl::StatusOr<Dataset> held_out = BlameFile(ReadDataFolderBy(schema, folder, DataPart::kHeldOut));
   if (absl::IsNotFound(held_out.status())) return std::nullopt;
   DURE_RETURN_IF_ERROR(held_out.status());
   return *std::move(held_out);
@@ -107,9 +109,11 @@ absl::StatusOr<Tuned> Tune(const PersonalizeCommand& command) {
   for (size_t i = 0; i < frozen.size(); ++i) {
     if (!frozen[i]) tuned.parameters += manifest.params[i].size();
   }
-  DURE_ASSIGN_OR_RETURN(const Dataset data, BlameFile(ReadDataFolder(command.folder)));
+  const auto said = tuned.model.metadata.find("dure.schema");
+  const std::string schema = said == tuned.model.metadata.end() ? "" : said->second;
+  DURE_ASSIGN_OR_RETURN(const Dataset data, BlameFile(ReadDataFolderBy(schema, command.folder)));
   DURE_RETURN_IF_ERROR(CheckFits(data, architecture, command.folder));
-  DURE_ASSIGN_OR_RETURN(const std::optional<Dataset> held_out, ReadHeldOut(command.folder));
+  DURE_ASSIGN_OR_RETURN(const std::optional<Dataset> held_out, ReadHeldOut(schema, command.folder));
   if (held_out) DURE_RETURN_IF_ERROR(CheckFits(*held_out, architecture, command.folder));
   const Dataset& measured = held_out ? *held_out : data;
   tuned.held_out = held_out.has_value();

@@ -2,13 +2,13 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -16,7 +16,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "learner/data/table.h"
 #include "learner/local_plan.h"
+#include "learner/metrics.h"
 
 namespace dure {
 namespace {
@@ -48,6 +50,26 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   for (std::string& text : strings) pointers.push_back(text.data());
   pointers.push_back(nullptr);
   return pointers;
+}
+
+// Not valid for "".
+absl::StatusOr<FileDescriptor> OpenIfNamed(const std::string& path) {
+  if (path.empty()) return FileDescriptor();
+  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return ErrnoStatus(errno, absl::StrCat("cannot open ", path));
+  return file;
+}
+
+absl::StatusOr<FileDescriptor> InMemory(const std::string& text) {
+  FileDescriptor file(memfd_create("dure-schema", MFD_CLOEXEC));
+  if (!file.valid()) return ErrnoStatus(errno, "cannot make room for the schema");
+  for (size_t at = 0; at < text.size();) {
+    const ssize_t wrote = write(file.get(), text.data() + at, text.size() - at);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote <= 0) return ErrnoStatus(errno, "cannot write the schema to memory");
+    at += static_cast<size_t>(wrote);
+  }
+  return file;
 }
 
 // In the new process, before the program: only what is safe after fork() in a process with threads.
@@ -88,7 +110,8 @@ class TrainerProcess::Child {
         SharedMemory::Create("dure-parameters", dim * sizeof(float), SharedMemory::Peer::kReads));
     DURE_ASSIGN_OR_RETURN(
         SharedMemory update,
-        SharedMemory::Create("dure-update", dim * sizeof(int64_t), SharedMemory::Peer::kWrites));
+        SharedMemory::Create("dure-update", std::max(dim, options.most_sums) * sizeof(int64_t),
+                             SharedMemory::Peer::kWrites));
     child->params_.emplace_back(std::move(params));
     child->update_.emplace_back(std::move(update));
     DURE_RETURN_IF_ERROR(child->Spawn(options));
@@ -183,6 +206,11 @@ absl::StatusOr<std::unique_ptr<TrainerProcess>> TrainerProcess::Start(TrainerOpt
   DURE_ASSIGN_OR_RETURN(trainer->manifest_, BuiltInManifest(trainer->options_.model));
   DURE_ASSIGN_OR_RETURN(trainer->files_,
                         OpenDataFolder(trainer->options_.data_folder, trainer->options_.part));
+  const TrainerOptions& asked = trainer->options_;
+  DURE_ASSIGN_OR_RETURN(trainer->module_, OpenIfNamed(asked.module_file));
+  DURE_ASSIGN_OR_RETURN(trainer->vocabulary_, OpenIfNamed(asked.vocabulary_file));
+  DURE_ASSIGN_OR_RETURN(trainer->schema_, OpenIfNamed(asked.schema_file));
+  if (asked.standards) DURE_RETURN_IF_ERROR(trainer->UseStandards(*asked.standards));
   DURE_RETURN_IF_ERROR(trainer->EnsureRunning());
   return trainer;
 }
@@ -213,6 +241,7 @@ absl::Status TrainerProcess::AfterFailure(const absl::Status& status, const char
 
 absl::Status TrainerProcess::EnsureRunning() {
   if (child_) return absl::OkStatus();
+  DURE_RETURN_IF_ERROR(not_standardised_);
   DURE_ASSIGN_OR_RETURN(child_, Child::Start(options_, manifest_.dim()));
   absl::StatusOr<LoadedReply> loaded = Load();
   if (!loaded.ok()) {
@@ -232,9 +261,16 @@ absl::StatusOr<LoadedReply> TrainerProcess::Load() {
   load.set_threads(static_cast<uint32_t>(std::max(1, options_.threads)));
   load.set_images_name(files_.images_path);
   load.set_labels_name(files_.labels_path);
-  const std::array<int, kMaxTrainerDescriptors> descriptors = {
-      files_.images.get(), files_.labels.get(), child_->params().descriptor(),
-      child_->update().descriptor()};
+  load.set_most_sums(options_.most_sums);
+  load.set_data_kind(static_cast<uint32_t>(files_.kind));
+  load.set_has_module(module_.valid());
+  load.set_has_vocabulary(vocabulary_.valid());
+  load.set_has_schema(schema_.valid());
+  std::vector<int> descriptors = {files_.images.get(), files_.labels.get(),
+                                  child_->params().descriptor(), child_->update().descriptor()};
+  for (const FileDescriptor* file : {&module_, &vocabulary_, &schema_}) {
+    if (file->valid()) descriptors.push_back(file->get());
+  }
   DURE_RETURN_IF_ERROR(child_->Send(request, descriptors));
   DURE_ASSIGN_OR_RETURN(std::string reply, child_->Receive(options_.load_timeout));
   const bool classes = options_.model.loss() == ModelSection::CROSS_ENTROPY;
@@ -261,8 +297,11 @@ absl::StatusOr<LocalUpdate> TrainerProcess::Train(std::span<const float> params,
   }
   DURE_RETURN_IF_ERROR(SetParams(params));
   const auto* gradient = std::get_if<GradientPlan>(&plan);
-  absl::StatusOr<LocalUpdate> update =
-      gradient != nullptr ? RunGradient(*gradient) : RunLocal(plan);
+  const bool sums = std::holds_alternative<StatisticsPlan>(plan) ||
+                    std::holds_alternative<EvaluationPlan>(plan);
+  absl::StatusOr<LocalUpdate> update = gradient != nullptr ? RunGradient(*gradient)
+                                       : sums              ? RunSums(plan)
+                                                           : RunLocal(plan);
   if (!update.ok()) return AfterFailure(update.status(), "training on");
   return update;
 }
@@ -307,6 +346,63 @@ absl::StatusOr<LocalUpdate> TrainerProcess::RunLocal(const LocalPlan& plan) {
   std::memcpy(update.data(), child_->update().data(), update.size() * sizeof(float));
   DURE_RETURN_IF_ERROR(CheckUpdate(update));
   return update;
+}
+
+absl::StatusOr<LocalUpdate> TrainerProcess::RunSums(const LocalPlan& plan) {
+  const auto* statistics = std::get_if<StatisticsPlan>(&plan);
+  uint64_t size = MetricSums(options_.model.loss(), options_.model.input().classes()).size();
+  int grid_log2 = 0;
+  if (statistics != nullptr) {
+    if (!schema_.valid()) {
+      return absl::FailedPreconditionError("statistics need the federation's schema (data.schema)");
+    }
+    DURE_ASSIGN_OR_RETURN(Schema schema, ReadSchema(schema_.get(), options_.schema_file));
+    DURE_ASSIGN_OR_RETURN(const ColumnSums sums,
+                          ColumnSums::Create(std::move(schema), statistics->bins));
+    size = sums.size();
+    grid_log2 = statistics->grid_log2;
+  } else {
+    grid_log2 = std::get<EvaluationPlan>(plan).grid_log2;
+  }
+  if (size > options_.most_sums) {
+    return absl::InvalidArgumentError(absl::StrCat(size, " sums, limit ", options_.most_sums));
+  }
+  DURE_RETURN_IF_ERROR(child_->Send(RequestOf(plan)));
+  DURE_ASSIGN_OR_RETURN(const std::string reply, child_->Receive(options_.train_timeout));
+  DURE_RETURN_IF_ERROR(ParseTrainedReply(reply, 0));
+  std::vector<int64_t> sums(size);
+  std::memcpy(sums.data(), child_->update().data(), sums.size() * sizeof(int64_t));
+  // A record adds from 0 to 1 to each.
+  const int64_t most = static_cast<int64_t>(data_.records) << grid_log2;
+  if (!std::all_of(sums.begin(), sums.end(),
+                   [&](int64_t sum) { return sum >= 0 && sum <= most; })) {
+    return absl::InternalError(absl::StrCat("a sum that ", data_.records, " records cannot give"));
+  }
+  return sums;
+}
+
+// The federation's schema with a standardisation, in the place of its own and of that beside the
+// table, which goes on saying how the file is written. The files that were named stay.
+absl::Status TrainerProcess::UseStandards(const Standardisation& standards) {
+  if (!schema_.valid() || !IsTable(files_)) return absl::OkStatus();
+  DURE_ASSIGN_OR_RETURN(Schema schema, ReadSchema(schema_.get(), options_.schema_file));
+  DURE_ASSIGN_OR_RETURN(const Schema beside, ReadSchema(files_.labels.get(), files_.labels_path));
+  schema = StandardisedBy(std::move(schema), standards);
+  DURE_ASSIGN_OR_RETURN(FileDescriptor federation, InMemory(SchemaToText(schema)));
+  schema.format = beside.format;
+  DURE_ASSIGN_OR_RETURN(files_.labels, InMemory(SchemaToText(schema)));
+  schema_ = std::move(federation);
+  options_.standards = standards;
+  return absl::OkStatus();
+}
+
+void TrainerProcess::Standardise(const Standardisation& standards) {
+  if (options_.standards == standards) return;
+  // What memory was not there for is told by the call that needs it: no trainer, no update.
+  const absl::Status used = UseStandards(standards);
+  if (!used.ok()) options_.standards.reset();
+  child_.reset();
+  not_standardised_ = used;
 }
 
 void TrainerProcess::SetTraining(bool training) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/file.h"
+#include "learner/data/column_sums.h"
 #include "learner/data/dataset.h"
 #include "learner/trainer.h"
 #include "learner/trainer_channel.h"
@@ -29,6 +32,13 @@ struct TrainerOptions {
   ModelSection model;       // complete and validated
   std::string data_folder;  // learner/data/dataset.h
   DataPart part = DataPart::kTraining;
+  // Files that the terms name, as they were fetched; "" where they name none.
+  std::string module_file;
+  std::string vocabulary_file;
+  std::string schema_file;
+  // How the table's numeric columns are standardised, in place of what the schema says.
+  std::optional<Standardisation> standards;
+  uint64_t most_sums = 0;  // numbers that a StatisticsPlan or an EvaluationPlan gives
   int threads = 1;  // cores divided by members on this machine, at least 1
   absl::Duration load_timeout = absl::Seconds(120);
   absl::Duration train_timeout = absl::Seconds(120);
@@ -56,6 +66,9 @@ class TrainerProcess final : public Trainer {
   absl::StatusOr<LocalUpdate> Train(std::span<const float> params, const LocalPlan& plan) override;
   absl::StatusOr<ModelMetrics> Evaluate(std::span<const float> params) override;
   void Cancel() override;
+  // Another standardisation is that of the next call, which starts a trainer that reads the table
+  // by it.
+  void Standardise(const Standardisation& standards) override;
 
   // The running trainer, or -1 if the last call ended it.
   pid_t pid() const;
@@ -68,15 +81,19 @@ class TrainerProcess final : public Trainer {
   absl::Status SetParams(std::span<const float> params);
   absl::StatusOr<LocalUpdate> RunGradient(const GradientPlan& plan);
   absl::StatusOr<LocalUpdate> RunLocal(const LocalPlan& plan);
+  absl::StatusOr<LocalUpdate> RunSums(const LocalPlan& plan);
+  absl::Status UseStandards(const Standardisation& standards);
   void SetTraining(bool training);
   absl::StatusOr<ModelMetrics> RunEvaluate();
   absl::Status AfterFailure(const absl::Status& status, const char* doing);
 
   TrainerOptions options_;
   DataFiles files_;
+  FileDescriptor module_, vocabulary_, schema_;  // not valid where there is none
   ParamManifest manifest_;
   DataSummary data_;
   std::vector<SandboxLayer> sandbox_;
+  absl::Status not_standardised_;  // why the last Standardise came to nothing
   std::unique_ptr<Child> child_;
   // Guards that child_ is in the middle of local training: what Cancel ends.
   std::mutex mutex_;

@@ -30,6 +30,7 @@ class TrainerService {
   absl::StatusOr<TrainerReply> Load(const TrainerLoad& load, TrainerPacket packet);
   absl::StatusOr<TrainerReply> Gradient(GradientPlan plan, TrainerTrain train);
   absl::StatusOr<TrainerReply> Train(TrainerRequest request);
+  absl::StatusOr<TrainerReply> Sums(const LocalPlan& plan);
   absl::StatusOr<TrainerReply> Evaluate();
 
   int socket_;

@@ -6,11 +6,15 @@
 #include "audit/evidence_folder.h"
 #include "base/printable.h"
 #include "base/status_macros.h"
+#include "client/service/data_schema.h"
+#include "client/service/local_state_file.h"
+#include "client/service/node_files.h"
 #include "client/service/spending.h"
 #include "crypto/x509.h"
-#include "federation/manifest.h"
+#include "federation/model_parts.h"
 #include "federation/spec.h"
 #include "federation/spec_fields.h"
+#include "federation/terms/sums_terms.h"
 #include "google/protobuf/util/time_util.h"
 
 namespace dure {
@@ -101,20 +105,32 @@ absl::Status ClientService::Open() {
         "no data is registered: add it with `dure data add PATH --node ", node_.folder, "`"));
   }
   DURE_RETURN_IF_ERROR(CheckPins());
+  DURE_RETURN_IF_ERROR(FetchFiles(node_.spec, node_.folder, SourceOf(node_)));
+  if (!options_.make_trainer) DURE_RETURN_IF_ERROR(FitTableToSchema(node_));
   DURE_ASSIGN_OR_RETURN(Certificate coordinator,
                         VerifyCoordinatorCertificate(node_.coordinator_certificate,
                                                      node_.ca_certificate, clock_.Now()));
   coordinator_ = coordinator.key;
-  DURE_ASSIGN_OR_RETURN(ParamManifest manifest, BuiltInManifest(node_.spec.model()));
+  DURE_ASSIGN_OR_RETURN(ModelParts parts, PartsOf(node_.spec.model()));
+  const ParamManifest manifest = parts.whole();
+  const uint64_t dim = parts.travelling().dim();
   DURE_ASSIGN_OR_RETURN(const std::optional<Digest> data, CheckData());
-  DURE_RETURN_IF_ERROR(OpenLedgers(data, manifest.dim()));
+  DURE_RETURN_IF_ERROR(OpenLedgers(data, dim));
   DURE_ASSIGN_OR_RETURN(trainer_, MakeTrainer());
   DURE_RETURN_IF_ERROR(CheckTrainer(manifest));
+  DURE_ASSIGN_OR_RETURN(std::optional<Schema> schema, ReadFederationSchema());
+  LocalState local;
+  if (node_.membership.role == MEMBER) {
+    DURE_ASSIGN_OR_RETURN(local, ReadLocalState(node_.folder, node_.spec, parts));
+  }
   engine_.emplace(MemberEngine::Options{.spec = node_.spec,
                                         .spec_digest = node_.spec_digest,
                                         .role = node_.membership.role,
                                         .policy = policy_,
-                                        .dim = manifest.dim(),
+                                        .dim = dim,
+                                        .parts = std::move(parts),
+                                        .schema = std::move(schema),
+                                        .local = std::move(local),
                                         .records = static_cast<uint32_t>(trainer_->data().records),
                                         .key = &node_.key,
                                         .certificate = node_.certificate,
@@ -139,15 +155,15 @@ absl::Status ClientService::Open() {
 
 absl::StatusOr<std::unique_ptr<Trainer>> ClientService::MakeTrainer() {
   if (options_.make_trainer) return options_.make_trainer(node_);
+  DURE_ASSIGN_OR_RETURN(TrainerOptions options, OptionsOfTrainer());
+  options.train_timeout = train_timeout();
   DURE_ASSIGN_OR_RETURN(std::unique_ptr<TrainerProcess> trainer,
-                        TrainerProcess::Start({.program = options_.trainer_program,
-                                               .model = node_.spec.model(),
-                                               .data_folder = *node_.data_folder,
-                                               .threads = options_.threads,
-                                               .train_timeout = TrainTimeout(node_.spec)}));
+                        TrainerProcess::Start(std::move(options)));
   sandbox_ = trainer->sandbox();
   return trainer;
 }
+
+absl::Duration ClientService::train_timeout() const { return TrainTimeout(node_.spec); }
 
 void ClientService::Dial() {
   if (over_) return;
@@ -282,6 +298,16 @@ void ClientService::KeepEvidence(const audit::Contradiction& contradiction) {
                                 path.status().message()));
 }
 
+// What cannot be written is in memory still, and is written with the next round.
+void ClientService::Keep(const LocalState& state) {
+  const absl::Status written = WriteLocalState(node_.folder, node_.spec, state);
+  if (written.ok()) return;
+  Tell(member::Tell::Level::kWarning,
+       absl::StrCat("what this member keeps from round to round could not be written, and is lost "
+                    "if it ends before the next round: ",
+                    written.message()));
+}
+
 void ClientService::Handle(member::Output output) {
   if (auto* send = std::get_if<member::Send>(&output)) {
     if (options_.before_send) options_.before_send(send->message);
@@ -289,6 +315,8 @@ void ClientService::Handle(member::Output output) {
     if (connected_ && session_) session_->Send(std::move(send->message)).IgnoreError();
   } else if (const auto* evidence = std::get_if<member::WriteEvidence>(&output)) {
     KeepEvidence(evidence->contradiction);
+  } else if (const auto* keep = std::get_if<member::KeepLocalState>(&output)) {
+    Keep(keep->state);
   } else if (auto* training = std::get_if<member::StartTraining>(&output)) {
     Train(std::move(*training));
   } else if (auto* evaluation = std::get_if<member::StartEvaluation>(&output)) {
@@ -331,13 +359,14 @@ void ClientService::Train(member::StartTraining training) {
   trainer_->Cancel();  // what runs is for an attempt that is over
   worker_->Post([this, training = std::move(training)] {
     if (training.training != newest_training_) return;  // its attempt is over
-    member::TrainingDone done{training.training, trainer_->Train(training.params, training.plan)};
+    member::TrainingDone done{training.training, TrainNow(training)};
     strand_->Post([this, done = std::move(done)] { Step(done); });
   });
 }
 
 void ClientService::Evaluate(member::StartEvaluation evaluation) {
   worker_->Post([this, evaluation = std::move(evaluation)] {
+    if (!evaluation.standards.empty()) trainer_->Standardise(evaluation.standards);
     member::EvaluationDone done{evaluation.round, trainer_->Evaluate(evaluation.params)};
     strand_->Post([this, done = std::move(done)] { Step(done); });
   });
@@ -392,7 +421,7 @@ ControlReply ClientService::Control(const ControlRequest& request) {
   status->set_delta(node_.spec.privacy().delta());
   status->set_unit(ChoiceName(*PrivacySection::Unit_descriptor(), node_.spec.privacy().unit()));
   status->set_secure_aggregation(node_.spec.secure_aggregation().enabled());
-  status->set_max_attempts(node_.spec.rounds().max_attempts());
+  status->set_max_attempts(MostAttempts(node_.spec));
   if (ledgers_->data() != nullptr) {
     ledgers_->Refresh().IgnoreError();  // damage is told at the next offer
     *status->mutable_data() = SpentOnData(*ledgers_->data(), policy_);

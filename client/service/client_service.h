@@ -91,6 +91,12 @@ class ClientService final : private SessionEvents {
   absl::Status CheckTrainer(const ParamManifest& manifest) const;
   absl::Status OpenLedgers(const std::optional<Digest>& data, uint64_t dim);
   absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer();
+  // client_sums.cc
+  absl::StatusOr<std::optional<Schema>> ReadFederationSchema() const;
+  absl::StatusOr<TrainerOptions> OptionsOfTrainer() const;
+  absl::StatusOr<LocalUpdate> MeasureHeldOut(const member::StartTraining& measure);
+  absl::StatusOr<LocalUpdate> TrainNow(const member::StartTraining& training);
+  absl::Duration train_timeout() const;
 
   void OnOpen(Certificate coordinator, std::string certificate_der) override;
   void OnMessage(ServerMessage message, std::shared_ptr<void> credit) override;
@@ -104,6 +110,7 @@ class ClientService final : private SessionEvents {
   bool Write(const member::WriteLedger& write);
   void Handle(member::Output output);
   void KeepEvidence(const audit::Contradiction& contradiction);
+  void Keep(const LocalState& state);
   std::string WhoDecidesMembers();
   // Limits and spending as they are now.
   absl::Status LookAgain();

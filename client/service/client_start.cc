@@ -1,4 +1,5 @@
 // What ClientService looks at before it takes part: pinned keys, data, ledgers, trainer.
+#include <map>
 #include <utility>
 
 #include "absl/strings/cord.h"
@@ -6,6 +7,7 @@
 #include "base/status_macros.h"
 #include "client/service/client_service.h"
 #include "crypto/x509.h"
+#include "federation/terms/sums_terms.h"
 
 namespace dure {
 namespace {
@@ -58,6 +60,26 @@ absl::Status ClientService::OpenLedgers(const std::optional<Digest>& data, uint6
   DURE_ASSIGN_OR_RETURN(
       const RoundTerms terms,
       DeriveTerms(node_.spec, dim, rounds.has_cohort() ? rounds.cohort() : rounds.minimum()));
+  // What an attempt of each kind costs.
+  std::map<SumsKind, RoundTerms> kinds = {{SumsKind::kTraining, terms}};
+  DURE_ASSIGN_OR_RETURN(const std::optional<Schema> schema, ReadFederationSchema());
+  if (HasSums(node_.spec, SumsKind::kStatistics) && schema) {
+    DURE_ASSIGN_OR_RETURN(const ColumnSums columns,
+                          ColumnSums::Create(*schema, node_.spec.statistics().bins()));
+    DURE_ASSIGN_OR_RETURN(
+        kinds[SumsKind::kStatistics],
+        DeriveSumsTerms(node_.spec, SumsKind::kStatistics,
+                        {.sums = columns.size(), .norm = columns.norm()}, terms.invited));
+  }
+  if (HasSums(node_.spec, SumsKind::kEvaluation)) {
+    DURE_ASSIGN_OR_RETURN(kinds[SumsKind::kEvaluation],
+                          DeriveSumsTerms(node_.spec, SumsKind::kEvaluation,
+                                          ShapeOfEvaluation(node_.spec), terms.invited));
+  }
+  const auto cost_of = [&](SumsKind kind) {
+    const auto known = kinds.find(kind);
+    return ChargedCostOf(known == kinds.end() ? terms : known->second);
+  };
   const Digest member = secagg::MemberIdOf(node_.key.public_key());
   std::vector<std::string> notes;
   DURE_ASSIGN_OR_RETURN(ledgers_, Ledgers::Open({.path = LedgerPath(node_.folder),
@@ -71,7 +93,7 @@ absl::Status ClientService::OpenLedgers(const std::optional<Digest>& data, uint6
                                                            .name = node_.spec.federation().name(),
                                                            .member = member,
                                                            .attempt = entry,
-                                                           .cost = ChargedCostOf(terms)};
+                                                           .cost = cost_of(entry.kind)};
                                                      },
                                                  .charge_missing = options_.charge_missing},
                                                 &notes));
@@ -80,7 +102,7 @@ absl::Status ClientService::OpenLedgers(const std::optional<Digest>& data, uint6
 }
 
 absl::Status ClientService::CheckTrainer(const ParamManifest& manifest) const {
-  if (!(trainer_->manifest() == manifest)) {
+  if (!FitsManifest(trainer_->manifest(), manifest)) {
     return absl::FailedPreconditionError(
         "the trainer builds another model than this client expects: dure and dure-trainer are of "
         "different versions");

@@ -11,6 +11,7 @@
 #include "audit/evidence_folder.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "coordinator/service/federation_schema.h"
 #include "coordinator/service/membership.h"
 #include "coordinator/service/new_terms.h"
 
@@ -33,11 +34,13 @@ constexpr absl::Duration kTimerResolution = absl::Milliseconds(5);
 
 // What an honest message of this federation can need, so that no stranger can make the coordinator
 // take in more: a model or a masked input (at most 64 bits a parameter), and room for the rest.
-size_t MaxMessageBytes(const FederationSpec& spec, uint64_t dim) {
+size_t MaxMessageBytes(const FederationSpec& spec, uint64_t dim, const RunSums& sums) {
   absl::StatusOr<RoundTerms> terms = DeriveTerms(
       spec, dim, spec.rounds().has_cohort() ? spec.rounds().cohort() : secagg::kMaxDenseMembers);
   uint64_t payload = dim * sizeof(float);
   if (terms.ok()) payload = std::max(payload, terms->upload_bytes);
+  payload = std::max(payload, sums.UploadBytes(spec.rounds().has_cohort() ? spec.rounds().cohort()
+                                                                         : spec.rounds().minimum()));
   return std::min<size_t>(kMaxMessageBytes, payload + kMaxOverheadBytes);
 }
 
@@ -79,8 +82,14 @@ absl::StatusOr<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(
 absl::Status CoordinatorService::Open() {
   DURE_ASSIGN_OR_RETURN(issuer_,
                         CertificateIssuer::Create(federation_.ca_certificate, &federation_.ca_key));
+  DURE_ASSIGN_OR_RETURN(files_, OpenFiles(federation_));
   DURE_ASSIGN_OR_RETURN(ModelFile initial, ReadInitialModel(options_.folder, federation_.spec));
-  const uint64_t initial_dim = initial.params.size();
+  DURE_ASSIGN_OR_RETURN(ModelParts parts,
+                        ModelParts::Create(std::move(initial.manifest), federation_.spec.model()));
+  const uint64_t dim = parts.travelling().dim();
+  DURE_ASSIGN_OR_RETURN(std::optional<Schema> schema,
+                        ReadFederationSchema(options_.folder, federation_.spec));
+  DURE_ASSIGN_OR_RETURN(const RunSums sums, RunSums::Create(federation_.spec, schema));
   DURE_ASSIGN_OR_RETURN(
       store_, Store::Open(options_.folder + "/state", federation_.spec_digest,
                           options_.new_terms ? TermsChange::kAccepted : TermsChange::kRefused));
@@ -93,12 +102,14 @@ absl::Status CoordinatorService::Open() {
                         FederationEngine::Create({.spec = federation_.spec,
                                                   .spec_digest = federation_.spec_digest,
                                                   .initial_model = std::move(initial.params),
+                                                  .parts = std::move(parts),
+                                                  .schema = std::move(schema),
                                                   .key = &federation_.key,
                                                   .verifier = &verifier_,
                                                   .random = &random_},
                                                  std::move(state)));
   strand_ = std::make_unique<Strand>();
-  DURE_RETURN_IF_ERROR(Listen(initial_dim));
+  DURE_RETURN_IF_ERROR(Listen(dim, sums));
   DURE_ASSIGN_OR_RETURN(
       control_, ControlServer::Start(FederationPrivateFolder(options_.folder),
                                      [this](const ControlRequest& request) {
@@ -115,7 +126,7 @@ absl::Status CoordinatorService::Open() {
   return absl::OkStatus();
 }
 
-absl::Status CoordinatorService::Listen(uint64_t dim) {
+absl::Status CoordinatorService::Listen(uint64_t dim, const RunSums& sums) {
   const std::string& address = federation_.spec.federation().address();
   ServerOptions server;
   server.listen =
@@ -130,7 +141,7 @@ absl::Status CoordinatorService::Listen(uint64_t dim) {
   server.certificate_pem = CertificateToPem(federation_.certificate);
   server.key_pem = ToString(federation_.key.ToPem().view());
   server.clock = &clock_;
-  server.max_message_bytes = MaxMessageBytes(federation_.spec, dim);
+  server.max_message_bytes = MaxMessageBytes(federation_.spec, dim, sums);
   if (server.max_message_bytes > kVeryLongBytes) server.long_messages_at_a_time = 1;
   // Events may come before Start returns; their tasks wait until there is a server to answer with.
   std::promise<void> started;
@@ -160,6 +171,12 @@ void CoordinatorService::OnDescribe(DescribeRequest request, DescribeCallback re
 void CoordinatorService::OnEnrol(EnrolRequest request, EnrolCallback reply) {
   strand_->Post(
       [this, request = std::move(request), reply = std::move(reply)] { reply(Enrol(request)); });
+}
+
+void CoordinatorService::OnFetch(FetchRequest request, std::optional<Certificate> member,
+                                 FetchCallback reply) {
+  strand_->Post([this, request = std::move(request), member = std::move(member),
+                 reply = std::move(reply)] { reply(Fetch(request, member)); });
 }
 
 void CoordinatorService::OnOpen(Peer peer) {
@@ -236,13 +253,48 @@ absl::StatusOr<EnrolReply> CoordinatorService::Enrol(const EnrolRequest& request
   return reply;
 }
 
+absl::StatusOr<FetchReply> CoordinatorService::Fetch(const FetchRequest& request,
+                                                     const std::optional<Certificate>& member) {
+  if (member) {
+    DURE_RETURN_IF_ERROR(ActiveMember(*member).status());
+  } else {
+    DURE_RETURN_IF_ERROR(
+        store_->FindInvitation(Sha256(AsBytes(request.secret())), clock_.Now()).status());
+  }
+  const std::optional<Digest> digest = DigestFromBytes(request.sha256());
+  const auto found = digest ? files_.find(*digest) : files_.end();
+  if (found == files_.end()) {
+    return absl::NotFoundError(
+        "no file of the federation's terms has this SHA-256: the terms have changed; look at them "
+        "again");
+  }
+  const OpenAttachment& file = found->second;
+  if (request.offset() > file.bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the file ends at ", file.bytes, ", before ", request.offset()));
+  }
+  FetchReply reply;
+  reply.set_size(file.bytes);
+  if (request.size_only()) return reply;
+  DURE_ASSIGN_OR_RETURN(
+      *reply.mutable_data(),
+      ReadPiece(file, request.offset(),
+                std::min<uint64_t>(kFetchPieceBytes, file.bytes - request.offset())));
+  traffic_.sent += reply.data().size();
+  return reply;
+}
+
+absl::StatusOr<MemberRecord> CoordinatorService::ActiveMember(const Certificate& certificate) {
+  DURE_ASSIGN_OR_RETURN(MemberRecord record,
+                        store_->FindMember(secagg::MemberIdOf(certificate.key)));
+  if (!record.revoked) return record;
+  return absl::PermissionDeniedError("this membership was ended by the organiser");
+}
+
 void CoordinatorService::Open(const Peer& peer) {
   if (over_) return;
   secagg::MemberId member = secagg::MemberIdOf(peer.certificate.key);
-  absl::StatusOr<MemberRecord> record = store_->FindMember(member);
-  if (record.ok() && record->revoked) {
-    record = absl::PermissionDeniedError("this membership was ended by the organiser");
-  }
+  absl::StatusOr<MemberRecord> record = ActiveMember(peer.certificate);
   if (!record.ok()) {
     LogWarning(absl::StrCat(peer.certificate.name, " at ", peer.address,
                             " was turned away: ", record.status().message()));

@@ -20,7 +20,9 @@
 #include "coordinator/federation_engine.h"
 #include "coordinator/service/federation_folder.h"
 #include "coordinator/service/store.h"
+#include "crypto/digest.h"
 #include "crypto/random.h"
+#include "federation/attachments.h"
 #include "privacy/secagg/certificate_cache.h"
 #include "proto/control.pb.h"
 #include "transport/control_socket.h"
@@ -72,9 +74,11 @@ class CoordinatorService final : private ServerEvents {
 
   absl::Status Open();
   // `dim`: parameters of the model.
-  absl::Status Listen(uint64_t dim);
+  absl::Status Listen(uint64_t dim, const RunSums& sums);
   void OnDescribe(DescribeRequest request, DescribeCallback reply) override;
   void OnEnrol(EnrolRequest request, EnrolCallback reply) override;
+  void OnFetch(FetchRequest request, std::optional<Certificate> member,
+               FetchCallback reply) override;
   void OnOpen(Peer peer) override;
   void OnMessage(PeerId peer, ClientMessage message, ReadCredit credit) override;
   void OnClose(PeerId peer, absl::Status status) override;
@@ -82,6 +86,10 @@ class CoordinatorService final : private ServerEvents {
   // All below on the strand.
   absl::StatusOr<DescribeReply> Describe(const DescribeRequest& request);
   absl::StatusOr<EnrolReply> Enrol(const EnrolRequest& request);
+  absl::StatusOr<FetchReply> Fetch(const FetchRequest& request,
+                                   const std::optional<Certificate>& member);
+  // PermissionDenied, or NotFound, for who is no member any more.
+  absl::StatusOr<MemberRecord> ActiveMember(const Certificate& certificate);
   void Open(const Peer& peer);
   // True if the member, which says its first words, takes part under these terms.
   bool Greet(PeerId peer, const ClientMessage& message);
@@ -118,6 +126,7 @@ class CoordinatorService final : private ServerEvents {
   SystemRandom random_;
   secagg::CertificateCache verifier_;
   std::optional<CertificateIssuer> issuer_;
+  std::map<Digest, OpenAttachment> files_;  // that members may fetch, as they were at the start
   std::unique_ptr<Store> store_;
   std::unique_ptr<FederationEngine> engine_;
 

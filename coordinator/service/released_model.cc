@@ -11,6 +11,7 @@
 #include "base/status_macros.h"
 #include "coordinator/evaluation_progress.h"
 #include "coordinator/service/federation_folder.h"
+#include "coordinator/service/federation_schema.h"
 #include "coordinator/service/store.h"
 #include "federation/model_parts.h"
 #include "federation/spec_fields.h"
@@ -86,6 +87,9 @@ absl::StatusOr<ModelFile> ReadReleasedModel(const std::string& folder, ReleasedR
   if (which == ReleasedRound::kBest) {
     DURE_RETURN_IF_ERROR(ReadBest(*store, run, folder, spec, &model));
   }
+  // So that raw tables give the features that the model was trained on.
+  DURE_ASSIGN_OR_RETURN(const std::optional<Schema> schema, CompletedSchema(folder, spec, run));
+  if (schema) model.metadata["dure.schema"] = SchemaToText(*schema);
   const PrivacySection& privacy = spec.privacy();
   model.metadata["dure.privacy_unit"] =
       ChoiceName(*PrivacySection::Unit_descriptor(), privacy.unit());

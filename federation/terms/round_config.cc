@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "federation/spec_fields.h"
+#include "federation/terms/sums_terms.h"
 #include "privacy/secagg/config.h"
 
 namespace dure {
@@ -22,6 +23,12 @@ constexpr size_t kMaxBytesShown = 32;
 
 // RoundConfig.mechanism: what is protected, and whose noise does it.
 std::string MechanismName(const RoundTerms& terms) {
+  if (terms.sums != SumsKind::kTraining) {
+    return absl::StrCat(std::string(SumsName(terms.sums)),
+                        terms.unit == PrivacySection::NONE ? "-exact"
+                        : terms.secure_aggregation         ? ""
+                                                           : "-central");
+  }
   if (terms.unit == PrivacySection::NONE) return "none";
   if (terms.mode == LocalSection::DP_SGD) return "dp-sgd";
   return absl::StrCat(terms.unit == PrivacySection::CLIENT ? "client-update" : "record-gradient",
@@ -72,6 +79,10 @@ bool FieldsEqual(const secagg::RoundConfig& a, const secagg::RoundConfig& b,
 }
 
 }  // namespace
+
+Digest OfferedModelHash(std::string_view model, std::string_view state) {
+  return state.empty() ? Sha256(AsBytes(model)) : Sha256(AsBytes(absl::StrCat(std::string(model), std::string(state))));
+}
 
 secagg::RoundConfig MakeRoundConfig(const FederationSpec& spec, const Digest& spec_digest,
                                     const RoundTerms& terms, const AttemptId& id) {

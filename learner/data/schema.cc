@@ -57,12 +57,12 @@ absl::Status CheckRange(const std::optional<ValueRange>& range, bool numeric,
     return absl::InvalidArgumentError(
         absl::StrCat(what, " has a range, which only numbers have: take it away"));
   }
-  constexpr double kLimit = 3e38;
-  const bool ordered = range->low < range->high && range->high - range->low >= 1e-30;
+  constexpr double kLimit = 1e38;
+  const bool ordered = range->low < range->high && range->high - range->low >= 1e-25;
   if (!ordered || !(range->low >= -kLimit) || !(range->high <= kLimit)) {
     return absl::InvalidArgumentError(
         absl::StrCat(what,
-                     ": a range is two numbers from -3e38 to 3e38, the first below the "
+                     ": a range is two numbers from -1e38 to 1e38, the first below the "
                      "second"));
   }
   return absl::OkStatus();

@@ -177,12 +177,13 @@ absl::Status Spread(const SchemaColumn& column, float value, float* out) {
   if (std::isnan(value)) {
     number = column.constant;
     if (column.missing == MissingRule::kMean) {
-      if (!column.mean) {
+      if (!column.mean && !column.range) {
         return absl::InvalidArgumentError(
             "a missing value should become the mean, and the schema states none: state one "
             "(standardise MEAN DEVIATION), or say --missing constant:NUMBER");
       }
-      number = *column.mean;
+      // Until statistics have found a mean, the middle of what can be serves.
+      number = column.mean ? *column.mean : column.range->low / 2 + column.range->high / 2;
     }
   }
   if (column.mean) number = (number - *column.mean) / *column.deviation;

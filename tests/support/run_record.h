@@ -14,9 +14,12 @@ inline void Seen(const std::vector<Digest>& dealers, AttemptNumber attempt, RunS
 inline void Record(const Fact& fact, RunState* state) {
   if (const auto* begun = std::get_if<AttemptBegun>(&fact)) {
     state->attempts = begun->attempt;
+    ++state->counts.of(begun->kind);
+    if (begun->kind == SumsKind::kEvaluation) ++state->evaluation_attempts;
   } else if (const auto* released = std::get_if<RoundReleased>(&fact)) {
     Seen(released->dealers, released->attempt, state);
     state->round = released->round;
+    state->evaluation_attempts = 0;
     state->model = released->model;
     state->optimizer = released->optimizer;
     state->clip_norm = released->clip_norm;
@@ -28,6 +31,13 @@ inline void Record(const Fact& fact, RunState* state) {
                               .duration = released->duration});
   } else if (const auto* evaluation = std::get_if<EvaluationReceived>(&fact)) {
     state->evaluations.push_back(*evaluation);
+  } else if (const auto* sums = std::get_if<SumsReleased>(&fact)) {
+    Seen(sums->dealers, sums->attempt, state);
+    if (sums->kind == SumsKind::kStatistics) {
+      state->statistics = *sums;
+    } else {
+      state->member_evaluations.push_back(*sums);
+    }
   } else {
     const auto& failed = std::get<AttemptFailed>(fact);
     Seen(failed.dealers, failed.attempt, state);

@@ -16,8 +16,8 @@
 #include "client/engine.h"
 #include "coordinator/federation_engine.h"
 #include "crypto/x509.h"
-#include "federation/manifest.h"
 #include "federation/model_file.h"
+#include "federation/model_parts.h"
 #include "federation/spec.h"
 #include "gtest/gtest.h"
 #include "privacy/secagg/certificate_cache.h"
@@ -101,15 +101,21 @@ class World {
     std::vector<audit::Contradiction> evidence;  // against the coordinator
     std::vector<std::string> told;
     std::deque<std::pair<uint64_t, LocalPlan>> training;
+    std::map<uint64_t, std::vector<float>> models;  // that its trainer begins with
+    std::vector<float> measured;                    // the newest model that it was asked to measure
+    Standardisation standards;                      // that its trainer was told last
+    LocalState local;                               // what KeepLocalState put on disk
     std::deque<RoundNumber> measuring;
   };
 
   // A small linear model of 10 parameters; `members` members, then one evaluator.
-  World(const std::string& toml, uint32_t members) : clock_(absl::FromUnixSeconds(1'800'000'000)) {
+  World(const std::string& toml, uint32_t members, std::optional<Schema> schema = std::nullopt)
+      : clock_(absl::FromUnixSeconds(1'800'000'000)), schema_(std::move(schema)) {
     absl::StatusOr<FederationSpec> spec = ParseFederation(toml, "world.toml");
     EXPECT_TRUE(spec.ok()) << spec.status();
     spec_ = *spec;
-    dim_ = BuiltInManifest(spec_.model())->dim();
+    parts_ = *PartsOf(spec_.model());
+    dim_ = parts_->travelling().dim();
     Validity validity{clock_.Now() - absl::Hours(1), clock_.Now() + absl::Hours(1000)};
     ca_ = *MakeEnrolmentCa(ca_key_, "world", validity, random_);
     verifier_ = std::make_unique<secagg::CertificateCache>(ca_, &clock_);
@@ -138,6 +144,9 @@ class World {
                                                              .role = node.role,
                                                              .policy = policy,
                                                              .dim = dim_,
+                                                             .parts = parts_,
+                                                             .schema = schema_,
+                                                             .local = node.local,
                                                              .records = kRecords,
                                                              .key = &node.key,
                                                              .certificate = node.certificate,
@@ -158,7 +167,9 @@ class World {
     absl::StatusOr<std::unique_ptr<FederationEngine>> engine =
         FederationEngine::Create({.spec = spec_,
                                   .spec_digest = SpecDigest(spec_),
-                                  .initial_model = std::vector<float>(dim_),
+                                  .initial_model = std::vector<float>(parts_->whole().dim()),
+                                  .parts = parts_,
+                                  .schema = schema_,
                                   .key = &key_,
                                   .verifier = verifier_.get(),
                                   .random = &random_},
@@ -220,7 +231,8 @@ class World {
       node.training.pop_front();
       absl::StatusOr<LocalUpdate> update = absl::UnavailableError("the trainer was killed");
       if (!node.trainer_fails) {
-        update = Update(plan, marked_ ? MarkOf(node) : 0);
+        update = train_ ? train_(node, node.models[training], plan)
+                        : Update(plan, marked_ ? MarkOf(node) : 0);
         if (poison_) poison_(node, &*update);
       }
       StepMember(node, member::TrainingDone{training, std::move(update)});
@@ -293,8 +305,15 @@ class World {
         });
       } else if (auto* train = std::get_if<member::StartTraining>(&output)) {
         node.training.emplace_back(train->training, train->plan);
+        node.models[train->training] = std::move(train->params);
+        if (!train->standards.empty()) node.standards = train->standards;
+      } else if (auto* keep = std::get_if<member::KeepLocalState>(&output)) {
+        // As it comes from disk.
+        node.local = DecodeLocalState(EncodeLocalState(keep->state, Digest()))->state;
       } else if (auto* evaluate = std::get_if<member::StartEvaluation>(&output)) {
         node.measuring.push_back(evaluate->round);
+        node.measured = std::move(evaluate->params);
+        if (!evaluate->standards.empty()) node.standards = evaluate->standards;
         if (!node.slow) Measure(node);
       } else if (auto* tell = std::get_if<member::Tell>(&output)) {
         node.told.push_back(tell->text);
@@ -335,9 +354,11 @@ class World {
   static constexpr uint32_t kRecords = 1000;
 
   ManualClock clock_;
+  std::optional<Schema> schema_;
   SystemRandom random_;
   FederationSpec spec_;
-  uint64_t dim_ = 0;
+  std::optional<ModelParts> parts_;
+  uint64_t dim_ = 0;  // parameters that travel
   SigningKey ca_key_ = SigningKey::Generate(random_);
   SigningKey key_ = SigningKey::Generate(random_);
   std::string ca_;
@@ -350,6 +371,8 @@ class World {
   std::function<void(Node&, const ClientMessage&)> watch_;
   std::function<void(Node&, ClientMessage*)> spoil_;  // on its way up
   std::function<void(Node&, LocalUpdate*)> poison_;   // what its trainer says
+  // In the place of Update: what a trainer makes of this model.
+  std::function<LocalUpdate(Node&, const std::vector<float>&, const LocalPlan&)> train_;
   bool marked_ = false;  // each member's data speak in a coordinate of its own, MarkOf
   std::vector<std::string> notes_;
   std::vector<run::WriteEvidence> evidence_;  // against members

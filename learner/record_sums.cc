@@ -1,0 +1,70 @@
+#include "learner/record_sums.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <utility>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "learner/data/column_sums.h"
+#include "learner/data/table.h"
+#include "learner/on_threads.h"
+
+namespace dure {
+namespace {
+
+// Within 0 to 1; 1 for what is not a number.
+double Share(double value, double bound) {
+  const double share = value / bound;
+  return share >= 0 && share <= 1 ? share : value < 0 ? 0 : 1;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<int64_t>> StatisticsSums(const DataFiles& table,
+                                                    const StatisticsPlan& plan) {
+  DURE_ASSIGN_OR_RETURN(Table read, ReadTable(table));
+  DURE_ASSIGN_OR_RETURN(const ColumnSums sums, ColumnSums::Create(read.schema, plan.bins));
+  return sums.Add(read, plan.grid_log2);
+}
+
+std::vector<int64_t> EvaluationSums(const TrainableModel& model, const Dataset& data, int threads,
+                                    const EvaluationPlan& plan) {
+  DURE_CHECK(threads >= 1);
+  const MetricSums places(model.loss(), model.classes());
+  const size_t workers =
+      std::clamp<size_t>(static_cast<size_t>(threads), 1, std::max<size_t>(1, data.records()));
+  std::vector<std::vector<int64_t>> sums(workers, std::vector<int64_t>(places.size()));
+  OnThreads(workers, [&](size_t worker) {
+    const std::unique_ptr<ModelWorkspace> workspace = model.MakeWorkspace();
+    std::vector<double> one(places.size());
+    for (uint64_t i = worker; i < data.records(); i += workers) {
+      const FeatureView record = data.Record(i);
+      const Outcome outcome =
+          Judge(model.loss(), model.Outputs(record, *workspace), record, data.labels[i]);
+      std::fill(one.begin(), one.end(), 0.0);
+      places.Add(outcome, data.labels[i], one);
+      one[MetricSums::kLoss] = Share(one[MetricSums::kLoss], plan.loss_bound);
+      one[MetricSums::kError] = Share(one[MetricSums::kError], plan.error_bound);
+      for (size_t j = 0; j < one.size(); ++j) {
+        if (one[j] == 0) continue;
+        sums[worker][j] += static_cast<int64_t>(std::ldexp(one[j], plan.grid_log2));
+      }
+    }
+  });
+  for (size_t worker = 1; worker < workers; ++worker) {
+    for (size_t j = 0; j < sums[0].size(); ++j) sums[0][j] += sums[worker][j];
+  }
+  return std::move(sums[0]);
+}
+
+ModelMetrics MetricsOfSums(Loss loss, uint32_t classes, const EvaluationPlan& plan,
+                           std::span<const double> sums) {
+  std::vector<double> scaled(sums.begin(), sums.end());
+  scaled[MetricSums::kLoss] = std::max(0.0, scaled[MetricSums::kLoss] * plan.loss_bound);
+  scaled[MetricSums::kError] *= plan.error_bound;
+  return MetricSums(loss, classes).Report(scaled);
+}
+
+}  // namespace dure
