@@ -125,10 +125,14 @@ absl::Status CheckClassFolders(const Addition& addition, const ModelSection& mod
   if (!addition.table.classes.empty()) return absl::OkStatus();
   uint32_t folders = 0;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(addition.path, error)) {
-    folders += entry.is_directory() && !absl::StartsWith(entry.path().filename().string(), ".");
+  std::error_code unreadable;
+  for (const auto& entry : fs::directory_iterator(addition.path, unreadable)) {
+    folders +=
+        entry.is_directory(error) && !absl::StartsWith(entry.path().filename().string(), ".");
   }
-  if (error) return ErrnoStatus(error.value(), absl::StrCat("cannot read ", addition.path));
+  if (unreadable) {
+    return ErrnoStatus(unreadable.value(), absl::StrCat("cannot read ", addition.path));
+  }
   const uint32_t classes =
       model.loss() == ModelSection::BCE_WITH_LOGITS ? 2 : model.input().classes();
   if (folders < 2 || folders == classes) return absl::OkStatus();

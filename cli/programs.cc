@@ -1,5 +1,6 @@
 #include "cli/programs.h"
 
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -74,25 +75,35 @@ absl::StatusOr<std::string> FindExample(const std::string& example) {
   return absl::NotFoundError(NoSuchWord("file or example", example, names));
 }
 
-absl::StatusOr<int> RunProgram(const std::string& path, const std::vector<std::string>& arguments) {
+namespace {
+
+// Starts the program, with `output` in the place of standard output if it is valid. 0 or errno.
+int Spawn(const std::string& path, const std::vector<std::string>& arguments, int output,
+          pid_t* pid) {
   std::vector<char*> pointers = ArgumentPointers(path, arguments);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  if (output >= 0) posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none;  // of the signals that this process holds back
   sigemptyset(&none);
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  pid_t pid = 0;
   int error = ECANCELED;
   {
     std::lock_guard lock(starting);
     if (!ended) {
-      error = posix_spawn(&pid, path.c_str(), nullptr, &attributes, pointers.data(), environ);
+      error = posix_spawn(pid, path.c_str(), &actions, &attributes, pointers.data(), environ);
     }
-    if (error == 0) running = pid;
+    if (error == 0) running = *pid;
   }
   posix_spawnattr_destroy(&attributes);
-  if (error != 0) return ErrnoStatus(error, absl::StrCat("cannot start ", path));
+  posix_spawn_file_actions_destroy(&actions);
+  return error;
+}
+
+absl::StatusOr<int> AwaitProgram(const std::string& path, pid_t pid) {
   int status = 0;
   pid_t waited;
   while ((waited = waitpid(pid, &status, 0)) < 0 && errno == EINTR) {
@@ -103,6 +114,39 @@ absl::StatusOr<int> RunProgram(const std::string& path, const std::vector<std::s
     return absl::UnavailableError(absl::StrCat(path, " was ended by signal ", WTERMSIG(status)));
   }
   return WEXITSTATUS(status);
+}
+
+}  // namespace
+
+absl::StatusOr<int> RunProgram(const std::string& path, const std::vector<std::string>& arguments) {
+  pid_t pid = 0;
+  const int error = Spawn(path, arguments, -1, &pid);
+  if (error != 0) return ErrnoStatus(error, absl::StrCat("cannot start ", path));
+  return AwaitProgram(path, pid);
+}
+
+absl::StatusOr<std::string> OutputOf(const std::string& path,
+                                     const std::vector<std::string>& arguments, size_t max_bytes) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return ErrnoStatus(errno, "cannot make a pipe");
+  const FileDescriptor from(ends[0]);
+  FileDescriptor to(ends[1]);
+  pid_t pid = 0;
+  const int error = Spawn(path, arguments, to.get(), &pid);
+  if (error != 0) return ErrnoStatus(error, absl::StrCat("cannot start ", path));
+  to.Close();
+  std::string output;
+  char part[4096];
+  for (ssize_t got; (got = read(from.get(), part, sizeof(part))) != 0;) {
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) break;
+    // What is too long is read to its end, so that the program ends.
+    if (output.size() <= max_bytes) output.append(part, static_cast<size_t>(got));
+  }
+  DURE_ASSIGN_OR_RETURN(const int code, AwaitProgram(path, pid));
+  if (code != 0) return absl::AbortedError(absl::StrCat(path, " failed, and said why"));
+  if (output.size() <= max_bytes) return output;
+  return absl::ResourceExhaustedError(absl::StrCat(path, " wrote more than ", max_bytes, " bytes"));
 }
 
 pid_t EndRunningProgram() {

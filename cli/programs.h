@@ -24,6 +24,11 @@ absl::StatusOr<std::string> FindExample(const std::string& example);
 // Unavailable if it cannot be started or was ended by a signal.
 absl::StatusOr<int> RunProgram(const std::string& path, const std::vector<std::string>& arguments);
 
+// Runs a program and gives what it wrote on standard output, if it ended well. Aborted if it did
+// not, having said why on standard error; ResourceExhausted if it writes more than `max_bytes`.
+absl::StatusOr<std::string> OutputOf(const std::string& path,
+                                     const std::vector<std::string>& arguments, size_t max_bytes);
+
 // Ends the program that another thread runs, and lets none start any more; its process id, or 0.
 pid_t EndRunningProgram();
 

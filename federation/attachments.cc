@@ -197,7 +197,7 @@ absl::StatusOr<FederationSpec> ReadFederationWithFiles(const std::string& path) 
 absl::Status CopyAttachments(const FederationSpec& spec, const std::string& from,
                              const std::string& to) {
   for (const Attachment& attachment : AttachmentsOf(spec)) {
-    const std::string source = absl::StrCat(from, "/", attachment.file);
+    const std::string source = absl::StrCat(from.empty() ? "." : from, "/", attachment.file);
     DURE_ASSIGN_OR_RETURN(const OpenAttachment opened,
                           OpenForAttaching(source, attachment.max_bytes));
     if (ToHex(opened.sha256) != attachment.sha256) {

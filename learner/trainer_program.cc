@@ -19,7 +19,7 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "federation/model_file.h"
-#include "federation/spec.h"
+#include "federation/attachments.h"
 #include "learner/initial_weights.h"
 #include "learner/sandbox.h"
 #include "learner/trainer_service.h"
@@ -66,8 +66,7 @@ absl::StatusOr<std::map<std::string, std::string>> ReadFlags(
 
 absl::StatusOr<ModelSection> ReadModelSection(const std::string& file) {
   if (file.empty()) return absl::InvalidArgumentError("name the federation file with --federation");
-  DURE_ASSIGN_OR_RETURN(const std::string toml, ReadFile(file, kMaxFederationFileBytes));
-  DURE_ASSIGN_OR_RETURN(const FederationSpec spec, ParseFederation(toml, file));
+  DURE_ASSIGN_OR_RETURN(const FederationSpec spec, ReadFederationWithFiles(file));
   return spec.model();
 }
 
@@ -91,7 +90,12 @@ absl::Status WriteInitial(const TrainerParts& parts, std::map<std::string, std::
     return absl::InternalError(absl::StrCat(file.params.size(), " initial weights, the model has ",
                                             model->dim(), " parameters"));
   }
-  return WriteFileAtomic(out, EncodeSafetensors(file));
+  const std::string folder = out.substr(0, out.find_last_of('/') + 1);
+  if (!folder.empty()) DURE_RETURN_IF_ERROR(MakeFolder(folder.substr(0, folder.size() - 1)));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(out, EncodeSafetensors(file)));
+  std::printf("%s: %zu parameters, seed %llu\n", out.c_str(), file.params.size(),
+              static_cast<unsigned long long>(seed));
+  return absl::OkStatus();
 }
 
 absl::Status Describe(const TrainerParts& parts, std::map<std::string, std::string> flags) {

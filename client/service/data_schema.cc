@@ -36,8 +36,8 @@ absl::Status FitTableToSchema(const Node& node) {
   DURE_ASSIGN_OR_RETURN(const Schema found, InferSchema(files.images.get(), files.images_path,
                                                         {.format = here.format, .like = &there}));
   DURE_RETURN_IF_ERROR(CheckSchemaAgainst(there, found, files.images_path));
-  const auto own = std::filesystem::absolute(node.folder).lexically_normal().string() + "/data-";
-  if (!absl::StartsWith(folder, own)) {
+  const auto own = std::filesystem::absolute(node.folder).lexically_normal() / "data-";
+  if (!absl::StartsWith(folder, own.string())) {
     return absl::FailedPreconditionError(
         absl::StrCat(files.labels_path, " is not the schema of the federation", again));
   }
