@@ -21,7 +21,9 @@
 namespace dure {
 
 inline constexpr size_t kMaxTrainerPacketBytes = size_t{1} << 16;
-inline constexpr size_t kMaxTrainerDescriptors = 4;  // images, labels, parameters, update
+// Images, labels, parameters, update; then module, vocabulary and schema, where there are such.
+inline constexpr size_t kTrainerDescriptors = 4;
+inline constexpr size_t kMaxTrainerDescriptors = 7;
 inline constexpr size_t kMaxRecordsPerPacket = 8192;
 inline constexpr size_t kMaxTrainerTextBytes = 1000;
 inline constexpr size_t kMaxSandboxLayers = 16;

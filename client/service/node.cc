@@ -117,7 +117,11 @@ absl::StatusOr<Digest> CheckRegistration(const Node& node, const std::string& ro
   const std::string& folder = *node.data_folder;
   DURE_ASSIGN_OR_RETURN(std::vector<FileStamp> stamps, StampsOf(folder));
   if (node.registration && node.registration->files == stamps) return node.registration->identity;
-  DURE_ASSIGN_OR_RETURN(const Dataset data, ReadDataFolder(folder));
+  Dataset data;
+  DURE_ASSIGN_OR_RETURN(const DataFiles files, OpenDataFolder(folder));
+  if (files.kind == DataKind::kIdx) {
+    DURE_ASSIGN_OR_RETURN(data, ReadDataset(files));
+  }
   DURE_ASSIGN_OR_RETURN(const Digest identity, DataIdentityAt(folder, data));
   if (node.registration && node.registration->identity != identity) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -243,6 +247,7 @@ absl::Status FinishNode(const Node& node) {
 void ForgetPreparedNode(const std::string& folder) {
   if (IsNode(folder) || HasSpent(folder)) return;
   std::error_code ignored;
+  std::filesystem::remove_all(folder + "/files", ignored);
   for (const std::string& path :
        {ReservedPath(folder), LedgerPath(folder), folder + "/ca.pem", folder + "/coordinator.pem",
         folder + "/member.pem", TermsPath(folder), PolicyPath(folder),

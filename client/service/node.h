@@ -7,6 +7,8 @@
 //   data.json         the registered data, and its identity (client/service/data_identity.h)
 //   policy.json       limits of the member's own, which the coordinator cannot lower
 //   members-HEX.list  the list of members that policy.json names by its digest, if it names one
+//   files/            those that the terms name, by digest (client/service/node_files.h)
+//   private/local-state  what this member keeps from round to round (client/local_state.h)
 //   evidence/         what proves that somebody contradicted itself (docs/formats/evidence.md)
 //   offered.toml      terms that the coordinator asks for now, not approved yet
 //   ledger            what has been spent (client/ledger.h)
