@@ -30,6 +30,13 @@ uint64_t NormBoundSq(uint64_t dim, double scaled_clip) {
   return static_cast<uint64_t>(sum >> unit);
 }
 
+// s C of NormBoundSq and of the encoder (privacy/dp/client_update.h). Rounding alone has a norm of
+// up to sqrt(d) / 2: where s C is below a quarter of that, four fifths of the noise hide the grid.
+constexpr double kMostScaledClip = 0x1p20 - 2;
+double LeastScaledClip(uint64_t dim) {
+  return std::max(4.0, std::sqrt(static_cast<double>(dim)) / 8);
+}
+
 // The most that `invited` members' rounded updates sum to in one coordinate.
 uint64_t SumBound(const ClientEncodingParams& params, const ClientEncoding& encoding) {
   const uint64_t plain = params.invited * FloorSqrt(encoding.norm_bound_sq);
@@ -41,6 +48,28 @@ uint64_t SumBound(const ClientEncodingParams& params, const ClientEncoding& enco
   const double spread = std::ldexp(params.clip_norm, encoding.scale_log2) *
                         std::sqrt(2 * log_term / static_cast<double>(block));
   return std::min(plain, static_cast<uint64_t>(std::ceil(n * (spread + 1))));
+}
+
+// Bits of the largest number of one member's update.
+int WidthAt(const ClientEncodingParams& params, int scale_log2) {
+  ClientEncoding encoding{.scale_log2 = scale_log2};
+  encoding.norm_bound_sq = NormBoundSq(params.dim, std::ldexp(params.clip_norm, scale_log2));
+  const uint64_t sum = SumBound(params, encoding);
+  return NumberBits((sum + params.invited - 1) / params.invited);
+}
+
+absl::StatusOr<int> ScaleLog2(const ClientEncodingParams& params) {
+  if (params.number_bits == 0) return DeriveScaleLog2(params.dim, params.clip_norm, 4);
+  int least = 0, most = kMaxScaleLog2;
+  const double least_clip = LeastScaledClip(params.dim);
+  while (least < most && std::ldexp(params.clip_norm, least) < least_clip) ++least;
+  while (most >= least && std::ldexp(params.clip_norm, most) > kMostScaledClip) --most;
+  if (most < least || std::ldexp(params.clip_norm, least) < least_clip) {
+    return absl::InvalidArgumentError(absl::StrCat("clip_norm = ", params.clip_norm,
+                                                   " has no scale from 1 to 2^", kMaxScaleLog2));
+  }
+  return ScaleLog2OfWidth(params.number_bits, least, most,
+                          [&](int log2) { return WidthAt(params, log2); });
 }
 
 }  // namespace
@@ -64,7 +93,7 @@ absl::StatusOr<ClientEncoding> DeriveClientEncoding(const ClientEncodingParams& 
                                                    " is above the cohort of ", params.invited));
   }
   ClientEncoding result;
-  DURE_ASSIGN_OR_RETURN(result.scale_log2, DeriveScaleLog2(params.dim, params.clip_norm, 4));
+  DURE_ASSIGN_OR_RETURN(result.scale_log2, ScaleLog2(params));
   result.scale = uint64_t{1} << result.scale_log2;
   result.norm_bound_sq = NormBoundSq(params.dim, std::ldexp(params.clip_norm, result.scale_log2));
   DURE_ASSIGN_OR_RETURN(result.sigma2_local, DeriveSigma2Local(limits, result.norm_bound_sq));

@@ -35,12 +35,16 @@ struct ClientEncodingParams {
   bool rotated = false;  // random signs and Hadamard transform, blocks of RotationBlock(dim)
   // No noise at all, and no privacy: for measurements. noise_multiplier must then be 0.
   bool noiseless = false;
+  // Bits of one number of a member's rounded update, the sign included; 0: as s below says.
+  int number_bits = 0;
 };
 
 // What follows from it.
 struct ClientEncoding {
-  int scale_log2 = 0;          // log2 s
-  uint64_t scale = 0;          // s = 2^ceil(log2(4 sqrt(d) / C))
+  int scale_log2 = 0;  // log2 s
+  // s = 2^ceil(log2(4 sqrt(d) / C)); with number_bits the largest power of two with which no number
+  // of an update, which is at most the first term of Y over n, needs more bits
+  uint64_t scale = 0;
   uint64_t norm_bound_sq = 0;  // B^2, which no encoded update exceeds
   uint64_t sigma2_local = 0;   // max(16, ceil(z^2 B^2 / h)): noise of each member; 0: none
   uint64_t abs_sum_bound = 0;  // Y: no coordinate of the sum exceeds it, but for probability 2^-40
@@ -53,7 +57,8 @@ struct ClientEncoding {
 // ceil(n (s C sqrt(2 ln(2 d n 2^40) / L) + 1)).
 // InvalidArgument, naming the parameter and its limits, if one is unset, zero, negative, infinite
 // or not a number; if the clip norm needs a scale outside 1 to 2^48; if sigma2_local would be above
-// what the sampler takes, 2^40.
+// what the sampler takes, 2^40; with the widths that work, if number_bits is none of them. Coarser
+// numbers are no less private: rounding makes B larger beside s C, and the noise grows with B.
 absl::StatusOr<ClientEncoding> DeriveClientEncoding(const ClientEncodingParams& params);
 
 }  // namespace dure::dp

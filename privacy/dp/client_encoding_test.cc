@@ -171,5 +171,39 @@ TEST(ClientEncodingTest, LargestCohortFits) {
   EXPECT_LE(encoding->bits, kMaxRingBits);
 }
 
+// By hand, d = 26,010 and C = 1: at s = 256, B^2 = 65,536 + 6,502.5 + 256 + 80.6 = 72,375.1, so
+// that B is 269; at s = 512 it would be 518.
+TEST(ClientEncodingTest, ChosenWidthGivesTheLargestScaleWithSoManyBits) {
+  ClientEncodingParams params = {
+      .dim = 26'010, .clip_norm = 1, .noise_multiplier = 1, .invited = 10, .honest_survivors = 8};
+  params.number_bits = 10;  // up to 511
+  const auto encoding = DeriveClientEncoding(params);
+  ASSERT_TRUE(encoding.ok()) << encoding.status();
+  EXPECT_EQ(encoding->scale, 256u);
+  EXPECT_EQ(encoding->norm_bound_sq, 72'375u);
+  EXPECT_EQ(encoding->sigma2_local, 9047u);  // the noise follows B: ceil(72,375 / 8)
+  params.number_bits = 11;
+  EXPECT_EQ(DeriveClientEncoding(params)->scale, 512u);
+  // As many bits as the automatic scale has give that scale.
+  params.number_bits = 0;
+  const auto automatic = DeriveClientEncoding(params);
+  params.number_bits = NumberBits(FloorSqrt(automatic->norm_bound_sq));
+  EXPECT_EQ(DeriveClientEncoding(params)->scale, automatic->scale);
+}
+
+TEST(ClientEncodingTest, WidthsThatCannotWorkAreRefusedWithThoseThatCan) {
+  ClientEncodingParams params = {
+      .dim = 26'010, .clip_norm = 1, .noise_multiplier = 1, .invited = 10, .honest_survivors = 8};
+  for (const int bits : {2, 7, 22, 32}) {
+    params.number_bits = bits;
+    ExpectRefused(params, "8 to 21 bits");
+  }
+  // Largest models and smallest clip norms: no arithmetic overflows on the way.
+  params.dim = kMaxDim;
+  params.clip_norm = 1e-3;
+  params.number_bits = 16;
+  EXPECT_LT(DeriveClientEncoding(params)->norm_bound_sq, uint64_t{1} << 30);
+}
+
 }  // namespace
 }  // namespace dure::dp

@@ -1,6 +1,7 @@
 #include "privacy/dp/encoding_integers.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -91,6 +92,21 @@ absl::StatusOr<int> DeriveScaleLog2(uint64_t dim, double clip_norm, int multiple
   return absl::InvalidArgumentError(absl::StrCat("clip_norm = ", clip_norm,
                                                  " needs a scale above 2^", kMaxScaleLog2, " for ",
                                                  dim, " coordinates; choose a larger one"));
+}
+
+int NumberBits(uint64_t largest) { return std::bit_width(largest) + 1; }
+
+absl::StatusOr<int> ScaleLog2OfWidth(int bits, int least, int most,
+                                     const std::function<int(int log2)>& width) {
+  if (least > most || bits < width(least) || bits > width(most)) {
+    return absl::InvalidArgumentError(
+        least > most ? absl::StrCat("no scale works with numbers of ", bits, " bits")
+                     : absl::StrCat("numbers of ", bits, " bits cannot work here: ", width(least),
+                                    " to ", std::min(width(most), kMaxNumberBits), " bits can"));
+  }
+  int log2 = least;
+  while (log2 < most && width(log2 + 1) <= bits) ++log2;
+  return log2;
 }
 
 absl::StatusOr<uint64_t> DeriveSigma2Local(const EncodingLimits& limits, uint64_t norm_bound_sq) {

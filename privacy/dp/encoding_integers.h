@@ -6,6 +6,7 @@
 #define DURE_PRIVACY_DP_ENCODING_INTEGERS_H_
 
 #include <cstdint>
+#include <functional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,6 +30,13 @@ Uint128 ShiftRightUp(Uint128 x, int shift);
 // floor(sqrt(x)) for x < 2^126.
 uint64_t FloorSqrt(Uint128 x);
 
+// Widths of a number that may be asked for, in bits, the sign included.
+inline constexpr int kMinNumberBits = 2;
+inline constexpr int kMaxNumberBits = 32;
+
+// The bits of the integers from -largest to largest.
+int NumberBits(uint64_t largest);
+
 // What every encoding is chosen by.
 struct EncodingLimits {
   uint64_t dim = 0;             // d, 1 to kMaxDim
@@ -44,6 +52,12 @@ absl::Status ValidateEncoding(const EncodingLimits& limits);
 // ceil(log2(multiple sqrt(dim) / clip_norm)), the log2 of the scale s.
 // InvalidArgument if that is outside 0 to kMaxScaleLog2. Precondition: ValidateEncoding.
 absl::StatusOr<int> DeriveScaleLog2(uint64_t dim, double clip_norm, int multiple);
+
+// The log2 of the largest scale from 2^least to 2^most at which numbers have at most `bits` bits;
+// `width`, which does not fall as the scale grows, says how many they have. InvalidArgument, with
+// the widths that work, if there is none, or if they have fewer even at 2^most.
+absl::StatusOr<int> ScaleLog2OfWidth(int bits, int least, int most,
+                                     const std::function<int(int log2)>& width);
 
 // max(16, ceil(z^2 norm_bound_sq / h)), exact for the binary64 number z: the variance parameter of
 // each member's noise; 0 if noiseless. InvalidArgument if that is more than the sampler takes

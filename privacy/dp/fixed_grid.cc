@@ -4,10 +4,14 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/status_macros.h"
 #include "privacy/dp/blocks.h"
+#include "privacy/dp/encoding_integers.h"
+#include "privacy/dp/random_words.h"
 
 namespace dure::dp {
 namespace {
@@ -18,19 +22,36 @@ constexpr double kMaxSum = 0x1p31;  // of all members' coordinates; not reached
 constexpr double kRoundToInteger = 0x1.8p52;
 constexpr uint64_t kNone = std::numeric_limits<uint64_t>::max();
 
+// floor(x + U), U uniform on the multiples of 2^-24 in [0, 1): with the range's integer below 2^28
+// the sum never reaches the next one.
+void RoundAtRandom(std::span<double> x, AesCtrRandom& random) {
+  RandomWords words(random, x.size() / 2 + 1);
+  uint64_t word = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    word = i % 2 == 0 ? words.Next() : word >> 32;
+    x[i] = std::floor(x[i] + static_cast<double>(word & 0xFFFFFF) * 0x1p-24);
+  }
+}
+
 }  // namespace
 
-absl::StatusOr<FixedGrid> DeriveFixedGrid(uint32_t members, double range) {
+absl::StatusOr<FixedGrid> DeriveFixedGrid(uint32_t members, double range, int number_bits) {
   if (members < 1) return absl::InvalidArgumentError("members = 0: a sum needs a member");
   if (!(std::isfinite(range) && range > 0)) {
     return absl::InvalidArgumentError(
         absl::StrCat("range = ", range, " is not a positive finite number"));
   }
-  for (int log2 = kMaxGridLog2; log2 >= 0; --log2) {
-    // The product of members, below 2^32, and a power of two is exact; the last one rounds once.
-    if (std::ldexp(static_cast<double>(members), log2) * range < kMaxSum) {
-      return FixedGrid{.scale_log2 = log2, .range = range};
+  int log2 = kMaxGridLog2;
+  // The product of members, below 2^32, and a power of two is exact; the last one rounds once.
+  while (log2 >= 0 && !(std::ldexp(static_cast<double>(members), log2) * range < kMaxSum)) --log2;
+  if (log2 >= 0) {
+    if (number_bits != 0) {
+      DURE_ASSIGN_OR_RETURN(
+          log2, ScaleLog2OfWidth(number_bits, 0, log2, [range](int scale_log2) {
+            return NumberBits(static_cast<uint64_t>(std::floor(std::ldexp(range, scale_log2))));
+          }));
     }
+    return FixedGrid{.scale_log2 = log2, .range = range};
   }
   return absl::InvalidArgumentError(absl::StrCat("range = ", range, " times ", members,
                                                  " members is not below 2^31; choose a ",
@@ -48,6 +69,8 @@ absl::StatusOr<GridUpdate> EncodeOnGrid(std::span<const float> update,
   result.words.resize(update.size() + (params.append_weight ? 1 : 0));
   const double factor = std::ldexp(params.weight, grid.scale_log2);
   std::atomic<uint64_t> saturated = 0, not_finite = kNone;
+  std::optional<BlockSeeds> seeds;
+  if (params.coins != nullptr) seeds.emplace(CountBlocks(update.size()), *params.coins);
   ForEachBlock(update.size(), params.threads, [&](const Block& block) {
     const float* const u = update.data() + block.first;
     uint32_t* const words = result.words.data() + block.first;
@@ -58,8 +81,8 @@ absl::StatusOr<GridUpdate> EncodeOnGrid(std::span<const float> update,
       const double kept = std::clamp(x, -grid.range, grid.range);
       outside += kept != x;
       sum += x - x;
-      const double rounded = (kept * factor + kRoundToInteger) - kRoundToInteger;
-      block.scratch[i] = rounded;
+      const double scaled = kept * factor;
+      block.scratch[i] = seeds ? scaled : (scaled + kRoundToInteger) - kRoundToInteger;
     }
     if (sum != 0) {
       uint64_t first = block.first;
@@ -70,6 +93,10 @@ absl::StatusOr<GridUpdate> EncodeOnGrid(std::span<const float> update,
       return;
     }
     saturated += outside;
+    if (seeds) {
+      AesCtrRandom stream = seeds->RandomOf(block);
+      RoundAtRandom(block.scratch.first(block.size), stream);
+    }
     for (size_t i = 0; i < block.size; ++i) {
       words[i] = static_cast<uint32_t>(static_cast<int32_t>(block.scratch[i]));
     }

@@ -1,9 +1,11 @@
 #include "privacy/dp/fixed_grid.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/ring.h"
 #include "gtest/gtest.h"
 
@@ -83,6 +85,51 @@ TEST(FixedGridTest, SameWordsOnAnyNumberOfThreads) {
   EXPECT_EQ(one->words, five->words);
   EXPECT_EQ(one->saturated, five->saturated);
   EXPECT_GT(one->saturated, 1000u);
+}
+
+TEST(FixedGridTest, ChosenWidthGivesTheLargestScaleWithSoManyBits) {
+  // 8 s of 10 bits, the sign included: up to 511.
+  EXPECT_EQ(DeriveFixedGrid(10, 8, 10)->scale_log2, 5);
+  EXPECT_EQ(DeriveFixedGrid(10, 8, 5)->scale_log2, 0);
+  EXPECT_EQ(DeriveFixedGrid(10, 8, 29)->scale_log2, DeriveFixedGrid(10, 8)->scale_log2);
+  for (const int bits : {2, 4, 30, 32}) {
+    EXPECT_EQ(std::string(DeriveFixedGrid(10, 8, bits).status().message()),
+              absl::StrCat("numbers of ", bits, " bits cannot work here: 5 to 29 bits can"));
+  }
+}
+
+TEST(FixedGridTest, RoundingAtRandomIsRightOnAverageAndStaysInRange) {
+  constexpr size_t kNumbers = 200'000;
+  AesCtrRandom coins(AesCtrRandom::Seed{7});
+  GridUpdateParams params = {.grid = {.scale_log2 = 2, .range = 8}, .coins = &coins};
+  for (const float value : {0.1f, -0.1f, 3.9375f, 8.0f, -8.0f, 9.0f}) {
+    const auto encoded = EncodeOnGrid(std::vector<float>(kNumbers, value), params);
+    ASSERT_TRUE(encoded.ok());
+    double sum = 0;
+    for (const uint32_t word : encoded->words) {
+      const auto v = static_cast<int32_t>(word);
+      const double exact = 4 * std::clamp(value, -8.0f, 8.0f);
+      EXPECT_LT(std::abs(v - exact), 1);
+      EXPECT_LE(std::abs(v), 32);
+      sum += v;
+    }
+    // Five standard deviations of the mean of so many coins, each of 1/2 at most.
+    EXPECT_NEAR(sum / kNumbers, 4 * std::clamp(value, -8.0f, 8.0f),
+                5 * 0.5 / std::sqrt(static_cast<double>(kNumbers)));
+  }
+}
+
+TEST(FixedGridTest, SameCoinsGiveTheSameWordsOnAnyNumberOfThreads) {
+  std::vector<float> update(100'001);
+  for (size_t j = 0; j < update.size(); ++j) update[j] = std::sin(static_cast<float>(j));
+  std::vector<std::vector<uint32_t>> words;
+  for (const int threads : {1, 5}) {
+    AesCtrRandom coins(AesCtrRandom::Seed{9});
+    words.push_back(
+        EncodeOnGrid(update, {.grid = {.scale_log2 = 3}, .threads = threads, .coins = &coins})
+            ->words);
+  }
+  EXPECT_EQ(words[0], words[1]);
 }
 
 }  // namespace

@@ -41,6 +41,24 @@ uint64_t DeriveNormBoundSq(const RecordGradientParams& params, int scale_log2) {
   return static_cast<uint64_t>(ShiftRightUp(static_cast<Uint128>(bound) * bound, 2 * kGridLog2));
 }
 
+absl::StatusOr<int> ScaleLog2(const RecordGradientParams& params) {
+  if (params.number_bits == 0) return DeriveScaleLog2(params.dim, params.clip_norm, 64);
+  // s C < 2^24, and at least a quarter of sqrt(d): below, four fifths of the noise hide the grid.
+  const double least_clip = std::max(1.0, std::sqrt(static_cast<double>(params.dim)) / 4);
+  int least = 0, most = kMaxScaleLog2;
+  while (least < most && std::ldexp(params.clip_norm, least) < least_clip) ++least;
+  while (most >= least && std::ldexp(params.clip_norm, most) >= 0x1p24) --most;
+  if (most < least || std::ldexp(params.clip_norm, least) < least_clip) {
+    return absl::InvalidArgumentError(absl::StrCat("clip_norm = ", params.clip_norm,
+                                                   " has no scale from 1 to 2^", kMaxScaleLog2));
+  }
+  return ScaleLog2OfWidth(params.number_bits, least, most, [&](int log2) {
+    const uint64_t norm_bound_sq = DeriveNormBoundSq(params, log2);
+    const uint64_t root = FloorSqrt(norm_bound_sq);
+    return NumberBits(root + (root * root < norm_bound_sq ? 1 : 0));
+  });
+}
+
 // ln Gamma(x) for x >= 1.
 long double LogGamma(long double x) {
   int sign;
@@ -74,7 +92,7 @@ absl::StatusOr<RecordGradient> DeriveRecordGradient(const RecordGradientParams& 
                                  .noiseless = params.noiseless};
   DURE_RETURN_IF_ERROR(ValidateEncoding(limits));
   RecordGradient result;
-  DURE_ASSIGN_OR_RETURN(result.scale_log2, DeriveScaleLog2(params.dim, params.clip_norm, 64));
+  DURE_ASSIGN_OR_RETURN(result.scale_log2, ScaleLog2(params));
   result.scale = uint64_t{1} << result.scale_log2;
   result.norm_bound_sq = DeriveNormBoundSq(params, result.scale_log2);
   DURE_ASSIGN_OR_RETURN(result.sigma2_local, DeriveSigma2Local(limits, result.norm_bound_sq));

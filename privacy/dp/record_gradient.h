@@ -35,19 +35,23 @@ struct RecordGradientParams {
   uint32_t honest_survivors = 0;  // h = U_min' - c_max, at least 1
   // No noise at all, and no privacy: for measurements. noise_multiplier must then be 0.
   bool noiseless = false;
+  // Bits of the most that one record can change a number by, the sign included; 0: as s below says.
+  int number_bits = 0;
 };
 
 // What follows from it.
 struct RecordGradient {
-  int scale_log2 = 0;          // log2 s
-  uint64_t scale = 0;          // s = 2^ceil(log2(64 sqrt(d) / C))
+  int scale_log2 = 0;  // log2 s
+  // s = 2^ceil(log2(64 sqrt(d) / C)); with number_bits the largest power of two at which B has no
+  // more bits
+  uint64_t scale = 0;
   uint64_t norm_bound_sq = 0;  // B^2 = ceil((s C + sqrt d)^2): one record moves v by at most B
   uint64_t sigma2_local = 0;   // max(16, ceil(z^2 B^2 / h)): noise of each member; 0: none
 };
 
 // InvalidArgument, naming the parameter and its limits, if one is unset, zero, negative, infinite
 // or not a number; if the clip norm needs a scale outside 1 to 2^48; if sigma2_local would be above
-// what the sampler takes (2^40).
+// what the sampler takes (2^40); with the widths that work, if number_bits is none of them.
 absl::StatusOr<RecordGradient> DeriveRecordGradient(const RecordGradientParams& params);
 
 // The smallest m with P[Bin(max_records, sampling_rate) >= m] <= 2^-40: at m records or more a

@@ -401,5 +401,20 @@ TEST(DecodeMeanTest, BadArgumentsAreRefused) {
   EXPECT_EQ(code(10, 10), absl::StatusCode::kInvalidArgument);
 }
 
+// By hand, d = 10,000 and C = 1: B = s + 100.
+TEST(RecordGradientTest, ChosenWidthGivesTheLargestScaleWithSoManyBits) {
+  RecordGradientParams params = {
+      .dim = 10'000, .clip_norm = 1, .noise_multiplier = 1, .honest_survivors = 4};
+  params.number_bits = 10;  // up to 511
+  const auto gradient = DeriveRecordGradient(params);
+  ASSERT_TRUE(gradient.ok()) << gradient.status();
+  EXPECT_EQ(gradient->scale, 256u);
+  EXPECT_EQ(gradient->norm_bound_sq, 356u * 356u);
+  EXPECT_EQ(gradient->sigma2_local, 356u * 356u / 4);
+  params.number_bits = 7;
+  EXPECT_EQ(std::string(DeriveRecordGradient(params).status().message()),
+            "numbers of 7 bits cannot work here: 9 to 25 bits can");
+}
+
 }  // namespace
 }  // namespace dure::dp
