@@ -12,10 +12,12 @@ foreach(room IN LISTS rooms)
   # What includes LibTorch is for dure's own programs.
   list(FILTER headers EXCLUDE REGEX "_torch\\.h$")
   foreach(header IN LISTS headers)
-    install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dure/${room})
+    install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dure/${room}
+            COMPONENT libraries)
   endforeach()
 endforeach()
 install(DIRECTORY ${PROJECT_BINARY_DIR}/proto/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dure/proto
+        COMPONENT libraries
         FILES_MATCHING PATTERN "*.pb.h" PATTERN "*.grpc.pb.h" EXCLUDE PATTERN "CMakeFiles" EXCLUDE)
 
 # dure::trainer_program is what a program links.
@@ -23,13 +25,14 @@ foreach(target IN LISTS targets)
   string(REGEX REPLACE "^dure_" "" short ${target})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${short})
 endforeach()
-install(TARGETS ${targets} EXPORT dureTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}/dure)
+install(TARGETS ${targets} EXPORT dureTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}/dure
+        COMPONENT libraries)
 install(EXPORT dureTargets NAMESPACE dure::
-        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/dure)
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/dure COMPONENT libraries)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/dureConfig.cmake.in
                               ${PROJECT_BINARY_DIR}/dureConfig.cmake
                               INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/dure)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/dureConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/dureConfig.cmake ${PROJECT_BINARY_DIR}/dureConfigVersion.cmake
-        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/dure)
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/dure COMPONENT libraries)

@@ -84,10 +84,11 @@ join() {
   names+=("$name")
 }
 
-# Every member and evaluator takes part; returns when the run is over.
+# take_part FLAG...: every member and evaluator takes part, with these flags of `dure client`;
+# returns when the run is over.
 take_part() {
   for name in "${names[@]}"; do
-    start "$dir/logs/$name.log" dure client --node "$dir/nodes/$name" --threads 1
+    start "$dir/logs/$name.log" dure client --node "$dir/nodes/$name" --threads 1 "$@"
   done
   say "How it is getting on"
   for _ in $(seq 100); do
