@@ -202,6 +202,7 @@ class MemberEngine {
   LocalPlan SumsPlan(const RoundTerms& terms) const;
   absl::StatusOr<Standardisation> StandardisationOf(std::string_view bytes) const;
   std::string ReleasedInWords() const;
+  RoundTerms DearestTerms(const RoundTerms& training);
   double EpsilonOf(uint32_t invited, const AttemptCounts& counts);
   bool RefusesAlways() const;
   Spending SpendingWithNext(const RoundTerms& terms);

@@ -90,10 +90,12 @@ void MemberEngine::OnWelcome(const Welcome& welcome, Outputs* out) {
             "`dure client --charge-missing`")),
         out);
   }
+  // What they were for is not known: the dearest.
+  const RoundTerms dearest = DearestTerms(*terms);
   for (uint32_t attempt = charged + 1; attempt <= seen; ++attempt) {
-    const ChargeEntry entry{.attempt = AttemptNumber(attempt)};
+    const ChargeEntry entry{.attempt = AttemptNumber(attempt), .kind = dearest.sums};
     DURE_CHECK(ledger_.Add(entry).ok());
-    out->push_back(member::WriteLedger{entry, ChargeFor(entry, *terms)});
+    out->push_back(member::WriteLedger{entry, ChargeFor(entry, dearest)});
   }
   epsilon_ = EpsilonOf(terms->invited, ledger_.counts());
   out->push_back(Tell{Tell::Level::kNote,

@@ -103,6 +103,24 @@ std::string MemberEngine::ReleasedInWords() const {
   return absl::StrCat("round ", attempt_->round.value(), " released");
 }
 
+// Of all kinds of attempts, the terms of the one that costs most.
+RoundTerms MemberEngine::DearestTerms(const RoundTerms& training) {
+  RoundTerms dearest = training;
+  double most = EpsilonOf(training.invited, {.training = 1});
+  for (const SumsKind kind : {SumsKind::kStatistics, SumsKind::kEvaluation}) {
+    const absl::StatusOr<SumsShape> shape = ShapeOf(kind);
+    if (!HasSums(options_.spec, kind) || !shape.ok()) continue;
+    absl::StatusOr<RoundTerms> terms =
+        DeriveSumsTerms(options_.spec, kind, *shape, training.invited);
+    AttemptCounts one;
+    one.of(kind) = 1;
+    if (!terms.ok() || !(EpsilonOf(training.invited, one) > most)) continue;
+    most = EpsilonOf(training.invited, one);
+    dearest = *std::move(terms);
+  }
+  return dearest;
+}
+
 double MemberEngine::EpsilonOf(uint32_t invited, const AttemptCounts& counts) {
   auto known = accounts_.find(invited);
   if (known == accounts_.end()) {

@@ -158,6 +158,7 @@ absl::Time FederationEngine::next_deadline() const {
   // Only what is still to come, or time would stand still at it.
   if (phase_ == State::kWaiting && not_before_ != absl::InfinitePast()) return not_before_;
   if (phase_ == State::kEvaluating) return end_due_;
+  if (phase_ == State::kWaiting && unmeasured_at_) return *unmeasured_at_;
   if (phase_ == State::kWaiting && patience_until_) return *patience_until_;
   return absl::InfiniteFuture();
 }
@@ -310,6 +311,9 @@ void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
   phase_ = State::kWaiting;
   if (now < not_before_) return;
   not_before_ = absl::InfinitePast();
+  if (kind == SumsKind::kEvaluation && SkipsEvaluation(now, connected.size(), out)) {
+    return StartAttemptIfReady(now, out);
+  }
   if (!EnoughAreHere(now, connected.size())) return;
   if (!CanAfford(kind, out)) return;
   std::vector<secagg::MemberId> cohort = DrawCohort(std::move(connected));

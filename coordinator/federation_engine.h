@@ -163,6 +163,7 @@ class FederationEngine {
   void RefuseSums(const secagg::MemberId& member);
   std::string AttemptInWords() const;
   bool CanAfford(SumsKind kind, Outputs* out);
+  bool SkipsEvaluation(absl::Time now, size_t willing, Outputs* out);
   absl::Status BeginRound(absl::Time now, const RoundTerms& terms, const AttemptId& id,
                           Round::Options options, std::vector<secagg::MemberId> cohort,
                           Outputs* out);
@@ -219,6 +220,8 @@ class FederationEngine {
   std::set<secagg::MemberId> declined_;  // this attempt, for now
   // Whose own limits refuse sums of a kind; they take part in the rounds.
   std::map<SumsKind, std::set<secagg::MemberId>> refused_sums_;
+  // While too few are here to measure the last model: when the run ends without that.
+  std::optional<absl::Time> unmeasured_at_;
   // Never invited again by this process: each attempt that they spoil costs everybody privacy.
   std::set<secagg::MemberId> broke_protocol_;
   std::map<secagg::MemberId, int> rejections_;  // in this attempt

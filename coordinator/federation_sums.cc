@@ -15,6 +15,12 @@
 #include "learner/metrics.h"
 
 namespace dure {
+namespace {
+
+// How long the end of a run waits for members that could measure the last model.
+constexpr absl::Duration kMembersPatience = absl::Minutes(2);
+
+}  // namespace
 
 // What was saved, against what this federation adds up.
 absl::Status FederationEngine::CheckSums() {
@@ -66,6 +72,32 @@ bool FederationEngine::CanAfford(SumsKind kind, Outputs* out) {
              state_.round.value(), rounds)),
          "the privacy budget is spent", out);
   return false;
+}
+
+// Whether the model under way is not measured by members, because too few are willing, or, after
+// the last round, here. Before, rounds wait for members, too.
+bool FederationEngine::SkipsEvaluation(absl::Time now, size_t willing, Outputs* out) {
+  const uint32_t minimum = options_.spec.rounds().minimum();
+  if (willing >= minimum) {
+    unmeasured_at_.reset();
+    return false;
+  }
+  size_t refused = 0;
+  for (const secagg::MemberId& member : refused_sums_[SumsKind::kEvaluation]) {
+    refused += people_.contains(member);
+  }
+  if (willing + refused < minimum) {
+    if (!NoMoreRounds()) return false;
+    if (!unmeasured_at_) unmeasured_at_ = now + kMembersPatience;
+    if (now < *unmeasured_at_) return false;
+  }
+  unmeasured_at_.reset();
+  state_.evaluation_attempts = kMostEvaluationAttempts;  // not this model any more
+  out->push_back(run::Note{
+      true, absl::StrFormat("the model of round %d is not measured by members: %d are here and "
+                            "willing, and %d are needed",
+                            state_.round.value(), willing, minimum)});
+  return true;
 }
 
 absl::Status FederationEngine::StartSums(absl::Time now, SumsKind kind,

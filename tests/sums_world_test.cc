@@ -91,7 +91,10 @@ Table TableOf(size_t member) {
   for (uint32_t i = 0; i < kRecordsEach; ++i) {
     const uint32_t seed = static_cast<uint32_t>(member) * kRecordsEach + i;
     absl::StrAppend(&text, seed % 11 == 0 ? "?" : absl::StrCat(20 + seed % 60), ",",
-                    18 + (seed % 97) / 4.0, ",", seed % 3 == 0 ? "n" : seed % 3 == 1 ? "s" : "",
+                    18 + (seed % 97) / 4.0, ",",
+                    seed % 3 == 0   ? "n"
+                    : seed % 3 == 1 ? "s"
+                                    : "",
                     ",", seed % 4 == 0 ? 1 : 0, "\n");
   }
   CsvReader reader(text, text.size(), "t", ',');
@@ -234,8 +237,9 @@ TEST(SumsWorldTest, AMemberThatRefusesLeavesNothingAndTrains) {
 }
 
 TEST(SumsWorldTest, MembersMeasureTheModelsThatEvaluatorsDo) {
-  auto world = Clinics(Toml(kRecord, "[evaluation]\nevery = 2\nmembers = true\n"
-                                     "members_noise = 3.0\n"));
+  auto world = Clinics(Toml(kRecord,
+                            "[evaluation]\nevery = 2\nmembers = true\n"
+                            "members_noise = 3.0\n"));
   world->ConnectAll();
   world->Run();
   ASSERT_TRUE(world->ended_.has_value());

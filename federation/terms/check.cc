@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <map>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -13,7 +15,7 @@
 #include "federation/spec.h"
 #include "federation/spec_fields.h"
 #include "federation/terms/check_notes.h"
-#include "federation/terms/privacy_account.h"
+#include "federation/terms/sums_terms.h"
 #include "federation/terms/promise.h"
 #include "federation/terms/robust_terms.h"
 #include "privacy/secagg/thresholds.h"
@@ -82,7 +84,18 @@ std::optional<double> EpsilonOfOwnNoise(const FederationSpec& spec, const RoundT
     if (least_noise.ok()) own = *least_noise;
   }
   own.honest_survivors = 1;
-  return PrivacyAccount(own).EpsilonAfter(spec.rounds().count());
+  std::map<SumsKind, RoundTerms> sums;
+  for (const SumsKind kind : {SumsKind::kStatistics, SumsKind::kEvaluation}) {
+    absl::StatusOr<RoundTerms> terms_of_sums = TermsOfSums(spec, kind, own.invited);
+    if (!terms_of_sums.ok()) continue;
+    terms_of_sums->honest_survivors = 1;
+    sums[kind] = *std::move(terms_of_sums);
+  }
+  const auto of = [&](SumsKind kind) {
+    return sums.contains(kind) ? std::optional(sums[kind]) : std::nullopt;
+  };
+  return RunAccount(own, of(SumsKind::kStatistics), of(SumsKind::kEvaluation))
+      .EpsilonAfter(PlannedAttempts(spec, spec.rounds().count()));
 }
 
 // The noise of what a robust rule makes of the groups' means, by that of their mean.
@@ -146,15 +159,27 @@ absl::Status BudgetSpent(const FederationSpec& spec, const CheckReport& report) 
 // epsilon along the run, and whether max_epsilon pays for it.
 absl::Status CountCosts(const FederationSpec& spec, CheckReport* report) {
   report->max_epsilon = spec.privacy().max_epsilon();
-  const PrivacyAccount account(report->terms);
-  report->costs.push_back({1, account.EpsilonAfter(1)});
+  DURE_ASSIGN_OR_RETURN(const RunAccount account,
+                        MakeRunAccount(spec, report->terms, std::nullopt));
+  const auto after = [&](uint32_t rounds) {
+    return account.EpsilonAfter(PlannedAttempts(spec, rounds));
+  };
+  report->costs.push_back({1, after(1)});
   for (uint32_t quarter = 1; quarter <= kQuarters; ++quarter) {
     const auto rounds = static_cast<uint32_t>(uint64_t{report->rounds} * quarter / kQuarters);
     if (rounds <= report->costs.back().rounds) continue;
-    report->costs.push_back({rounds, account.EpsilonAfter(rounds)});
+    report->costs.push_back({rounds, after(rounds)});
   }
-  report->affordable_attempts = account.AttemptsWithin(report->max_epsilon);
-  report->epsilon_all_attempts = account.EpsilonAfter(report->affordable_attempts);
+  AttemptCounts planned = PlannedAttempts(spec, report->rounds);
+  report->affordable_attempts = account.TrainingWithin(report->max_epsilon, planned);
+  planned.training = report->affordable_attempts;
+  report->epsilon_all_attempts = account.EpsilonAfter(planned);
+  if (planned.statistics > 0) {
+    report->epsilon_statistics = account.EpsilonAfter({.statistics = planned.statistics});
+  }
+  if (planned.evaluations > 0) {
+    report->epsilon_evaluations = account.EpsilonAfter({.evaluations = planned.evaluations});
+  }
   if (report->affordable_attempts < report->rounds) return BudgetSpent(spec, *report);
   return absl::OkStatus();
 }
@@ -225,11 +250,17 @@ absl::StatusOr<CheckReport> CheckFederation(const FederationSpec& spec,
   CompareWidths(spec, &report);
   report.rounds = spec.rounds().count();
   report.affordable_attempts = report.terms.max_attempts;
+  report.statistics = HasSums(spec, SumsKind::kStatistics);
+  report.evaluations = PlannedAttempts(spec, report.rounds).evaluations;
+  DURE_RETURN_IF_ERROR(MakeRunAccount(spec, report.terms, std::nullopt).status());
   if (report.terms.unit != PrivacySection::NONE) {
     DURE_RETURN_IF_ERROR(CountCosts(spec, &report));
     report.epsilon_own_noise = EpsilonOfOwnNoise(spec, report.terms);
     report.round_noise = NoiseOfRound(spec, report.terms);
-    FindReaches(spec, options.target_epsilon, &report);
+    // What reaches an epsilon is worked out for rounds alone.
+    if (!report.statistics && report.evaluations == 0) {
+      FindReaches(spec, options.target_epsilon, &report);
+    }
   }
   if (report.terms.sigma2_local != 0) {
     report.noise_excess =

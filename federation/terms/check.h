@@ -65,6 +65,12 @@ struct CheckReport {
                                     // is the whole run
   double epsilon_all_attempts = 0;  // after affordable_attempts
   double max_epsilon = 0;
+  // Sums besides the rounds (federation/terms/sums_terms.h): whether statistics are taken, how many
+  // models members measure, and what each of the two alone costs without a retry.
+  bool statistics = false;
+  uint32_t evaluations = 0;
+  double epsilon_statistics = 0;
+  double epsilon_evaluations = 0;
   uint32_t affordable_attempts = 0;  // before max_epsilon or max_attempts stops the run
 
   // Standard deviation of the noise in the opened sum over that of the

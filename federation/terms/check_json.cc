@@ -45,6 +45,13 @@ void AddPrivacy(const CheckReport& report, ordered_json* json) {
   (*json)["epsilon_all_attempts"] = unless_none(report.epsilon_all_attempts);
   (*json)["epsilon_own_noise"] =
       report.epsilon_own_noise ? NumberOrNull(*report.epsilon_own_noise) : ordered_json();
+  if (report.statistics) {
+    (*json)["statistics"] = {{"epsilon", unless_none(report.epsilon_statistics)}};
+  }
+  if (report.evaluations > 0) {
+    (*json)["member_evaluations"] = {{"count", report.evaluations},
+                                     {"epsilon", unless_none(report.epsilon_evaluations)}};
+  }
   (*json)["noise_norm"] = unless_none(report.round_noise.noise);
   (*json)["update_norm"] = unless_none(report.round_noise.update);
   (*json)["noise_to_update"] = unless_none(report.round_noise.ratio());

@@ -212,6 +212,29 @@ std::string PrivacyText(const CheckReport& report) {
   return text;
 }
 
+// Sums that are no training.
+std::string SumsText(const CheckReport& report) {
+  const bool none = report.terms.unit == PrivacySection::NONE;
+  std::vector<std::string> parts;
+  const auto add = [&](const std::string& what, double epsilon) {
+    parts.push_back(none ? what : absl::StrCat(what, ", epsilon ", EpsilonText(epsilon)));
+  };
+  if (report.statistics) {
+    add("statistics of every column before the first round", report.epsilon_statistics);
+  }
+  if (report.evaluations > 0) {
+    add(absl::StrCat("members measure ", Counted(report.evaluations, "model"),
+                     " on their held-out records"),
+        report.epsilon_evaluations);
+  }
+  std::string text = absl::StrJoin(parts, "; ");
+  if (!none) absl::StrAppend(&text, ". Both are in the figures above, without retries");
+  if (report.terms.groups > 1) {
+    absl::StrAppend(&text, ". They are one sum of all: the robust rule does not apply to them");
+  }
+  return absl::StrCat(text, ". A member may refuse them and still train.");
+}
+
 std::string NoiseText(const CheckReport& report) {
   if (report.terms.unit == PrivacySection::NONE) return "none: no accuracy is lost to it";
   const double ratio = report.round_noise.ratio();
@@ -253,6 +276,7 @@ std::string CheckToText(const CheckReport& report) {
     paragraph("Privacy", PrivacyText(report));
     paragraph("", EpsilonInWords(terms.unit, report.costs.back().epsilon, terms.delta));
   }
+  if (report.statistics || report.evaluations > 0) paragraph("Sums", SumsText(report));
   paragraph("Noise", NoiseText(report));
   const char* label = "To reach";
   for (const Reach& reach : report.reaches) {

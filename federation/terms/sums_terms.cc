@@ -183,6 +183,28 @@ EvaluationBounds BoundsOfEvaluation(const FederationSpec& spec, double label_wid
   return bounds;
 }
 
+absl::StatusOr<RoundTerms> TermsOfSums(const FederationSpec& spec, SumsKind kind,
+                                       uint32_t invited) {
+  if (!HasSums(spec, kind)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the federation has no ", std::string(SumsName(kind))));
+  }
+  const bool statistics = kind == SumsKind::kStatistics;
+  return DeriveSumsTerms(spec, kind, statistics ? BoundOfStatistics(spec) : ShapeOfEvaluation(spec),
+                         invited);
+}
+
+AttemptCounts PlannedAttempts(const FederationSpec& spec, uint32_t rounds) {
+  AttemptCounts counts{.training = rounds};
+  if (HasSums(spec, SumsKind::kStatistics)) counts.statistics = 1;
+  if (HasSums(spec, SumsKind::kEvaluation)) {
+    const uint32_t every = std::max(1u, spec.evaluation().every());
+    const bool last = rounds == spec.rounds().count() && rounds % every != 0;
+    counts.evaluations = rounds / every + (last ? 1 : 0);
+  }
+  return counts;
+}
+
 std::optional<RunAccount::Part> RunAccount::PartOf(const std::optional<RoundTerms>& terms,
                                                    std::span<const int> orders) {
   if (!terms) return std::nullopt;

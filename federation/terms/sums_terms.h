@@ -35,6 +35,10 @@ inline constexpr uint32_t kMostEvaluationAttempts = 2;
 
 // Whether attempts of this kind are made at all.
 bool HasSums(const FederationSpec& spec, SumsKind kind);
+// Terms of a sums attempt whose schema is not known yet: BoundOfStatistics, ShapeOfEvaluation.
+// FailedPrecondition also if there are none of this kind.
+absl::StatusOr<RoundTerms> TermsOfSums(const FederationSpec& spec, SumsKind kind, uint32_t invited);
+
 // The most that the run makes of them, fixed by the federation file; kTraining:
 // rounds.max_attempts.
 uint32_t MostAttempts(const FederationSpec& spec, SumsKind kind);
@@ -84,6 +88,9 @@ struct AttemptCounts {
   uint32_t all() const { return training + statistics + evaluations; }
   friend bool operator==(const AttemptCounts&, const AttemptCounts&) = default;
 };
+
+// Of a run up to `rounds`, if every attempt succeeds.
+AttemptCounts PlannedAttempts(const FederationSpec& spec, uint32_t rounds);
 
 // What a run of attempts of several kinds costs. Where there are sums, everything is composed at
 // orders 2 to 64; else as PrivacyAccount. Immutable, thread-safe.
