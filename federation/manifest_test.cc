@@ -63,6 +63,71 @@ TEST(ManifestTest, Mlp) {
   EXPECT_EQ(manifest->params[5], (ParamEntry{"fc3.bias", {10}}));
 }
 
+TEST(ManifestTest, MlpOfOtherSizes) {
+  ModelSection model = Model(ModelSection::MLP, {30}, 2);
+  for (uint32_t size : {64, 16, 8}) model.add_hidden(size);
+  absl::StatusOr<ParamManifest> manifest = BuiltInManifest(model);
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->dim(), 30u * 64 + 64 + 64 * 16 + 16 + 16 * 8 + 8 + 8 * 2 + 2);
+  EXPECT_EQ(manifest->params[6], (ParamEntry{"fc4.weight", {2, 8}}));
+}
+
+// The figure of McMahan et al. 2017, section 3.
+TEST(ManifestTest, CnnOfMcMahan) {
+  EXPECT_EQ(BuiltInManifest(Model(ModelSection::CNN_MCMAHAN, {1, 28, 28}, 10))->dim(), 1'663'370u);
+  EXPECT_TRUE(BuiltInManifest(Model(ModelSection::CNN_MCMAHAN, {1, 4, 4}, 10)).ok());
+  ExpectRefused(Model(ModelSection::CNN_MCMAHAN, {1, 3, 28}, 2), "at least 4x4");
+  ExpectRefused(Model(ModelSection::CNN_MCMAHAN, {784}, 2), "[channels, height, width]");
+}
+
+// What torchvision counts for ResNet-18 on ImageNet, and the usual count of its form for pictures
+// of 32 x 32; normalising by group or by batch takes as many.
+TEST(ManifestTest, ResNet18) {
+  EXPECT_EQ(BuiltInManifest(Model(ModelSection::RESNET18, {3, 224, 224}, 1000))->dim(),
+            11'689'512u);
+  EXPECT_EQ(BuiltInManifest(Model(ModelSection::RESNET18, {3, 32, 32}, 10))->dim(), 11'173'962u);
+  ExpectRefused(Model(ModelSection::RESNET18, {784}, 2), "[channels, height, width]");
+}
+
+TEST(ManifestTest, Recurrent) {
+  ModelSection model = Model(ModelSection::LSTM, {80}, 86);
+  model.set_units(256);
+  model.set_layers(2);
+  // The sizes of McMahan et al. 2017, section 3; PyTorch has two biases.
+  EXPECT_EQ(BuiltInManifest(model)->dim(),
+            86u * 8 + 4 * 256 * (8 + 256 + 2) + 4 * 256 * (256 + 256 + 2) + 86 * 256 + 86);
+  model.set_architecture(ModelSection::GRU);
+  absl::StatusOr<ParamManifest> manifest = BuiltInManifest(model);
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->params[0], (ParamEntry{"embedding.weight", {86, 8}}));
+  EXPECT_EQ(manifest->params[5], (ParamEntry{"rnn.weight_ih_l1", {768, 256}}));
+  EXPECT_EQ(manifest->params.back(), (ParamEntry{"fc.bias", {86}}));
+  ExpectRefused(Model(ModelSection::GRU, {8, 10}, 86), "one size, the tokens of a record");
+  EXPECT_TRUE(BuiltInManifest(Model(ModelSection::GRU, {80}, 10'001)).ok());
+}
+
+TEST(ManifestTest, TorchScriptIsKnownByItsNumberOfParameters) {
+  ModelSection model = Model(ModelSection::TORCHSCRIPT, {4}, 2);
+  ExpectRefused(model, "model.torchscript_parameters is not set");
+  model.set_torchscript_parameters(10);
+  absl::StatusOr<ParamManifest> manifest = BuiltInManifest(model);
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->dim(), 10u);
+  const ParamManifest named{.params = {{"head.weight", {2, 4}}, {"head.bias", {2}}}};
+  EXPECT_TRUE(FitsManifest(named, *manifest));
+  EXPECT_FALSE(FitsManifest({.params = {{"head.weight", {2, 4}}}}, *manifest));
+  EXPECT_FALSE(FitsManifest(*manifest, named));
+  EXPECT_TRUE(FitsManifest(named, named));
+}
+
+TEST(ManifestTest, OneNumberWhereTheLossTakesOne) {
+  ModelSection model = Model(ModelSection::LOGISTIC_REGRESSION, {30}, 1);
+  model.set_loss(ModelSection::BCE_WITH_LOGITS);
+  EXPECT_EQ(BuiltInManifest(model)->dim(), 31u);
+  model.mutable_input()->set_classes(2);
+  ExpectRefused(model, "with this loss it is 1");
+}
+
 TEST(ManifestTest, LogisticRegression) {
   absl::StatusOr<ParamManifest> manifest =
       BuiltInManifest(Model(ModelSection::LOGISTIC_REGRESSION, {30}, 2));

@@ -49,10 +49,10 @@ std::vector<Layer> MlpLayers(const std::vector<uint32_t>& hidden, uint32_t class
   std::vector<Layer> layers;
   size_t number = 0;
   for (uint32_t size : hidden) {
-    layers.push_back(LinearLayer{.name = absl::StrCat("fc", ++number), .out = size});
-    layers.push_back(ReluLayer{});
+    layers.emplace_back(LinearLayer{.name = absl::StrCat("fc", ++number), .out = size});
+    layers.emplace_back(ReluLayer{});
   }
-  layers.push_back(LinearLayer{.name = absl::StrCat("fc", ++number), .out = classes});
+  layers.emplace_back(LinearLayer{.name = absl::StrCat("fc", ++number), .out = classes});
   return layers;
 }
 
@@ -138,7 +138,7 @@ std::vector<Layer> LayersOf(const ModelSection& model) {
   }
 }
 
-ModelSection::Loss LossOf(const ModelSection& model) {
+Loss LossOf(const ModelSection& model) {
   if (model.has_loss()) return model.loss();
   const bool text =
       model.architecture() == ModelSection::GRU || model.architecture() == ModelSection::LSTM;
@@ -196,6 +196,14 @@ absl::StatusOr<Architecture> MakeArchitecture(const std::string& name,
                                               const std::vector<uint32_t>& shape,
                                               uint32_t classes) {
   DURE_ASSIGN_OR_RETURN(ModelSection model, SectionOf(name, shape, classes));
+  return MakeArchitecture(model);
+}
+
+absl::StatusOr<Architecture> MakeArchitecture(const std::string& name,
+                                              const std::vector<uint32_t>& shape, uint32_t classes,
+                                              Loss loss) {
+  DURE_ASSIGN_OR_RETURN(ModelSection model, SectionOf(name, shape, classes));
+  model.set_loss(loss);
   return MakeArchitecture(model);
 }
 

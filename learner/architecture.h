@@ -71,18 +71,33 @@ struct ArchitectureInfo {
 };
 std::vector<ArchitectureInfo> BuiltInArchitectures();
 
-// FailedPrecondition if the shape does not fit the architecture or a limit above is passed;
-// InvalidArgument for an architecture, a shape or a number of classes that is not set.
+// FailedPrecondition as BuiltInManifest (federation/manifest.h). What `model` leaves out has the
+// defaults of the federation file. Of a TorchScript module the record, the classes, the loss and
+// the number of parameters are known here, and no layer.
 absl::StatusOr<Architecture> MakeArchitecture(const ModelSection& model);
+// With everything else as the defaults are. InvalidArgument for a name that is none.
+absl::StatusOr<Architecture> MakeArchitecture(const std::string& name,
+                                              const std::vector<uint32_t>& shape, uint32_t classes);
 absl::StatusOr<Architecture> MakeArchitecture(const std::string& name,
                                               const std::vector<uint32_t>& shape, uint32_t classes,
-                                              Loss loss = ModelSection::CROSS_ENTROPY);
+                                              Loss loss);
+// The section of a federation file for a built-in model of this name.
+absl::StatusOr<ModelSection> SectionOf(const std::string& name, const std::vector<uint32_t>& shape,
+                                       uint32_t classes);
 
-// The parameters of `architecture`, layer by layer, weight before bias.
+// A list of layers that somebody else has put together, with what flows between them.
+// FailedPrecondition if a picture is too small for a layer.
+absl::StatusOr<Architecture> ArchitectureOfLayers(const std::string& name,
+                                                  const std::vector<uint32_t>& shape,
+                                                  std::vector<Layer> layers);
+
+// architecture.manifest.
 const ParamManifest& ManifestOf(const Architecture& architecture);
 
 // One line for people: "conv 16 of 8x8, stride 2, padding 3".
 std::string DescribeLayer(const Layer& layer);
+// A line a layer.
+std::vector<std::string> DescribeLayers(const Architecture& architecture);
 
 }  // namespace dure
 

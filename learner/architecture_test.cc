@@ -30,17 +30,40 @@ TEST(ArchitectureTest, CnnForSmallPicturesHas26010Parameters) {
   EXPECT_EQ(cnn->extents.back(), Extent{.channels = 10});
 }
 
-TEST(ArchitectureTest, ParametersAreThoseThatTheCoordinatorDerives) {
+TEST(ArchitectureTest, LayersHaveTheParametersThatTheCoordinatorDerives) {
+  ModelSection deep = Model(ModelSection::MLP, {30}, 2);
+  for (uint32_t size : {64, 32, 16}) deep.add_hidden(size);
   for (const ModelSection& model :
        {Model(ModelSection::CNN, {1, 28, 28}, 10), Model(ModelSection::CNN, {3, 32, 40}, 7),
         Model(ModelSection::CNN, {1, 14, 15}, 2), Model(ModelSection::MLP, {1, 28, 28}, 10),
-        Model(ModelSection::MLP, {30}, 2), Model(ModelSection::LOGISTIC_REGRESSION, {30}, 3),
+        Model(ModelSection::CNN_MCMAHAN, {1, 28, 28}, 10),
+        Model(ModelSection::CNN_MCMAHAN, {3, 5, 7}, 3), deep,
+        Model(ModelSection::LOGISTIC_REGRESSION, {30}, 3),
         Model(ModelSection::LOGISTIC_REGRESSION, {2, 5}, 3)}) {
     auto architecture = MakeArchitecture(model);
-    auto manifest = BuiltInManifest(model);
     ASSERT_TRUE(architecture.ok()) << architecture.status();
-    ASSERT_TRUE(manifest.ok()) << manifest.status();
-    EXPECT_TRUE(ManifestOf(*architecture) == *manifest) << model.ShortDebugString();
+    ASSERT_TRUE(architecture->has_kernels());
+    std::vector<uint32_t> shape = architecture->shape;
+    // Without a picture's layers the record is a row of numbers.
+    if (!std::holds_alternative<Conv2dLayer>(architecture->layers[0])) {
+      shape = {static_cast<uint32_t>(architecture->input().size())};
+    }
+    auto of_layers = ArchitectureOfLayers("chain", shape, architecture->layers);
+    ASSERT_TRUE(of_layers.ok()) << of_layers.status();
+    EXPECT_TRUE(of_layers->manifest == architecture->manifest) << model.ShortDebugString();
+    EXPECT_EQ(of_layers->classes, model.input().classes());
+  }
+}
+
+TEST(ArchitectureTest, WhatLibTorchRunsHasNoKernels) {
+  for (const char* name : {"resnet18", "gru", "lstm"}) {
+    const bool text = name[0] != 'r';
+    const auto shape = text ? std::vector<uint32_t>{80} : std::vector<uint32_t>{1, 28, 28};
+    auto architecture = MakeArchitecture(name, shape, 10);
+    ASSERT_TRUE(architecture.ok()) << architecture.status();
+    EXPECT_FALSE(architecture->has_kernels());
+    EXPECT_EQ(architecture->loss, text ? ModelSection::NEXT_TOKEN : ModelSection::CROSS_ENTROPY);
+    EXPECT_GE(DescribeLayers(*architecture).size(), 3u);
   }
 }
 
@@ -48,21 +71,19 @@ TEST(ArchitectureTest, WhatDoesNotFitIsRefused) {
   using enum absl::StatusCode;
   ExpectRefused(Model(ModelSection::CNN, {28, 28}, 10), kFailedPrecondition,
                 "[channels, height, width]");
-  ExpectRefused(Model(ModelSection::CNN, {1, 13, 28}, 10), kFailedPrecondition, "too small for");
-  ExpectRefused(Model(ModelSection::MLP, {0}, 10), kFailedPrecondition, "at least 1");
-  ExpectRefused(Model(ModelSection::MLP, {1u << 31, 1u << 31}, 10), kFailedPrecondition,
-                "at most 16777216");
+  ExpectRefused(Model(ModelSection::CNN, {1, 13, 28}, 10), kFailedPrecondition, "at least 14x14");
+  ExpectRefused(Model(ModelSection::MLP, {0}, 10), kFailedPrecondition, "1 to 16777216 numbers");
   ExpectRefused(Model(ModelSection::MLP, {1u << 22}, 10), kFailedPrecondition, "parameters, limit");
-  ExpectRefused(Model(ModelSection::MLP, {}, 10), kInvalidArgument, "1 to 3 sizes");
-  ExpectRefused(Model(ModelSection::MLP, {1, 1, 1, 1}, 10), kInvalidArgument, "1 to 3 sizes");
-  ExpectRefused(Model(ModelSection::MLP, {4}, 1), kInvalidArgument, "1 classes (2 to");
-  ExpectRefused(Model(ModelSection::ARCHITECTURE_UNSPECIFIED, {4}, 2), kInvalidArgument,
-                "no built-in model");
+  ExpectRefused(Model(ModelSection::MLP, {1, 1, 1, 1}, 10), kFailedPrecondition, "1 to 3 sizes");
+  ExpectRefused(Model(ModelSection::MLP, {4}, 1), kFailedPrecondition, "2 to 4096");
+  EXPECT_EQ(MakeArchitecture("vit", {4}, 2).status().code(), kInvalidArgument);
 }
 
 TEST(ArchitectureTest, EveryListedOneCanBeMade) {
   for (const ArchitectureInfo& info : BuiltInArchitectures()) {
-    EXPECT_TRUE(MakeArchitecture(info.name, {1, 28, 28}, 10).ok()) << info.name;
+    const bool text = info.name == "gru" || info.name == "lstm";
+    const auto shape = text ? std::vector<uint32_t>{80} : std::vector<uint32_t>{1, 28, 28};
+    EXPECT_TRUE(MakeArchitecture(info.name, shape, 10).ok()) << info.name;
   }
 }
 

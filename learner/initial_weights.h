@@ -1,6 +1,8 @@
-// The weights a run begins with: PyTorch's default initialisation, uniform on +-1 / sqrt(fan-in)
-// for weights and biases of convolutions and linear layers, drawn from a stream of our own, so that
-// a seed gives the same weights with every version of LibTorch. Thread-safe.
+// The weights a run begins with: PyTorch's default initialisation, drawn from a stream of our own,
+// so that a seed gives the same weights with every version of LibTorch. Uniform on
+// +-1 / sqrt(fan-in) for weights and biases of convolutions and linear layers, on +-1 / sqrt(units)
+// for recurrent ones; normal for embeddings; 1 and 0 for the weights and biases of normalisation.
+// Thread-safe.
 #ifndef DURE_LEARNER_INITIAL_WEIGHTS_H_
 #define DURE_LEARNER_INITIAL_WEIGHTS_H_
 

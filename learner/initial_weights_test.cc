@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "learner/architecture.h"
@@ -31,6 +32,41 @@ TEST(InitialWeightsTest, UniformWithinTheFanIn) {
     const auto size = static_cast<double>(manifest.params[i].size());
     if (size < 1000) continue;
     EXPECT_NEAR(square_sum / size, bound * bound / 3, bound * bound / 30);
+  }
+}
+
+TEST(InitialWeightsTest, RecurrentLayersEmbeddingsAndNormalisation) {
+  const ParamManifest lstm = ManifestOf(MakeArchitecture("lstm", {80}, 256).value());
+  const std::vector<float> weights = InitialWeights(lstm, 3);
+  const size_t embedded = 256 * 8;
+  double mean = 0, square = 0;
+  for (size_t i = 0; i < embedded; ++i) {
+    mean += weights[i] / embedded;
+    square += double{weights[i]} * weights[i] / embedded;
+  }
+  EXPECT_NEAR(mean, 0, 0.1);
+  EXPECT_NEAR(square, 1, 0.15);
+  float largest = 0;
+  for (size_t i = embedded; i < weights.size(); ++i) {
+    largest = std::max(largest, std::abs(weights[i]));
+  }
+  EXPECT_LE(largest, 1 / std::sqrt(128.0f));
+  EXPECT_GT(largest, 0.99f / std::sqrt(128.0f));
+
+  const ParamManifest resnet = ManifestOf(MakeArchitecture("resnet18", {3, 8, 8}, 10).value());
+  const std::vector<float> values = InitialWeights(resnet, 3);
+  size_t at = 0;
+  for (const ParamEntry& param : resnet.params) {
+    const bool norm = param.name.find("norm") != std::string::npos;
+    if (norm) {
+      EXPECT_EQ(values[at], param.name.ends_with("weight") ? 1 : 0) << param.name;
+    } else {
+      EXPECT_NE(values[at], 0) << param.name;
+    }
+    if (param.name == "conv1.weight") {
+      EXPECT_LE(std::abs(values[at]), 1 / std::sqrt(27.0f));
+    }
+    at += param.size();
   }
 }
 

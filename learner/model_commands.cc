@@ -1,6 +1,7 @@
 #include "learner/model_commands.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -11,11 +12,15 @@
 #include "absl/strings/str_split.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "federation/attachments.h"
 #include "federation/spec.h"
 #include "learner/data/idx.h"
+#include "learner/data/picture.h"
+#include "learner/data/schema_folder.h"
 #include "learner/initial_weights.h"
-#include "learner/per_example.h"
-#include "learner/picture.h"
+#include "learner/loss.h"
+#include "learner/metrics.h"
+#include "learner/script_torch.h"
 
 namespace dure {
 namespace {
@@ -23,7 +28,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr uint64_t kMaxSmallFileBytes = uint64_t{64} << 20;
-constexpr uint64_t kBatch = 256;
 
 void PrintJson(const Json& object, std::ostream& out) {
   out << object.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
@@ -74,8 +78,9 @@ absl::Status AddIdx(const PredictCommand& command, const std::string& bytes,
 }
 
 absl::Status AddPicture(const std::string& bytes, const std::string& file, Inputs* inputs) {
-  DURE_ASSIGN_OR_RETURN(Picture picture, BlameFile(DecodeGreyPng(bytes, file)));
-  const std::vector<uint32_t> shape = {picture.height, picture.width};
+  DURE_ASSIGN_OR_RETURN(Picture picture, BlameFile(DecodePicture(bytes, file)));
+  std::vector<uint32_t> shape = {picture.height, picture.width};
+  if (picture.channels > 1) shape.insert(shape.begin(), picture.channels);
   if (!inputs->shape.empty() && inputs->shape != shape) {
     return absl::FailedPreconditionError(absl::StrCat(file, " is ", absl::StrJoin(shape, " x "),
                                                       ", the input before it ",
@@ -108,8 +113,8 @@ absl::StatusOr<Inputs> ReadInputs(const PredictCommand& command) {
   Inputs inputs;
   for (const std::string& file : command.inputs) {
     DURE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(file, kMaxDatasetBytes));
-    DURE_RETURN_IF_ERROR(LooksLikePng(bytes) ? AddPicture(bytes, file, &inputs)
-                                             : AddIdx(command, bytes, file, &inputs));
+    DURE_RETURN_IF_ERROR(LooksLikePicture(bytes) ? AddPicture(bytes, file, &inputs)
+                                                 : AddIdx(command, bytes, file, &inputs));
   }
   if (!command.labels.empty()) DURE_RETURN_IF_ERROR(AddLabels(command, &inputs));
   return inputs;
@@ -148,33 +153,99 @@ std::string ClassName(const std::vector<std::string>& names, size_t index) {
   return index < names.size() ? absl::StrCat(index, " (", names[index], ")") : absl::StrCat(index);
 }
 
+Json MetricsToJson(const ModelMetrics& metrics) {
+  Json json = {{"records", metrics.records()}, {"loss", metrics.loss()}};
+  if (metrics.has_accuracy()) json["accuracy"] = metrics.accuracy();
+  if (metrics.has_f1()) json["f1"] = metrics.f1();
+  if (metrics.has_auc()) json["auc"] = metrics.auc();
+  if (metrics.has_mae()) json["mae"] = metrics.mae();
+  if (metrics.has_perplexity()) json["perplexity"] = metrics.perplexity();
+  return json;
+}
+
+// The probability of each class; none where a number is predicted.
+std::vector<double> SharesOf(Loss loss, std::span<const float> row) {
+  if (loss == ModelSection::MSE) return {};
+  if (loss != ModelSection::BCE_WITH_LOGITS) return Softmax(row);
+  const double one = 1 / (1 + std::exp(-static_cast<double>(row[0])));
+  return {1 - one, one};
+}
+
+absl::Status PrintNumber(const std::string& name, float number, bool json, std::ostream& out) {
+  if (json) {
+    PrintJson({{"input", name}, {"value", number}}, out);
+  } else {
+    out << name << ": " << number << "\n";
+  }
+  return absl::OkStatus();
+}
+
+// Parameters of a TorchScript module beside the federation file, as they are in it.
+absl::StatusOr<ModelFile> ModelOfModule(const FederationSpec& spec, const std::string& federation) {
+  const std::string file =
+      federation.substr(0, federation.find_last_of('/') + 1) + spec.model().torchscript();
+  DURE_ASSIGN_OR_RETURN(const ModuleFile module, BlameFile(ReadModuleFile(file)));
+  if (spec.model().has_torchscript_sha256() && spec.model().torchscript_sha256() != module.sha256) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, " has the SHA-256 ", module.sha256, ", ", federation, " says ",
+                     spec.model().torchscript_sha256(), " (model.torchscript_sha256)"));
+  }
+  DURE_ASSIGN_OR_RETURN(ModuleReport report, BlameFile(InspectModule(module, file)));
+  if (absl::Status status = CheckTrainable(
+          {.trained = report.trained, .frozen = report.frozen, .batch_norms = report.batch_norms},
+          file);
+      !status.ok()) {
+    return absl::InvalidArgumentError(status.message());
+  }
+  ModelSection section = spec.model();
+  if (section.has_torchscript_parameters() &&
+      section.torchscript_parameters() != report.trained.dim()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        file, " has ", report.trained.dim(), " numbers to train, ", federation, " says ",
+        section.torchscript_parameters(), " (model.torchscript_parameters): remove that key"));
+  }
+  section.set_torchscript_parameters(report.trained.dim());
+  DURE_ASSIGN_OR_RETURN(const Architecture architecture, BlameUsage(MakeArchitecture(section)));
+  ModelFile model{.manifest = std::move(report.trained),
+                  .params = std::move(report.params),
+                  .metadata = ArchitectureMetadata(architecture)};
+  model.metadata["dure.torchscript_sha256"] = module.sha256;
+  return model;
+}
+
 }  // namespace
 
 absl::Status RunInit(const InitCommand& command, bool json, std::ostream& out) {
-  DURE_ASSIGN_OR_RETURN(std::string toml, ReadFile(command.federation, kMaxFederationFileBytes));
-  DURE_ASSIGN_OR_RETURN(FederationSpec spec, BlameUsage(ParseFederation(toml, command.federation)));
+  DURE_ASSIGN_OR_RETURN(FederationSpec spec,
+                        BlameUsage(ReadFederationWithFiles(command.federation)));
   if (FileExists(command.out)) {
     return absl::AlreadyExistsError(
         absl::StrCat(command.out, " is there already: remove it or choose another place"));
   }
-  DURE_ASSIGN_OR_RETURN(Architecture architecture, BlameUsage(MakeArchitecture(spec.model())));
+  ModelFile model;
   const uint64_t seed = command.seed.value_or(spec.model().seed());
-  ModelFile model{.manifest = ManifestOf(architecture),
-                  .params = InitialWeights(ManifestOf(architecture), seed),
-                  .metadata = ArchitectureMetadata(architecture)};
-  model.metadata["dure.seed"] = absl::StrCat(seed);
+  const bool script = spec.model().architecture() == ModelSection::TORCHSCRIPT;
+  if (script) {
+    DURE_ASSIGN_OR_RETURN(model, ModelOfModule(spec, command.federation));
+  } else {
+    DURE_ASSIGN_OR_RETURN(Architecture architecture, BlameUsage(MakeArchitecture(spec.model())));
+    model = {.manifest = ManifestOf(architecture),
+             .params = InitialWeights(ManifestOf(architecture), seed),
+             .metadata = ArchitectureMetadata(architecture)};
+    model.metadata["dure.seed"] = absl::StrCat(seed);
+  }
+  const std::string name = model.metadata["dure.architecture"];
   const std::string folder = command.out.substr(0, command.out.find_last_of('/') + 1);
   if (!folder.empty()) DURE_RETURN_IF_ERROR(MakeFolder(folder.substr(0, folder.size() - 1)));
   DURE_RETURN_IF_ERROR(WriteFileAtomic(command.out, EncodeSafetensors(model)));
   const uint64_t dim = model.manifest.dim();
   if (json) {
-    PrintJson({{"model", command.out},
-               {"architecture", architecture.name},
-               {"parameters", dim},
-               {"seed", seed}},
+    PrintJson({{"model", command.out}, {"architecture", name}, {"parameters", dim}, {"seed", seed}},
               out);
   } else {
-    out << command.out << ": " << architecture.name << ", " << dim << " parameters, seed " << seed
+    out << command.out << ": " << name << ", " << dim << " parameters, "
+        << (script ? absl::StrCat("from ", spec.model().torchscript())
+                   : absl::StrCat("seed ", seed))
         << "\n";
   }
   return absl::OkStatus();
@@ -190,7 +261,8 @@ absl::Status RunExport(const ExportCommand& command, bool json, std::ostream& ou
     }
     model.metadata[entry.substr(0, equals)] = entry.substr(equals + 1);
   }
-  DURE_RETURN_IF_ERROR(ExportModel(model, command.model, command.format, command.out));
+  DURE_RETURN_IF_ERROR(
+      ExportModel(model, command.model, command.format, command.module, command.out));
   if (json) {
     PrintJson({{"model", command.out}, {"parameters", model.manifest.dim()}}, out);
   } else {
@@ -206,14 +278,21 @@ absl::Status RunPredict(const PredictCommand& command, bool json, std::ostream& 
   DURE_ASSIGN_OR_RETURN(std::vector<uint32_t> shape,
                         ShapeForModel(model, inputs.shape, command.inputs.front()));
   const uint64_t count = inputs.names.size();
-  const size_t size = inputs.features.size() / count;
+  DURE_ASSIGN_OR_RETURN(const std::vector<float> all,
+                        BlameFile(model.Logits(inputs.features, count, shape)));
+  const size_t classes = all.size() / count;
+  if (classes == 0 || model.loss() == ModelSection::NEXT_TOKEN) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(command.model, " gives no row of numbers for a picture"));
+  }
   uint64_t right = 0;
   for (uint64_t i = 0; i < count; ++i) {
-    DURE_ASSIGN_OR_RETURN(
-        std::vector<float> logits,
-        model.Logits(std::span(inputs.features).subspan(i * size, size), 1, shape));
-    if (logits.empty()) return absl::DataLossError("the model gives no logits");
-    const std::vector<double> shares = Softmax(logits);
+    const auto row = std::span(all).subspan(i * classes, classes);
+    const std::vector<double> shares = SharesOf(model.loss(), row);
+    if (shares.empty()) {
+      DURE_RETURN_IF_ERROR(PrintNumber(inputs.names[i], row[0], json, out));
+      continue;
+    }
     const auto best =
         static_cast<size_t>(std::max_element(shares.begin(), shares.end()) - shares.begin());
     const bool labelled = !inputs.labels.empty();
@@ -230,7 +309,7 @@ absl::Status RunPredict(const PredictCommand& command, bool json, std::ostream& 
       out << "\n";
     }
   }
-  if (inputs.labels.empty()) return absl::OkStatus();
+  if (inputs.labels.empty() || model.loss() == ModelSection::MSE) return absl::OkStatus();
   const double accuracy = static_cast<double>(right) / static_cast<double>(count);
   if (json) {
     PrintJson({{"records", count}, {"accuracy", accuracy}}, out);
@@ -243,94 +322,38 @@ absl::Status RunPredict(const PredictCommand& command, bool json, std::ostream& 
 
 absl::Status RunEvaluate(const EvaluateCommand& command, bool json, std::ostream& out) {
   DURE_ASSIGN_OR_RETURN(RunnableModel model, BlameFile(RunnableModel::Load(command.model)));
-  DURE_ASSIGN_OR_RETURN(Dataset data, BlameFile(ReadDataFolder(command.folder, command.part)));
+  DURE_ASSIGN_OR_RETURN(Dataset data, BlameFile(ReadDataFolderBy(model.schema(), command.folder,
+                                                                 command.part)));
   if (data.records() == 0) {
     return absl::FailedPreconditionError(absl::StrCat(command.folder, " holds no record"));
   }
   DURE_ASSIGN_OR_RETURN(std::vector<uint32_t> shape,
                         ShapeForModel(model, data.shape, command.folder));
-  double loss = 0;
-  uint64_t right = 0;
-  for (uint64_t begin = 0; begin < data.records(); begin += kBatch) {
-    const uint64_t count = std::min(kBatch, data.records() - begin);
-    DURE_ASSIGN_OR_RETURN(
-        std::vector<float> logits,
-        model.Logits(data.All().subspan(begin * data.record_size(), count * data.record_size()),
-                     count, shape));
-    const size_t classes = logits.size() / count;
-    for (uint64_t i = 0; i < count; ++i) {
-      const float label = data.labels[begin + i];
-      if (!(label < static_cast<float>(classes))) {
-        return absl::FailedPreconditionError(absl::StrCat(command.folder, ": record ", begin + i,
-                                                          " has label ", label, ", the model has ",
-                                                          classes, " classes"));
-      }
-      const Outcome outcome =
-          Judge(ModelSection::CROSS_ENTROPY, std::span(logits).subspan(i * classes, classes),
-                data.Record(begin + i), label);
-      loss += outcome.loss;
-      right += outcome.right == 1;
+  DURE_ASSIGN_OR_RETURN(const std::vector<float> all,
+                        BlameFile(model.Logits(data.All(), data.records(), shape)));
+  const size_t size = all.size() / data.records();
+  const bool text = model.loss() == ModelSection::NEXT_TOKEN;
+  const size_t classes = text ? size / std::max<size_t>(1, data.record_size() - 1) : size;
+  std::vector<Outcome> outcomes;
+  for (uint64_t i = 0; i < data.records(); ++i) {
+    const float label = data.labels[i];
+    const bool fits = text || model.loss() == ModelSection::MSE ||
+                      (label >= 0 && label < static_cast<float>(std::max<size_t>(2, classes)));
+    if (!fits) {
+      return absl::FailedPreconditionError(absl::StrCat(command.folder, ": record ", i,
+                                                        " has label ", label, ", the model has ",
+                                                        classes, " classes"));
     }
+    outcomes.push_back(
+        Judge(model.loss(), std::span(all).subspan(i * size, size), data.Record(i), label));
   }
-  const double records = static_cast<double>(data.records());
+  const ModelMetrics metrics =
+      MetricsOf(model.loss(), static_cast<uint32_t>(classes), outcomes, data.labels);
   if (json) {
-    PrintJson({{"records", data.records()},
-               {"loss", loss / records},
-               {"accuracy", static_cast<double>(right) / records}},
-              out);
+    PrintJson(MetricsToJson(metrics), out);
   } else {
-    out << "accuracy " << absl::StrFormat("%.4f", static_cast<double>(right) / records) << ", loss "
-        << absl::StrFormat("%.4f", loss / records) << " on " << data.records() << " records\n";
+    out << MetricsInWords(metrics) << " on " << data.records() << " records\n";
   }
-  return absl::OkStatus();
-}
-
-absl::Status RunList(const ListCommand&, bool json, std::ostream& out) {
-  for (const ArchitectureInfo& info : BuiltInArchitectures()) {
-    if (json) {
-      PrintJson({{"name", info.name}, {"summary", info.summary}}, out);
-    } else {
-      out << absl::StrFormat("%-20s %s\n", info.name, info.summary);
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status RunDescribe(const DescribeCommand& command, bool json, std::ostream& out) {
-  std::map<std::string, std::string> metadata;
-  absl::StatusOr<Architecture> architecture;
-  if (!FileIsMissing(command.model)) {
-    DURE_ASSIGN_OR_RETURN(ModelFile model, BlameFile(ReadModelFile(command.model)));
-    architecture = BlameFile(ArchitectureOf(model, command.model));
-    metadata = std::move(model.metadata);
-  } else {
-    architecture = BlameUsage(MakeArchitecture(command.model, command.shape, command.classes));
-  }
-  DURE_RETURN_IF_ERROR(architecture.status());
-  const ParamManifest manifest = ManifestOf(*architecture);
-  if (json) {
-    Json object = {{"architecture", architecture->name},
-                   {"input_shape", architecture->shape},
-                   {"classes", architecture->classes},
-                   {"parameters", manifest.dim()},
-                   {"layers", Json::array()},
-                   {"tensors", Json::array()},
-                   {"metadata", metadata}};
-    for (const Layer& layer : architecture->layers)
-      object["layers"].push_back(DescribeLayer(layer));
-    for (const ParamEntry& param : manifest.params) {
-      object["tensors"].push_back({{"name", param.name}, {"shape", param.shape}});
-    }
-    PrintJson(object, out);
-    return absl::OkStatus();
-  }
-  out << architecture->name << ": records of " << absl::StrJoin(architecture->shape, " x ") << ", "
-      << architecture->classes << " classes, " << manifest.dim() << " parameters\n";
-  for (const Layer& layer : architecture->layers) out << "  " << DescribeLayer(layer) << "\n";
-  for (const ParamEntry& param : manifest.params) {
-    out << "  " << param.name << " [" << absl::StrJoin(param.shape, ", ") << "]\n";
-  }
-  for (const auto& [key, value] : metadata) out << "  " << key << " = " << value << "\n";
   return absl::OkStatus();
 }
 

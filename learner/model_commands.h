@@ -27,13 +27,14 @@ struct ExportCommand {
   std::string model;
   std::string out;
   ModelFormat format = ModelFormat::kSafetensors;
+  std::string module;                 // the TorchScript file of a model that is one
   std::vector<std::string> metadata;  // KEY=VALUE, added or replaced
 };
 absl::Status RunExport(const ExportCommand& command, bool json, std::ostream& out);
 
 struct PredictCommand {
   std::string model;
-  std::vector<std::string> inputs;  // IDX files of pictures, and PNG files
+  std::vector<std::string> inputs;  // IDX files of pictures, PNG and JPEG files
   std::string labels;               // an IDX file of labels for the only input; or nothing
   std::string classes;              // a file with a class's name a line; or nothing
   uint64_t index = 0;               // first record of an IDX file
@@ -52,9 +53,10 @@ struct ListCommand {};
 absl::Status RunList(const ListCommand& command, bool json, std::ostream& out);
 
 struct DescribeCommand {
-  std::string model;  // a built-in architecture, or a safetensors file
-  std::vector<uint32_t> shape = {1, 28, 28};
-  uint32_t classes = 10;
+  std::string model;            // a built-in architecture, a safetensors file or a TorchScript file
+  std::vector<uint32_t> shape;  // of a built-in one; empty: [1, 28, 28], or [80] for texts
+  uint32_t classes = 0;         // of a built-in one; 0: 10, or 256 for texts
+  uint32_t ring_bits = 0;       // of a federation's secure aggregation; 0: bytes of float32
 };
 absl::Status RunDescribe(const DescribeCommand& command, bool json, std::ostream& out);
 

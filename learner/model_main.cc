@@ -13,6 +13,7 @@
 #include "absl/strings/str_replace.h"
 #include "federation/suggest.h"
 #include "learner/model_commands.h"
+#include "learner/personalize.h"
 
 namespace dure {
 namespace {
@@ -78,6 +79,8 @@ void AddExport(CLI::App* app, Run* run) {
           "safetensors, torchscript or huggingface")
       ->required()
       ->check(CLI::IsMember({"safetensors", "torchscript", "huggingface"}));
+  exporting->add_option("--module", command->module,
+                        "TorchScript file that the parameters belong to, if it is one");
   exporting->add_option("--out", command->out, "file (huggingface: folder) to write")->required();
   exporting->add_option("--metadata", command->metadata,
                         "KEY=VALUE to add to what the file says of itself");
@@ -114,17 +117,53 @@ void AddEvaluate(CLI::App* app, Run* run) {
       "use its held-out part (t10k-...)");
 }
 
+void AddPersonalize(CLI::App* app, Run* run) {
+  auto command = std::make_shared<PersonalizeCommand>();
+  CLI::App* personalize =
+      Add(app, "personalize", "Tunes a released model on your own data, on this machine.",
+          "dure model personalize released.safetensors data/clinic --out mine.safetensors "
+          "--only 'fc2.*'",
+          command, run, RunPersonalize);
+  personalize->add_option("MODEL", command->model, "safetensors file")->required();
+  personalize->add_option("FOLDER", command->folder, "data folder")->required();
+  personalize->add_option("--out", command->out, "safetensors file to write")->required();
+  personalize->add_option("--epochs", command->epochs, "passes over the records, 1 to 1000")
+      ->check(WholeNumber(1))
+      ->capture_default_str();
+  personalize
+      ->add_option("--learning-rate", command->learning_rate, "factor of a step, at most 1000")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  personalize->add_option("--batch-size", command->batch_size, "records of a step, 1 to 1000000")
+      ->check(WholeNumber(1))
+      ->capture_default_str();
+  personalize->add_option("--seed", command->seed, "of the order of the records")
+      ->check(WholeNumber(0))
+      ->capture_default_str();
+  personalize->add_option("--only", command->only,
+                          "tune only the parameters of these names; * stands for any characters");
+}
+
 void AddDescribe(CLI::App* app, Run* run) {
   auto command = std::make_shared<DescribeCommand>();
   CLI::App* describe =
       Add(app, "describe", "Shows the layers and tensors of a model.",
           "dure model describe cnn --shape 1,28,28 --classes 10", command, run, RunDescribe);
-  describe->add_option("NAME", command->model, "built-in architecture or safetensors file")
+  describe
+      ->add_option("NAME", command->model,
+                   "built-in architecture, safetensors file or TorchScript file")
       ->required();
-  describe->add_option("--shape", command->shape, "shape of a record, for a built-in one")
+  describe
+      ->add_option("--shape", command->shape,
+                   "shape of a record, for a built-in one: 1,28,28, for texts 80, unless said")
       ->delimiter(',');
-  describe->add_option("--classes", command->classes, "number of classes, for a built-in one")
-      ->capture_default_str();
+  describe->add_option("--classes", command->classes,
+                       "number of classes, for a built-in one: 10, for texts 256, unless said")
+      ->check(WholeNumber(1));
+  describe
+      ->add_option("--ring-bits", command->ring_bits,
+                   "bits of a masked number, for the bytes a round (`dure check` says how many)")
+      ->check(CLI::Range(1, 62));
 }
 
 // One line: what is wrong, and what to do next.
@@ -156,6 +195,7 @@ int Main(int argc, char** argv) {
   AddExport(&app, &run);
   AddPredict(&app, &run);
   AddEvaluate(&app, &run);
+  AddPersonalize(&app, &run);
   AddDescribe(&app, &run);
   Add(&app, "list", "Lists the built-in architectures.", "dure model list",
       std::make_shared<ListCommand>(), &run, RunList);

@@ -20,6 +20,8 @@ namespace dure {
 
 // How many threads LibTorch uses within one operation, in the whole process. Call it first.
 void SetTorchThreads(int threads);
+// Has LibTorch read what it wants to know of the machine: before a sandbox forbids it.
+void WarmUpTorch();
 // "1.13.1".
 std::string TorchVersion();
 
@@ -35,43 +37,20 @@ class TorchModel {
   // Copies `params`: manifest order, size dim() (DURE_CHECK).
   void SetParams(std::span<const float> params);
 
-  // Logits of `count` records, each input().size() floats in [0, 1]: count * classes floats.
+  // What it gives for `count` records, each input().size() floats (of a text: its tokens):
+  // count * classes floats, or for each token of a text but the last.
   absl::StatusOr<std::vector<float>> Logits(std::span<const float> records, uint64_t count) const;
 
-  // Minus the gradient of one record's cross-entropy, by autograd, in the manifest's order.
-  absl::StatusOr<std::vector<float>> Direction(std::span<const float> record, uint32_t label) const;
+  // Minus the gradient of one record's loss, by autograd, in the manifest's order.
+  absl::StatusOr<std::vector<float>> Direction(std::span<const float> record, float label) const;
 
-  // A self-contained TorchScript module: forward(x) takes [N, shape...] floats in [0, 1] and gives
-  // [N, classes] logits. `metadata` travels as extra files of the archive.
+  // A self-contained TorchScript module: forward(x) takes [N, shape...] floats (of texts
+  // [N, L] tokens) and gives [N, classes] (or [N, L, classes]). `metadata` travels as extra files of the archive.
   absl::Status SaveTorchScript(const std::string& path,
                                const std::map<std::string, std::string>& metadata) const;
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
-};
-
-// A TorchScript file, ours or another's that maps a batch of pictures to logits.
-class ScriptModel {
- public:
-  // `metadata_keys` are the extra files to look for. InvalidArgument if LibTorch cannot read it.
-  static absl::StatusOr<ScriptModel> Load(const std::string& path,
-                                          const std::vector<std::string>& metadata_keys);
-  ~ScriptModel();
-  ScriptModel(ScriptModel&&) noexcept;
-  ScriptModel& operator=(ScriptModel&&) noexcept;
-
-  // Only keys that were found.
-  const std::map<std::string, std::string>& metadata() const;
-
-  // Logits of `count` records of `shape`: count * classes floats. InvalidArgument if the module
-  // does not take them, or gives something else than a row of numbers a record.
-  absl::StatusOr<std::vector<float>> Logits(std::span<const float> records, uint64_t count,
-                                            const std::vector<uint32_t>& shape);
-
- private:
-  struct State;
-  explicit ScriptModel(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

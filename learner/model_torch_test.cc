@@ -14,6 +14,7 @@
 #include "learner/initial_weights.h"
 #include "learner/kernel_check.h"
 #include "learner/per_example.h"
+#include "learner/script_torch.h"
 
 namespace dure {
 namespace {
@@ -94,12 +95,13 @@ TEST_P(ModelTorchTest, LogitsAgreeWithTheKernels) {
 TEST_P(ModelTorchTest, TorchScriptGivesTheSameLogits) {
   const std::string path = ::testing::TempDir() + "dure_" + GetParam().name + ".pt";
   ASSERT_TRUE(model_.SaveTorchScript(path, {{"dure.classes", "10"}}).ok());
-  auto script = ScriptModel::Load(path, {"dure.classes", "dure.none"});
+  auto script = ScriptModule::Parse(ReadFile(path, 1 << 24).value(), path,
+                                    {"dure.classes", "dure.none"});
   ASSERT_TRUE(script.ok()) << script.status();
   EXPECT_EQ(script->metadata(), (std::map<std::string, std::string>{{"dure.classes", "10"}}));
   std::vector<float> batch = Floats(Record(1));
   for (float value : Floats(Record(2))) batch.push_back(value);
-  auto logits = script->Logits(batch, 2, GetParam().shape);
+  auto logits = script->Outputs(batch, 2, GetParam().shape, ModelSection::CROSS_ENTROPY);
   ASSERT_TRUE(logits.ok()) << logits.status();
   EXPECT_EQ(*logits, model_.Logits(batch, 2).value());
   std::filesystem::remove(path);
@@ -108,28 +110,31 @@ TEST_P(ModelTorchTest, TorchScriptGivesTheSameLogits) {
 INSTANTIATE_TEST_SUITE_P(Architectures, ModelTorchTest,
                          ::testing::Values(Case{"cnn", {1, 28, 28}}, Case{"cnn", {3, 16, 21}},
                                            Case{"mlp", {1, 28, 28}},
+                                           Case{"cnn_mcmahan", {3, 9, 12}},
                                            Case{"logistic_regression", {30}}),
                          [](const auto& info) {
                            return info.param.name + std::to_string(info.index);
                          });
 
-TEST(ScriptModelTest, WhatIsNoTorchScriptIsRefused) {
+TEST(ScriptModuleTest, WhatIsNoTorchScriptIsRefused) {
   const std::string path = ::testing::TempDir() + "dure_not_a_model.pt";
   ASSERT_TRUE(WriteFileAtomic(path, "PK\x03\x04 and nothing that follows").ok());
-  auto script = ScriptModel::Load(path, {});
+  auto script = ScriptModule::Parse(ReadFile(path, 1 << 24).value(), path);
   EXPECT_EQ(script.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(script.status().message()), HasSubstr("is not a TorchScript file"));
   std::filesystem::remove(path);
 }
 
-TEST(ScriptModelTest, RecordsOfAnotherShapeAreRefused) {
+TEST(ScriptModuleTest, RecordsOfAnotherShapeAreRefused) {
   const std::string path = ::testing::TempDir() + "dure_shape.pt";
   TorchModel model(MakeArchitecture("logistic_regression", {4}, 2).value());
   model.SetParams(InitialWeights(ManifestOf(model.architecture()), 1));
   ASSERT_TRUE(model.SaveTorchScript(path, {}).ok());
-  auto script = ScriptModel::Load(path, {});
+  auto script = ScriptModule::Parse(ReadFile(path, 1 << 24).value(), path);
   ASSERT_TRUE(script.ok()) << script.status();
-  EXPECT_EQ(script->Logits(std::vector<float>(5), 1, {5}).status().code(),
+  EXPECT_EQ(script->Outputs(std::vector<float>(5), 1, {5}, ModelSection::CROSS_ENTROPY)
+                .status()
+                .code(),
             absl::StatusCode::kInvalidArgument);
   std::filesystem::remove(path);
 }

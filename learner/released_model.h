@@ -6,7 +6,7 @@
 // TorchScript module dure.torchscript_sha256, the file that its parameters belong to. Others are
 // passed on as they are; the model card (learner/model_card.h) knows dure.federation, dure.purpose,
 // dure.license, dure.rounds, dure.best_of_rounds, dure.evaluation_loss, dure.privacy_unit,
-// dure.mode, dure.secure_aggregation, dure.epsilon and dure.delta. Not thread-safe.
+// dure.mode, dure.schema, dure.secure_aggregation, dure.epsilon and dure.delta. Not thread-safe.
 #ifndef DURE_LEARNER_RELEASED_MODEL_H_
 #define DURE_LEARNER_RELEASED_MODEL_H_
 
@@ -71,6 +71,8 @@ class RunnableModel {
   // Shape of one record, if the file says.
   const std::vector<uint32_t>& shape() const { return shape_; }
   Loss loss() const { return loss_; }
+  // By which a raw table becomes its features (dure.schema); "" if the file does not say.
+  const std::string& schema() const { return schema_; }
   // What it gives for `count` records of `shape`, computed a few hundred at a time: `count` rows of
   // equal length. Calls are dear for TorchScript: better one for all records.
   absl::StatusOr<std::vector<float>> Logits(FeatureView records, uint64_t count,
@@ -84,6 +86,7 @@ class RunnableModel {
   std::string file_;
   std::vector<uint32_t> shape_;
   Loss loss_;
+  std::string schema_;
 };
 
 // Probabilities from logits.
