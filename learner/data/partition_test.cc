@@ -15,6 +15,7 @@
 namespace dure {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 std::vector<float> Labels(size_t count, size_t classes) {
