@@ -26,9 +26,12 @@ void MemberEngine::OnOffer(const RoundOffer& offer, Outputs* out) {
   absl::Status status = Accept(offer, out);
   if (status.ok()) return;
   attempt_.reset();
-  // What may pass by itself: an attempt that is over, an attempt of too few members.
-  const bool passing =
-      absl::IsFailedPrecondition(status) || (absl::IsPermissionDenied(status) && !RefusesAlways());
+  // What may pass by itself: an attempt that is over, an attempt of too few members. A member that
+  // will not have sums of its records taken goes on training.
+  const bool sums = SumsKindOf(offer.offer().config().mechanism()) != SumsKind::kTraining;
+  const bool limits = absl::IsPermissionDenied(status) || absl::IsResourceExhausted(status);
+  const bool passing = absl::IsFailedPrecondition(status) || (sums && limits) ||
+                       (absl::IsPermissionDenied(status) && !RefusesAlways());
   SendDecline(offer.offer().session_id(), status, out);
   if (!passing) return Refuse(std::move(status), out);
   TellDeclined(status, out);

@@ -94,7 +94,7 @@ absl::StatusOr<std::unique_ptr<FederationEngine>> FederationEngine::Create(Optio
       std::move(options), std::move(optimizer), std::move(sums), std::move(state)));
   engine->terms_ = terms;
   DURE_ASSIGN_OR_RETURN(engine->account_, engine->sums_.Account(terms));
-  DURE_RETURN_IF_ERROR(engine->CheckSums());
+  engine->AdoptSums();
   if (terms.control_variates) {
     engine->control_ = ServerControl(dim, engine->options_.spec.local().population());
   }

@@ -156,7 +156,7 @@ class FederationEngine {
   void StartAttemptIfReady(absl::Time now, Outputs* out);
   absl::Status StartAttempt(absl::Time now, std::vector<secagg::MemberId> cohort, Outputs* out);
   // federation_sums.cc
-  absl::Status CheckSums();
+  void AdoptSums();
   absl::Status StartSums(absl::Time now, SumsKind kind, std::vector<secagg::MemberId> cohort,
                          Outputs* out);
   void ReleaseSums(absl::Time now, round::Closed closed, Outputs* out);

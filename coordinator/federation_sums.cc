@@ -22,14 +22,13 @@ constexpr absl::Duration kMembersPatience = absl::Minutes(2);
 
 }  // namespace
 
-// What was saved, against what this federation adds up.
-absl::Status FederationEngine::CheckSums() {
-  if (state_.statistics) DURE_RETURN_IF_ERROR(sums_.Check(*state_.statistics));
-  for (const SumsReleased& sums : state_.member_evaluations) {
-    DURE_RETURN_IF_ERROR(sums_.Check(sums));
-  }
+// What was saved, against what this federation adds up: under other terms than now it is forgotten,
+// and statistics are taken again.
+void FederationEngine::AdoptSums() {
+  if (state_.statistics && !sums_.Check(*state_.statistics).ok()) state_.statistics.reset();
+  std::erase_if(state_.member_evaluations,
+                [&](const SumsReleased& sums) { return !sums_.Check(sums).ok(); });
   standardisation_ = sums_.StandardisationOf(state_);
-  return absl::OkStatus();
 }
 
 // Whether one more attempt of this kind is reserved, and within max_epsilon. If not, the run ends;

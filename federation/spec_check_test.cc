@@ -426,6 +426,22 @@ TEST(SpecCheckTest, SumsBearNoiseWhereTheUnitAsksForIt) {
               HasSubstr("statistics.enabled needs data.schema"));
 }
 
+TEST(SpecCheckTest, SumsAreOfRecordsUnderSecureAggregation) {
+  FederationSpec spec = Read(ClientToml());
+  spec.mutable_evaluation()->set_members(true);
+  spec.mutable_evaluation()->set_members_noise(1);
+  EXPECT_THAT(std::string(ValidateFederation(spec).message()),
+              HasSubstr("evaluation.members does not go with privacy.unit = \"client\""));
+  spec = Read(DpSgdToml());
+  spec.mutable_evaluation()->set_members(true);
+  spec.mutable_evaluation()->set_members_noise(1);
+  EXPECT_TRUE(ValidateFederation(spec).ok()) << ValidateFederation(spec);
+  spec.mutable_secure_aggregation()->Clear();
+  spec.mutable_secure_aggregation()->set_enabled(false);
+  EXPECT_THAT(std::string(ValidateFederation(spec).message()),
+              HasSubstr("without secure aggregation"));
+}
+
 TEST(SpecCheckTest, WhatStaysWithMembersNeedsLocalTraining) {
   EXPECT_THAT(std::string(With([](FederationSpec* s) {
                             s->mutable_model()->add_personal("fc2.*");
@@ -436,6 +452,38 @@ TEST(SpecCheckTest, WhatStaysWithMembersNeedsLocalTraining) {
   spec.mutable_local()->set_population(9);
   EXPECT_THAT(std::string(ValidateFederation(spec).message()),
               HasSubstr("local.population is 9, below the cohort of 10"));
+}
+
+TEST(SpecCheckTest, ControlVariatesNeedThePlainMean) {
+  const auto fault = [](const std::function<void(FederationSpec*)>& change) {
+    FederationSpec spec = Read(NoneToml());
+    spec.mutable_local()->set_control_variates(true);
+    spec.mutable_local()->set_population(40);
+    change(&spec);
+    return std::string(ValidateFederation(spec).message());
+  };
+  // One key after the other: the demo without privacy counts records.
+  const auto uniform = [](FederationSpec* spec) {
+    spec->mutable_local()->set_weighting(LocalSection::UNIFORM);
+    spec->mutable_local()->clear_weight_max();
+  };
+  EXPECT_EQ(fault(uniform), "");
+  EXPECT_THAT(fault([](FederationSpec* spec) {
+                spec->mutable_local()->set_weighting(LocalSection::RECORDS);
+                spec->mutable_local()->set_weight_max(6000);
+              }),
+              HasSubstr("local.weighting does not go with local.control_variates = true"));
+  EXPECT_THAT(fault([&](FederationSpec* spec) {
+                uniform(spec);
+                spec->mutable_local()->set_proximal_mu(0.1);
+              }),
+              HasSubstr("local.proximal_mu does not go with"));
+  EXPECT_THAT(fault([&](FederationSpec* spec) {
+                uniform(spec);
+                spec->mutable_secure_aggregation()->set_robust(SecureAggregationSection::MEDIAN);
+                spec->mutable_secure_aggregation()->set_group_size(5);
+              }),
+              HasSubstr("secure_aggregation.robust does not go with"));
 }
 
 TEST(SpecCheckTest, NoDivisorDependsOnDataThatIsProtected) {

@@ -285,6 +285,56 @@ TEST_F(StoreTest, EvaluationsComeBackInTheOrderInWhichTheyCame) {
   EXPECT_EQ(evaluations[2].evaluator, "a");
 }
 
+TEST_F(StoreTest, SumsAndWhatAttemptsWereForComeBack) {
+  const auto begin = [&](uint32_t attempt, uint32_t round, SumsKind kind) {
+    ASSERT_TRUE(store_
+                    ->Record(AttemptBegun{.attempt = AttemptNumber(attempt),
+                                          .round = RoundNumber(round),
+                                          .session_id = Filled(static_cast<uint8_t>(attempt)),
+                                          .at = kNow,
+                                          .kind = kind})
+                    .ok());
+  };
+  begin(1, 1, SumsKind::kStatistics);
+  ASSERT_TRUE(store_
+                  ->Record(SumsReleased{.kind = SumsKind::kStatistics,
+                                        .attempt = AttemptNumber(1),
+                                        .cohort = 5,
+                                        .survivors = 4,
+                                        .epsilon = 0.25,
+                                        .noise = 1.5,
+                                        .sums = {3, -0.5, 1e300},
+                                        .at = kNow,
+                                        .dealers = {Filled(7)}})
+                  .ok());
+  begin(2, 1, SumsKind::kTraining);
+  ASSERT_TRUE(store_->Record(Release(1)).ok());
+  begin(3, 1, SumsKind::kEvaluation);
+  Reopen();
+  RunState run = *store_->LoadRun();
+  EXPECT_EQ(run.attempts, AttemptNumber(3));
+  EXPECT_EQ(run.counts, (AttemptCounts{.training = 1, .statistics = 1, .evaluations = 1}));
+  EXPECT_EQ(run.evaluation_attempts, 1u);
+  ASSERT_TRUE(run.statistics.has_value());
+  EXPECT_EQ(run.statistics->sums, (std::vector<double>{3, -0.5, 1e300}));
+  EXPECT_EQ(run.statistics->survivors, 4u);
+  EXPECT_EQ(run.statistics->noise, 1.5);
+  EXPECT_EQ(run.last_attempts.at(Filled(7)), AttemptNumber(1));
+  EXPECT_TRUE(run.member_evaluations.empty());
+  ASSERT_TRUE(store_
+                  ->Record(SumsReleased{.kind = SumsKind::kEvaluation,
+                                        .attempt = AttemptNumber(3),
+                                        .round = RoundNumber(1),
+                                        .sums = {7},
+                                        .at = kNow})
+                  .ok());
+  Reopen();
+  run = *store_->LoadRun();
+  ASSERT_EQ(run.member_evaluations.size(), 1u);
+  EXPECT_EQ(run.member_evaluations[0].round, RoundNumber(1));
+  EXPECT_EQ(run.member_evaluations[0].sums, std::vector<double>{7});
+}
+
 TEST_F(StoreTest, ADamagedModelIsNamed) {
   ASSERT_TRUE(store_->Record(AttemptBegun{.attempt = AttemptNumber(2), .at = kNow}).ok());
   ASSERT_TRUE(store_->Record(Release(1)).ok());
