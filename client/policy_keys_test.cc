@@ -74,6 +74,8 @@ TEST(PolicyKeysTest, WhichOfTwoIsLooser) {
         {"total_delta", "1e-6", "1e-5"},
         {"max_rounds", "9", "10"},
         {"max_attempts", "9", "10"},
+        {"allow_statistics", "false", "true"},
+        {"allow_evaluation", "false", "true"},
         {"require_secure_aggregation", "true", "false"},
         {"members", "1111111111111111111111111111111111111111111111111111111111111111", "none"},
         {"require_sandbox", "true", "false"}}) {

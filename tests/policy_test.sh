@@ -48,7 +48,7 @@ policy=$node/policy.json
 must dure policy show --node "$node"
 keys=(ca coordinator_key min_cohort min_sum assume_corrupt max_per_organisation members
   privacy_unit min_noise_multiplier max_clip_norm max_epsilon max_delta total_epsilon total_delta max_rounds
-  max_attempts allowed_models require_secure_aggregation require_sandbox)
+  max_attempts allow_statistics allow_evaluation allowed_models require_secure_aggregation require_sandbox)
 for key in "${keys[@]}"; do says "$key "; done
 says "terms approved $(date -u +%F)"
 says 'epsilon 0.00 of at most 50 per record, 50.00 left'
