@@ -24,7 +24,7 @@ struct GroupSum {
 };
 
 struct MeanUpdate {
-  std::vector<float> mean;  // the direction to add, terms.dim
+  std::vector<float> mean;  // the direction to add, terms.update_dim
   double count_mean = 0;    // of the count coordinate over the members (dp::AdaptiveClip)
 };
 

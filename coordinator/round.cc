@@ -92,6 +92,7 @@ absl::StatusOr<std::unique_ptr<Round>> Round::Start(absl::Time now, Options opti
   *offer->mutable_offer()->mutable_offer() =
       std::visit([](const auto& server) { return server.offer(); }, session);
   offer->mutable_offer()->set_model(std::move(options.model));
+  offer->mutable_offer()->set_state(std::move(options.state));
   for (const secagg::MemberId& member : cohort) out->push_back(round::SendTo{member, offer});
   auto made =
       std::unique_ptr<Round>(new Round(std::move(session), RingSum(bits, dim), options.deadline));

@@ -70,7 +70,8 @@ class Round {
  public:
   struct Options {
     secagg::Server::Params session;
-    std::string model;        // ParamsToBytes; travels in the offer
+    std::string model;        // travel in the offer, as wire.proto says
+    std::string state;
     absl::Duration deadline;  // of each phase
   };
 

@@ -124,6 +124,30 @@ TEST_F(TrainerProcessTest, TrainsAndEvaluatesAsTheKernelsDoHere) {
   EXPECT_NEAR(result->accuracy(), right / kRecords, 1e-9);
 }
 
+// The correction travels in the memory of the update.
+TEST_F(TrainerProcessTest, CorrectsStepsAsEpochTrainingDoesHere) {
+  auto trainer = Start();
+  ASSERT_NE(trainer, nullptr);
+  const auto params = InitialWeights(trainer->manifest(), 1);
+  Network network(MakeArchitecture(options_.model).value());
+  const Dataset data = ReadDataFolder(folder_).value();
+  EpochsPlan plan = epochs_;
+  plan.correction.resize(params.size());
+  for (size_t i = 0; i < params.size(); ++i) {
+    plan.correction[i] = 0.001f * static_cast<float>(i % 11);
+  }
+  for (const EpochsPlan& each : {plan, epochs_, plan}) {
+    std::vector<float> want(params.size());
+    ASSERT_TRUE(EpochTraining(&network, data, 1).Run(params, each, want).ok());
+    EXPECT_EQ(Change(trainer->Train(params, each)), want);
+  }
+  plan.correction.pop_back();
+  EXPECT_THAT(std::string(trainer->Train(params, plan).status().message()),
+              HasSubstr("a correction of 26009 numbers for a model of 26010"));
+  plan.correction.assign(params.size(), std::numeric_limits<float>::infinity());
+  EXPECT_TRUE(absl::IsInvalidArgument(trainer->Train(params, plan).status()));
+}
+
 TEST_F(TrainerProcessTest, EveryLayerOfTheSandboxHolds) {
   auto trainer = Start();
   ASSERT_NE(trainer, nullptr);

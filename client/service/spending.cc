@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/status/statusor.h"
-#include "federation/manifest.h"
+#include "federation/model_parts.h"
 #include "federation/terms/terms.h"
 
 namespace dure {
@@ -32,11 +32,11 @@ double SpentInFederation(const FederationSpec& spec, uint32_t charges, const Dat
   if (charges == 0 || spec.privacy().unit() == PrivacySection::NONE) return 0;
   const double own =
       data == nullptr ? 0 : data->own.Epsilon(spec.privacy().unit(), spec.privacy().delta());
-  absl::StatusOr<ParamManifest> manifest = BuiltInManifest(spec.model());
-  if (!manifest.ok()) return own;
+  const absl::StatusOr<ModelParts> parts = PartsOf(spec.model());
+  if (!parts.ok()) return own;
   const RoundsSection& rounds = spec.rounds();
-  absl::StatusOr<RoundTerms> terms =
-      DeriveTerms(spec, manifest->dim(), rounds.has_cohort() ? rounds.cohort() : rounds.minimum());
+  absl::StatusOr<RoundTerms> terms = DeriveTerms(
+      spec, parts->travelling().dim(), rounds.has_cohort() ? rounds.cohort() : rounds.minimum());
   if (!terms.ok()) return own;
   const double expected = EpsilonAfter(*terms, charges);
   // Composed at fewer orders, the same charges seem to cost a little more.

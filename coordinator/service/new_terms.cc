@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "federation/manifest.h"
+#include "federation/model_parts.h"
 #include "federation/spec.h"
 #include "federation/terms/terms.h"
 
@@ -20,9 +20,9 @@ absl::Status MustStay(absl::string_view what) {
 }
 
 absl::StatusOr<RoundTerms> TermsOf(const FederationSpec& spec) {
-  DURE_ASSIGN_OR_RETURN(const ParamManifest manifest, BuiltInManifest(spec.model()));
+  DURE_ASSIGN_OR_RETURN(const ModelParts parts, PartsOf(spec.model()));
   const RoundsSection& rounds = spec.rounds();
-  return DeriveTerms(spec, manifest.dim(),
+  return DeriveTerms(spec, parts.travelling().dim(),
                      rounds.has_cohort() ? rounds.cohort() : rounds.minimum());
 }
 
@@ -45,6 +45,9 @@ absl::Status CheckNewTerms(const FederationSpec& before, const FederationSpec& a
   DURE_ASSIGN_OR_RETURN(const RoundTerms new_terms, TermsOf(after));
   if (old_terms.unit != new_terms.unit) return MustStay("privacy.unit");
   if (old_terms.mode != new_terms.mode) return MustStay("local.mode");
+  if (old_terms.control_variates != new_terms.control_variates) {
+    return MustStay("local.control_variates");
+  }
   if (old_terms.secure_aggregation != new_terms.secure_aggregation) {
     return MustStay("secure_aggregation.enabled");
   }

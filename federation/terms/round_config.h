@@ -5,6 +5,7 @@
 #define DURE_FEDERATION_TERMS_ROUND_CONFIG_H_
 
 #include <cstdint>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "crypto/digest.h"
@@ -18,8 +19,11 @@ namespace dure {
 struct AttemptId {
   uint32_t round = 0;    // the round that this attempt tries to release, from 1
   uint32_t attempt = 0;  // from 1 over the whole run, never repeated
-  Digest model_hash{};   // SHA-256 of ParamsToBytes of the model in the Offer
+  Digest model_hash{};   // OfferedModelHash of what is in the RoundOffer
 };
+
+// What binds a session to the model, and to the state beside it: SHA-256(model || state).
+Digest OfferedModelHash(std::string_view model, std::string_view state);
 
 // Everything that config_hash covers. `terms` must come from DeriveTerms(spec, ...) and
 // `spec_digest` from SpecDigest(spec). Without groups minimum_roster and minimum_sum are both

@@ -301,6 +301,65 @@ TEST(UnitTermsTest, WithoutPrivacyTheRingHoldsUpdatesAndWeights) {
   EXPECT_EQ(EpsilonAfter(terms, 1), std::numeric_limits<double>::infinity());
 }
 
+TEST(TravelTermsTest, ControlVariatesDoubleWhatTravels) {
+  FederationSpec spec = *ParseFederation(dure::testing::ClientToml(), "f.toml");
+  spec.mutable_local()->set_weighting(LocalSection::UNIFORM);
+  const RoundTerms without = *DeriveTerms(spec, kDim, 10);
+  EXPECT_EQ(without.update_dim, kDim);
+  EXPECT_EQ(without.download_bytes, 4 * kDim);
+  spec.mutable_local()->set_control_variates(true);
+  spec.mutable_local()->set_population(10);
+  spec.mutable_local()->set_epochs(10);
+  spec.mutable_local()->set_learning_rate(0.05);
+  const RoundTerms with = *DeriveTerms(spec, kDim, 10);
+  EXPECT_EQ(with.dim, kDim);
+  EXPECT_EQ(with.update_dim, 2 * kDim);
+  EXPECT_EQ(with.download_bytes, 8 * kDim);
+  EXPECT_EQ(with.control_scale, 0.5);
+  // The noise is that of an update of so many coordinates.
+  spec.mutable_local()->set_control_variates(false);
+  const RoundTerms twice = *DeriveTerms(spec, 2 * kDim, 10);
+  EXPECT_EQ(with.coordinates, twice.coordinates);
+  EXPECT_EQ(with.norm_bound_sq, twice.norm_bound_sq);
+  EXPECT_EQ(with.sigma2_local, twice.sigma2_local);
+  EXPECT_EQ(with.upload_bytes, twice.upload_bytes);
+}
+
+TEST(TravelTermsTest, Binary16HalvesTheDownloadAndNothingElse) {
+  const RoundTerms wide = DemoTerms();
+  const RoundTerms half = DemoTerms([](FederationSpec* spec) {
+    spec->mutable_communication()->set_download(CommunicationSection::FP16);
+  });
+  EXPECT_EQ(half.download_bytes, 2 * kDim);
+  EXPECT_EQ(half.upload_bytes, wide.upload_bytes);
+  EXPECT_EQ(half.sigma2_local, wide.sigma2_local);
+}
+
+TEST(TravelTermsTest, AChosenWidthSetsTheScaleInEveryUnit) {
+  const auto with_bits = [](FederationSpec spec, uint32_t bits) {
+    spec.mutable_communication()->set_quantization_bits(bits);
+    return DeriveTerms(spec, kDim, 10);
+  };
+  // Records: B = s + 161.3 for C = 1, at most 1,023 with 11 bits.
+  const RoundTerms record = *with_bits(Demo(), 11);
+  EXPECT_EQ(record.scale, 512u);
+  EXPECT_LT(record.upload_bytes, DemoTerms().upload_bytes);
+  EXPECT_EQ(WidthOfNumbers(record), 11);
+  EXPECT_EQ(WidthOfNumbers(DemoTerms()), 16);
+  // Members: 2^(bits - 5), so that 8 s has them.
+  const FederationSpec none = *ParseFederation(dure::testing::NoneToml(), "f.toml");
+  const RoundTerms grid = *with_bits(none, 12);
+  EXPECT_EQ(grid.scale, 128u);
+  EXPECT_EQ(WidthOfNumbers(grid), 12);
+  EXPECT_EQ(with_bits(*ParseFederation(dure::testing::DpSgdToml(), "f.toml"), 12)->scale, 128u);
+  for (const uint32_t bits : {2u, 4u, 30u}) {
+    EXPECT_THAT(std::string(with_bits(none, bits).status().message()),
+                HasSubstr("5 to 29 bits can; change communication.quantization_bits"));
+  }
+  EXPECT_THAT(std::string(with_bits(Demo(), 8).status().message()),
+              HasSubstr("numbers of 8 bits cannot work here: 9 to 25 bits can"));
+}
+
 TEST(EpsilonTest, TheDemo) {
   const RoundTerms terms = DemoTerms();
   EXPECT_NEAR(EpsilonAfter(terms, 300), 1.64, 0.01);
