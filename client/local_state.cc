@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "federation/spec.h"
 
@@ -75,7 +74,7 @@ std::string EncodeLocalState(const LocalState& state, const Digest& model) {
 }
 
 absl::StatusOr<SavedLocalState> DecodeLocalState(std::string_view bytes) {
-  if (bytes.size() < kHeaderBytes + kHashBytes || !absl::StartsWith(bytes, kMagic)) {
+  if (bytes.size() < kHeaderBytes + kHashBytes || !bytes.starts_with(kMagic)) {
     return Damaged("another kind of file, or cut off");
   }
   const std::string_view hashed = bytes.substr(0, bytes.size() - kHashBytes);
