@@ -38,6 +38,7 @@ count = )",
                       keys.rounds, R"(
 cohort = 4
 minimum = 4
+max_attempts = 40
 deadline = "10s"
 [local]
 mode = "epochs"
@@ -100,7 +101,8 @@ void SayLosses(World* world) {
   world->spoil_ = [](World::Node&, ClientMessage* message) {
     const double losses[] = {1.0, 0.8, 0.6, 0.58, 0.57, 0.1, 0.1, 0.1};
     if (!message->has_evaluation()) return;
-    message->mutable_evaluation()->set_loss(losses[message->evaluation().round() - 1]);
+    message->mutable_evaluation()->mutable_metrics()->set_loss(
+        losses[message->evaluation().round() - 1]);
   };
 }
 
