@@ -172,7 +172,14 @@ absl::StatusOr<ParamManifest> TorchScript(const ModelSection& model) {
         "model describe FILE.pt` says how many numbers of the module are trained");
   }
   ParamManifest manifest;
-  manifest.params.push_back({kTorchScriptEntry, {model.torchscript_parameters()}});
+  manifest.params.push_back({kOpaqueEntry, {model.torchscript_parameters()}});
+  return manifest;
+}
+
+// What the parameters of a model of one's own are called, only its trainer knows.
+ParamManifest OfOwn(const ModelSection& model) {
+  ParamManifest manifest;
+  manifest.params.push_back({kOpaqueEntry, {model.own_parameters()}});
   return manifest;
 }
 
@@ -200,6 +207,8 @@ absl::StatusOr<ParamManifest> Layers(const ModelSection& model, uint64_t inputs,
       return Recurrent(model, 4, classes);
     case ModelSection::TORCHSCRIPT:
       return TorchScript(model);
+    case ModelSection::OWN:
+      return OfOwn(model);
     case ModelSection::MLP:
       return Mlp(model, inputs, classes);
     case ModelSection::LOGISTIC_REGRESSION:
@@ -230,7 +239,7 @@ uint64_t ParamManifest::dim() const {
 
 bool FitsManifest(const ParamManifest& named, const ParamManifest& wanted) {
   if (named == wanted) return true;
-  return wanted.params.size() == 1 && wanted.params[0].name == kTorchScriptEntry &&
+  return wanted.params.size() == 1 && wanted.params[0].name == kOpaqueEntry &&
          named.dim() == wanted.dim();
 }
 

@@ -37,7 +37,7 @@ struct ParamManifest {
 
 // The only entry of the manifest of a TorchScript module: the federation file says how many numbers
 // are trained, the module itself, which is parsed only behind a sandbox, what they are called.
-inline constexpr char kTorchScriptEntry[] = "torchscript";
+inline constexpr char kOpaqueEntry[] = "parameters";
 
 // Whether `named`, the manifest of a file or of a trainer, is what `wanted` asks for: the same
 // names and shapes, or for a TorchScript module as many numbers.

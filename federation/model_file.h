@@ -14,6 +14,9 @@
 
 namespace dure {
 
+// Key of the metadata: the name of a model that a trainer program of one's own brings (model.own).
+inline constexpr char kOwnModelKey[] = "dure.own";
+
 struct ModelFile {
   ParamManifest manifest;
   std::vector<float> params;                    // flattened in the manifest's order, size dim()

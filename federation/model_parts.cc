@@ -47,6 +47,11 @@ ModelParts::ModelParts(ParamManifest whole)
 
 absl::StatusOr<ModelParts> ModelParts::Create(ParamManifest whole, const ModelSection& model) {
   ModelParts parts(std::move(whole));
+  if (model.personal_size() > 0 && model.architecture() == ModelSection::OWN) {
+    return absl::FailedPreconditionError(
+        "model.personal goes with the architectures that are built in: what the parameters of a "
+        "model of one's own are called, only its trainer program knows; remove model.personal");
+  }
   if (model.personal_size() > 0 && model.architecture() == ModelSection::TORCHSCRIPT) {
     return absl::FailedPreconditionError(
         "model.personal goes with the architectures that are built in: what the parameters of a "

@@ -123,6 +123,7 @@ void FillModel(ModelSection* model) {
   if (!model->has_architecture() && model->has_torchscript()) {
     model->set_architecture(ModelSection::TORCHSCRIPT);
   }
+  if (!model->has_architecture() && model->has_own()) model->set_architecture(ModelSection::OWN);
   const bool text =
       model->architecture() == ModelSection::GRU || model->architecture() == ModelSection::LSTM;
   if (!model->has_loss()) {

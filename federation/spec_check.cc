@@ -293,7 +293,9 @@ std::optional<SpecFault> FaultOfModel(const ModelSection& model) {
   const bool text =
       model.architecture() == ModelSection::GRU || model.architecture() == ModelSection::LSTM;
   const bool next_token = model.loss() == ModelSection::NEXT_TOKEN;
-  if (text != next_token && (text || model.architecture() != ModelSection::TORCHSCRIPT)) {
+  const bool any_loss = model.architecture() == ModelSection::TORCHSCRIPT ||
+                        model.architecture() == ModelSection::OWN;
+  if (text != next_token && !any_loss) {
     return SpecFault{"model.loss",
                      text ? "model.loss of gru and lstm is next_token: remove the key"
                           : "model.loss = \"next_token\" is for models of text: choose gru, lstm "
@@ -391,12 +393,13 @@ std::optional<SpecFault> FaultOfSums(const FederationSpec& spec) {
         kCode};
   };
   const StatisticsSection& statistics = spec.statistics();
-  const char* on = statistics.enabled()           ? "statistics.enabled"
+  const char* on = statistics.enabled()          ? "statistics.enabled"
                    : spec.evaluation().members() ? "evaluation.members"
                                                  : nullptr;
   if (on != nullptr && spec.privacy().unit() == PrivacySection::CLIENT) {
     return SpecFault{on,
-                     absl::StrCat(on, " does not go with privacy.unit = \"client\": what one "
+                     absl::StrCat(on,
+                                  " does not go with privacy.unit = \"client\": what one "
                                   "member adds to such sums is not bounded by what one record "
                                   "adds; use unit = \"record\", or leave it out"),
                      kCode};
@@ -404,7 +407,8 @@ std::optional<SpecFault> FaultOfSums(const FederationSpec& spec) {
   if (on != nullptr && spec.local().mode() == LocalSection::DP_SGD &&
       !spec.secure_aggregation().enabled()) {
     return SpecFault{on,
-                     absl::StrCat(on, " does not go with local.mode = \"dp_sgd\" without secure "
+                     absl::StrCat(on,
+                                  " does not go with local.mode = \"dp_sgd\" without secure "
                                   "aggregation: members' own noise is in their steps only, and the "
                                   "coordinator would see each member's sums; set "
                                   "secure_aggregation.enabled = true, or leave it out"),

@@ -76,6 +76,7 @@ std::vector<FederationSpec> SpecsOfEveryKey() {
       Read(testing::DemoWith("tau = 1e-3", "schedule = \"linear\"")),
       Read(testing::DemoWith("architecture = \"cnn\"", "architecture = \"mlp\"")),
       Read(testing::DemoWith("architecture = \"cnn\"", "torchscript = \"m.pt\"")),
+      Read(testing::DemoWith("architecture = \"cnn\"", "own = \"mine\"\nown_parameters = 7")),
       WithModel("architecture = \"lstm\"\ntokens = \"words\"\nvocabulary = \"words.txt\"",
                 "members = true\nmembers_noise = 20.0\n[data]\nschema = \"records.schema\"\n"
                 "[statistics]\nenabled = true\nnoise_multiplier = 20.0\n"),

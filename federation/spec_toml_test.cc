@@ -96,7 +96,7 @@ TEST(SpecTomlTest, UnknownChoicesSuggestTheNearest) {
       ErrorOf(DemoWith("architecture = \"cnn\"", "architecture = \"transformer\"")),
       "f.toml:8:16: model.architecture is \"transformer\"; it must be one of \"cnn\", \"mlp\", "
       "\"logistic_regression\", \"cnn_mcmahan\", \"resnet18\", \"gru\", \"lstm\", "
-      "\"torchscript\"");
+      "\"torchscript\", \"own\"");
 }
 
 TEST(SpecTomlTest, UnspecifiedIsNoChoice) {

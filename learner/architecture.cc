@@ -208,6 +208,12 @@ absl::StatusOr<Architecture> MakeArchitecture(const std::string& name,
 }
 
 absl::StatusOr<Architecture> MakeArchitecture(const ModelSection& model) {
+  if (model.architecture() == ModelSection::OWN) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("model.own is \"", model.own(),
+                     "\", which a trainer program of one's own brings: name that program with "
+                     "--trainer"));
+  }
   DURE_ASSIGN_OR_RETURN(ParamManifest manifest, BuiltInManifest(model));
   Architecture architecture{
       .name = absl::AsciiStrToLower(ModelSection::Architecture_Name(model.architecture())),

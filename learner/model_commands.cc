@@ -25,6 +25,9 @@
 namespace dure {
 namespace {
 
+// A confusion matrix of more classes does not fit a terminal.
+constexpr size_t kMaxPrintedClasses = 20;
+
 using Json = nlohmann::ordered_json;
 
 constexpr uint64_t kMaxSmallFileBytes = uint64_t{64} << 20;
@@ -320,10 +323,28 @@ absl::Status RunPredict(const PredictCommand& command, bool json, std::ostream& 
   return absl::OkStatus();
 }
 
+namespace {
+
+// A row for each label, a column for each class that was predicted; of few classes only.
+void PrintConfusion(const ModelMetrics& metrics, std::ostream& out) {
+  const auto cells = static_cast<size_t>(metrics.confusion_size());
+  const auto classes = static_cast<size_t>(std::llround(std::sqrt(static_cast<double>(cells))));
+  if (classes < 2 || classes > kMaxPrintedClasses) return;
+  out << "label \\ predicted";
+  for (size_t c = 0; c < classes; ++c) out << absl::StrFormat(" %7d", c);
+  for (size_t i = 0; i < cells; ++i) {
+    if (i % classes == 0) out << absl::StrFormat("\n%17d", i / classes);
+    out << absl::StrFormat(" %7d", metrics.confusion(static_cast<int>(i)));
+  }
+  out << "\n";
+}
+
+}  // namespace
+
 absl::Status RunEvaluate(const EvaluateCommand& command, bool json, std::ostream& out) {
   DURE_ASSIGN_OR_RETURN(RunnableModel model, BlameFile(RunnableModel::Load(command.model)));
-  DURE_ASSIGN_OR_RETURN(Dataset data, BlameFile(ReadDataFolderBy(model.schema(), command.folder,
-                                                                 command.part)));
+  DURE_ASSIGN_OR_RETURN(Dataset data,
+                        BlameFile(ReadDataFolderBy(model.schema(), command.folder, command.part)));
   if (data.records() == 0) {
     return absl::FailedPreconditionError(absl::StrCat(command.folder, " holds no record"));
   }
@@ -353,6 +374,7 @@ absl::Status RunEvaluate(const EvaluateCommand& command, bool json, std::ostream
     PrintJson(MetricsToJson(metrics), out);
   } else {
     out << MetricsInWords(metrics) << " on " << data.records() << " records\n";
+    PrintConfusion(metrics, out);
   }
   return absl::OkStatus();
 }

@@ -288,6 +288,12 @@ std::map<std::string, std::string> ArchitectureMetadata(const Architecture& arch
 }
 
 absl::StatusOr<Architecture> ArchitectureOf(const ModelFile& model, const std::string& file) {
+  if (const std::string own = Value(model.metadata, kOwnModelKey); !own.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(file, " holds the parameters of \"", own,
+                     "\", a model of a trainer program of one's own, which only that program can "
+                     "run; --format safetensors gives the parameters"));
+  }
   uint32_t classes = 0;
   const std::vector<uint32_t> shape = ParseShape(Value(model.metadata, kInputKey));
   if (!absl::SimpleAtoi(Value(model.metadata, kClassesKey), &classes) || shape.empty()) {
@@ -328,6 +334,9 @@ absl::StatusOr<ModelFile> ReadModelFile(const std::string& file) {
 
 absl::Status ExportModel(const ModelFile& model, const std::string& file, ModelFormat format,
                          const std::string& module, const std::string& out) {
+  if (format == ModelFormat::kSafetensors && !Value(model.metadata, kOwnModelKey).empty()) {
+    return WriteFileAtomic(out, EncodeSafetensors(model));
+  }
   DURE_ASSIGN_OR_RETURN(Architecture architecture, BlameFile(ArchitectureOf(model, file)));
   switch (format) {
     case ModelFormat::kSafetensors:

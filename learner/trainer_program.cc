@@ -18,8 +18,8 @@
 #include "absl/strings/str_join.h"
 #include "base/file.h"
 #include "base/status_macros.h"
-#include "federation/model_file.h"
 #include "federation/attachments.h"
+#include "federation/model_file.h"
 #include "learner/initial_weights.h"
 #include "learner/sandbox.h"
 #include "learner/trainer_service.h"
@@ -84,6 +84,7 @@ absl::Status WriteInitial(const TrainerParts& parts, std::map<std::string, std::
   }
   DURE_ASSIGN_OR_RETURN(const std::unique_ptr<TrainableModel> model, parts.make_model(section, 1));
   ModelFile file{.manifest = model->manifest(), .params = {}, .metadata = parts.metadata};
+  if (section.architecture() == ModelSection::OWN) file.metadata[kOwnModelKey] = section.own();
   file.params =
       parts.initial ? parts.initial(*model, seed) : InitialWeights(model->manifest(), seed);
   if (file.params.size() != model->dim()) {
