@@ -252,7 +252,10 @@ absl::StatusOr<CheckReport> CheckFederation(const FederationSpec& spec,
   report.affordable_attempts = report.terms.max_attempts;
   report.statistics = HasSums(spec, SumsKind::kStatistics);
   report.evaluations = PlannedAttempts(spec, report.rounds).evaluations;
-  DURE_RETURN_IF_ERROR(MakeRunAccount(spec, report.terms, std::nullopt).status());
+  for (const SumsKind kind : {SumsKind::kStatistics, SumsKind::kEvaluation}) {
+    if (!HasSums(spec, kind)) continue;
+    DURE_RETURN_IF_ERROR(TermsOfSums(spec, kind, report.terms.invited).status());
+  }
   if (report.terms.unit != PrivacySection::NONE) {
     DURE_RETURN_IF_ERROR(CountCosts(spec, &report));
     report.epsilon_own_noise = EpsilonOfOwnNoise(spec, report.terms);

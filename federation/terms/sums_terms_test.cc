@@ -16,6 +16,10 @@ using ::testing::HasSubstr;
 
 // Five members, of whom one may vanish; `more` is added at the end.
 FederationSpec Clinic(const std::string& privacy, const std::string& more = "") {
+  const bool none = privacy.find("none") != std::string::npos;
+  const std::string local = none ? "mode = \"epochs\"\nepochs = 1\nbatch_size = 10\n"
+                                   "learning_rate = 0.1\n"
+                                 : "mode = \"gradient\"\nsampling_rate = 0.1\n";
   const std::string toml = R"([federation]
 name = "clinic"
 purpose = "Tests"
@@ -31,9 +35,7 @@ cohort = 5
 minimum = 4
 max_attempts = 30
 [local]
-mode = "gradient"
-sampling_rate = 0.1
-[data]
+)" + local + R"([data]
 schema = "records.schema"
 schema_sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 [privacy]
