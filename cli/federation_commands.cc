@@ -23,6 +23,7 @@
 #include "client/member_list.h"
 #include "coordinator/service/coordinator_service.h"
 #include "coordinator/service/federation_folder.h"
+#include "coordinator/service/federation_schema.h"
 #include "coordinator/service/membership.h"
 #include "coordinator/service/store.h"
 #include "federation/spec.h"
@@ -193,11 +194,17 @@ absl::StatusOr<RunStatus> StatusOfStopped(const std::string& folder, uint32_t af
   DURE_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::OpenForReading(folder + "/state"));
   DURE_ASSIGN_OR_RETURN(RunState state, store->LoadRun());
   DURE_ASSIGN_OR_RETURN(ModelFile initial, ReadInitialModel(folder, federation.spec));
+  DURE_ASSIGN_OR_RETURN(ModelParts parts,
+                        ModelParts::Create(std::move(initial.manifest), federation.spec.model()));
+  DURE_ASSIGN_OR_RETURN(std::optional<Schema> schema,
+                        ReadFederationSchema(folder, federation.spec));
   SystemRandom random;
   DURE_ASSIGN_OR_RETURN(std::unique_ptr<FederationEngine> engine,
                         FederationEngine::Create({.spec = federation.spec,
                                                   .spec_digest = federation.spec_digest,
                                                   .initial_model = std::move(initial.params),
+                                                  .parts = std::move(parts),
+                                                  .schema = std::move(schema),
                                                   .random = &random},
                                                  std::move(state)));
   RunStatus status = engine->Status(RoundNumber(after_round), std::numeric_limits<size_t>::max());

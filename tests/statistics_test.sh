@@ -90,7 +90,7 @@ expect 2 'column "platelets" has no range, and statistics of numbers need public
 sed 's/unit = "none"/unit = "client"\nmax_epsilon = 8/' federation.toml >client.toml
 expect 2 'statistics.enabled does not go with privacy.unit = "client"' dure check client.toml
 must dure check federation.toml
-grep -q 'Sums  *statistics of every column before the first round; members measure 2 models' out ||
+tr -s ' \n' ' ' <out | grep -q 'Sums statistics of every column before the first round; members measure 2 models' ||
   fail "check says $(cat out)"
 must dure init federation --from federation.toml --address 127.0.0.1:0
 expect 1 'no coordinator has run with federation yet' dure statistics federation
