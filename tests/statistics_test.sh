@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Three members with CSV files: the statistics of their columns are those of the pool, a model learns
-# from what they standardise, members measure it on what they held out, and one that refuses the
-# statistics trains all the same.
+# from what they standardise, and members measure it on what they held out.
 #
 #   tests/statistics_test.sh BUILD_FOLDER
 set -euo pipefail
