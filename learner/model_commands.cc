@@ -20,6 +20,7 @@
 #include "learner/initial_weights.h"
 #include "learner/loss.h"
 #include "learner/metrics.h"
+#include "learner/metrics_json.h"
 #include "learner/script_torch.h"
 
 namespace dure {
@@ -132,7 +133,9 @@ absl::StatusOr<std::vector<uint32_t>> ShapeForModel(const RunnableModel& model,
   if (model.shape().empty()) return with_channel;
   const Dataset sample{.shape = shape};
   Dataset wanted{.shape = model.shape()};
-  const bool fits = shape == model.shape() || with_channel == model.shape() ||
+  const bool is_text = model.loss() == ModelSection::NEXT_TOKEN &&
+                       sample.record_size() == wanted.record_size() + 1;  // and the token after
+  const bool fits = shape == model.shape() || with_channel == model.shape() || is_text ||
                     (model.shape().size() == 1 && sample.record_size() == wanted.record_size());
   if (!fits) {
     return absl::FailedPreconditionError(
@@ -154,16 +157,6 @@ absl::StatusOr<std::vector<std::string>> ReadClassNames(const std::string& file)
 
 std::string ClassName(const std::vector<std::string>& names, size_t index) {
   return index < names.size() ? absl::StrCat(index, " (", names[index], ")") : absl::StrCat(index);
-}
-
-Json MetricsToJson(const ModelMetrics& metrics) {
-  Json json = {{"records", metrics.records()}, {"loss", metrics.loss()}};
-  if (metrics.has_accuracy()) json["accuracy"] = metrics.accuracy();
-  if (metrics.has_f1()) json["f1"] = metrics.f1();
-  if (metrics.has_auc()) json["auc"] = metrics.auc();
-  if (metrics.has_mae()) json["mae"] = metrics.mae();
-  if (metrics.has_perplexity()) json["perplexity"] = metrics.perplexity();
-  return json;
 }
 
 // The probability of each class; none where a number is predicted.
@@ -343,8 +336,11 @@ void PrintConfusion(const ModelMetrics& metrics, std::ostream& out) {
 
 absl::Status RunEvaluate(const EvaluateCommand& command, bool json, std::ostream& out) {
   DURE_ASSIGN_OR_RETURN(RunnableModel model, BlameFile(RunnableModel::Load(command.model)));
-  DURE_ASSIGN_OR_RETURN(Dataset data,
-                        BlameFile(ReadDataFolderBy(model.schema(), command.folder, command.part)));
+  DURE_ASSIGN_OR_RETURN(Dataset data, BlameFile(ReadDataFolderBy({.schema = model.schema(),
+                                                                  .loss = model.loss(),
+                                                                  .shape = model.shape(),
+                                                                  .vocabulary = command.vocabulary},
+                                                                 command.folder, command.part)));
   if (data.records() == 0) {
     return absl::FailedPreconditionError(absl::StrCat(command.folder, " holds no record"));
   }

@@ -46,6 +46,7 @@ struct EvaluateCommand {
   std::string model;
   std::string folder;
   DataPart part = DataPart::kTraining;
+  std::string vocabulary;  // file of the words of a model of words
 };
 absl::Status RunEvaluate(const EvaluateCommand& command, bool json, std::ostream& out);
 

@@ -112,6 +112,8 @@ void AddEvaluate(CLI::App* app, Run* run) {
           "dure model evaluate model.safetensors data/heldout", command, run, RunEvaluate);
   evaluate->add_option("MODEL", command->model, "safetensors or TorchScript file")->required();
   evaluate->add_option("FOLDER", command->folder, "data folder")->required();
+  evaluate->add_option("--vocabulary", command->vocabulary,
+                       "file of the words of a model of words, one a line");
   evaluate->add_flag_callback(
       "--held-out", [command] { command->part = DataPart::kHeldOut; },
       "use its held-out part (t10k-...)");
@@ -127,6 +129,8 @@ void AddPersonalize(CLI::App* app, Run* run) {
   personalize->add_option("MODEL", command->model, "safetensors file")->required();
   personalize->add_option("FOLDER", command->folder, "data folder")->required();
   personalize->add_option("--out", command->out, "safetensors file to write")->required();
+  personalize->add_option("--vocabulary", command->vocabulary,
+                          "file of the words of a model of words, one a line");
   personalize->add_option("--epochs", command->epochs, "passes over the records, 1 to 1000")
       ->check(WholeNumber(1))
       ->capture_default_str();
@@ -157,8 +161,9 @@ void AddDescribe(CLI::App* app, Run* run) {
       ->add_option("--shape", command->shape,
                    "shape of a record, for a built-in one: 1,28,28, for texts 80, unless said")
       ->delimiter(',');
-  describe->add_option("--classes", command->classes,
-                       "number of classes, for a built-in one: 10, for texts 256, unless said")
+  describe
+      ->add_option("--classes", command->classes,
+                   "number of classes, for a built-in one: 10, for texts 256, unless said")
       ->check(WholeNumber(1));
   describe
       ->add_option("--ring-bits", command->ring_bits,

@@ -18,6 +18,7 @@
 #include "learner/epochs.h"
 #include "learner/evaluate.h"
 #include "learner/metrics.h"
+#include "learner/metrics_json.h"
 #include "learner/per_example.h"
 #include "learner/released_model.h"
 #include "learner/torch_models.h"
@@ -64,9 +65,10 @@ absl::StatusOr<std::vector<bool>> FrozenBy(const std::vector<std::string>& only,
 }
 
 // The records to measure on: the held-out part if there is one.
-absl::StatusOr<std::optional<Dataset>> ReadHeldOut(const std::string& schema,
+absl::StatusOr<std::optional<Dataset>> ReadHeldOut(const WantedRecords& wanted,
                                                    const std::string& folder) {
-  absl::StatusOr<Dataset> held_out = BlameFile(ReadDataFolderBy(schema, folder, DataPart::kHeldOut));
+  absl::StatusOr<Dataset> held_out =
+      BlameFile(ReadDataFolderBy(wanted, folder, DataPart::kHeldOut));
   if (absl::IsNotFound(held_out.status())) return std::nullopt;
   DURE_RETURN_IF_ERROR(held_out.status());
   return *std::move(held_out);
@@ -78,16 +80,6 @@ absl::Status CheckFits(const Dataset& data, const Architecture& architecture,
                         SectionOf(architecture.name, architecture.shape, architecture.classes));
   section.set_loss(architecture.loss);
   return CheckDataset(data, section, folder);
-}
-
-Json MetricsToJson(const ModelMetrics& metrics) {
-  Json json = {{"records", metrics.records()}, {"loss", metrics.loss()}};
-  if (metrics.has_accuracy()) json["accuracy"] = metrics.accuracy();
-  if (metrics.has_f1()) json["f1"] = metrics.f1();
-  if (metrics.has_auc()) json["auc"] = metrics.auc();
-  if (metrics.has_mae()) json["mae"] = metrics.mae();
-  if (metrics.has_perplexity()) json["perplexity"] = metrics.perplexity();
-  return json;
 }
 
 // What came of it.
@@ -110,10 +102,13 @@ absl::StatusOr<Tuned> Tune(const PersonalizeCommand& command) {
     if (!frozen[i]) tuned.parameters += manifest.params[i].size();
   }
   const auto said = tuned.model.metadata.find("dure.schema");
-  const std::string schema = said == tuned.model.metadata.end() ? "" : said->second;
-  DURE_ASSIGN_OR_RETURN(const Dataset data, BlameFile(ReadDataFolderBy(schema, command.folder)));
+  const WantedRecords wanted = {.schema = said == tuned.model.metadata.end() ? "" : said->second,
+                                .loss = architecture.loss,
+                                .shape = architecture.shape,
+                                .vocabulary = command.vocabulary};
+  DURE_ASSIGN_OR_RETURN(const Dataset data, BlameFile(ReadDataFolderBy(wanted, command.folder)));
   DURE_RETURN_IF_ERROR(CheckFits(data, architecture, command.folder));
-  DURE_ASSIGN_OR_RETURN(const std::optional<Dataset> held_out, ReadHeldOut(schema, command.folder));
+  DURE_ASSIGN_OR_RETURN(const std::optional<Dataset> held_out, ReadHeldOut(wanted, command.folder));
   if (held_out) DURE_RETURN_IF_ERROR(CheckFits(*held_out, architecture, command.folder));
   const Dataset& measured = held_out ? *held_out : data;
   tuned.held_out = held_out.has_value();

@@ -23,6 +23,7 @@ struct PersonalizeCommand {
   uint32_t batch_size = 32;
   uint64_t seed = 1;              // of the order of the records
   std::vector<std::string> only;  // patterns of the parameters that are tuned; empty: all
+  std::string vocabulary;         // file of the words of a model of words
 };
 
 // Trains, writes the model with metadata that says so, and prints how it measures before and after.

@@ -191,8 +191,8 @@ void Invariants::OnFact(const RunState& state, const Fact& fact) {
       Break(absl::StrCat("attempt ", failed->attempt.value(), " fails a second time"));
     }
     session_.over = true;
-  } else if (const auto& evaluation = std::get<EvaluationReceived>(fact);
-             evaluation.round > state.round) {
+  } else if (const auto* evaluation = std::get_if<EvaluationReceived>(&fact);
+             evaluation != nullptr && evaluation->round > state.round) {
     Break("an evaluation of a model that is not there yet");
   }
 }
