@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "client/service/node_files.h"
 #include "crypto/digest.h"
+#include "crypto/random.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -25,7 +26,6 @@ class DataSchemaTest : public ::testing::Test {
  protected:
   DataSchemaTest() {
     std::filesystem::remove_all(folder_);
-    node_.folder = folder_;
     node_.data_folder = folder_ + "/data-1";
     EXPECT_TRUE(MakeFolder(folder_ + "/files").ok());
     EXPECT_TRUE(MakeFolder(*node_.data_folder).ok());
@@ -52,7 +52,8 @@ class DataSchemaTest : public ::testing::Test {
   }
 
   const std::string folder_ = ::testing::TempDir() + "/data_schema_test";
-  Node node_;
+  SystemRandom random_;
+  Node node_{.folder = folder_, .key = SigningKey::Generate(random_)};
 };
 
 TEST_F(DataSchemaTest, ATableReadByItIsLeftAlone) {

@@ -308,7 +308,7 @@ int RunMember(const Flags& flags) {
 
 std::string NameOf(const run::Output& output) {
   if (const auto* write = std::get_if<run::Write>(&output)) {
-    static constexpr const char* kFacts[] = {"begun", "failed", "released", "evaluation"};
+    static constexpr const char* kFacts[] = {"begun", "failed", "released", "evaluation", "sums"};
     static_assert(std::variant_size_v<Fact> == std::size(kFacts));
     return kFacts[write->fact.index()];
   }
