@@ -77,7 +77,7 @@ dure_change(told_before_the_release coordinator/federation_engine.cc
   out->push_back(run::Write{std::move(released)});
 ]=])
 dure_change(optimizer_forgotten coordinator/federation_engine.cc
-[=[    DURE_RETURN_IF_ERROR(engine->optimizer_->Load(*engine->state_.optimizer));
+[=[    DURE_RETURN_IF_ERROR(engine->optimizer_->Load(optimizer_state));
 ]=] [=[]=])
 dure_change(late_members_forgotten coordinator/federation_engine.cc
 [=[  if (auto tardy = tardy_.find(said.member); tardy != tardy_.end()) tardy->second.silent = false;
