@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
@@ -13,7 +14,9 @@
 #include "cli/exit_code.h"
 #include "cli/programs.h"
 #include "cli/stop_signal.h"
+#include "coordinator/service/federation_folder.h"
 #include "coordinator/service/released_model.h"
+#include "federation/attachments.h"
 
 namespace dure::cli {
 namespace {
@@ -41,8 +44,16 @@ absl::StatusOr<int> Export(const ExportFlags& flags) {
     fs::remove(absl::StrCat(released, ".new-", getpid()), ignored);
   });
   DURE_RETURN_IF_ERROR(WriteFileAtomic(released, EncodeSafetensors(model)));
-  return RunProgram(program,
-                    {"export", "--model", released, "--format", flags.format, "--out", flags.out});
+  std::vector<std::string> arguments = {"export", "--model", released, "--format", flags.format,
+                                        "--out",  flags.out};
+  if (model.metadata["dure.architecture"] == "torchscript") {
+    // The parameters go back into the module that they are of.
+    DURE_ASSIGN_OR_RETURN(const FederationSpec spec,
+                          ReadFederationWithFiles(FederationFilePath(flags.folder)));
+    arguments.insert(arguments.end(),
+                     {"--module", absl::StrCat(flags.folder, "/", spec.model().torchscript())});
+  }
+  return RunProgram(program, arguments);
 }
 
 }  // namespace

@@ -150,8 +150,7 @@ TEST(ScriptTrainingTest, HostileModulesAreRefusedWithWhatTheyDid) {
   ExpectRefused("    y = torch.linear(x, self.w, self.b)[:, 0:2]\n",
                 "gives [1, 2] where [1, 3] is needed");
   ExpectRefused(
-      "    y = torch.linear(x, self.w, self.b)\n    if True:\n"
-      "        raise Exception(\"not today\")\n",
+      "    y = torch.linear(x, self.w, self.b)\n    assert bool(y.sum() > 1e9), \"not today\"\n",
       "not today");
   ExpectRefused("    y = torch.linear(x, self.w, self.b) + torch.rand([1])\n",
                 "draws random numbers");

@@ -233,19 +233,23 @@ absl::StatusOr<TrainerReply> ParseReply(std::string_view bytes, TrainerReply::Ki
   return reply;
 }
 
-absl::Status CheckParams(const TrainerLoaded& loaded, const ParamManifest& manifest) {
-  if (static_cast<size_t>(loaded.params_size()) != manifest.params.size()) {
-    return Nonsense("another number of parameters");
-  }
-  for (size_t i = 0; i < manifest.params.size(); ++i) {
-    const TrainerLoaded::Param& param = loaded.params(static_cast<int>(i));
-    const ParamEntry& want = manifest.params[i];
-    if (param.name() != want.name || !std::equal(param.shape().begin(), param.shape().end(),
-                                                 want.shape.begin(), want.shape.end())) {
-      return Nonsense(absl::StrCat("another shape of ", want.name));
+// What the trainer says it trains, which must be what `wanted` asks for.
+absl::StatusOr<ParamManifest> ReadParams(const TrainerLoaded& loaded,
+                                         const ParamManifest& wanted) {
+  ParamManifest named;
+  for (const TrainerLoaded::Param& param : loaded.params()) {
+    ParamEntry entry{.name = Printable(param.name()),
+                     .shape = {param.shape().begin(), param.shape().end()}};
+    uint64_t size = 1;
+    for (uint64_t side : entry.shape) {
+      if (__builtin_mul_overflow(size, side, &size) || size > kMaxModelParams) {
+        return Nonsense(absl::StrCat("a shape of ", entry.name, " that is too large"));
+      }
     }
+    named.params.push_back(std::move(entry));
   }
-  return absl::OkStatus();
+  if (!FitsManifest(named, wanted)) return Nonsense("other parameters than the model has");
+  return named;
 }
 
 }  // namespace
@@ -254,8 +258,8 @@ absl::StatusOr<LoadedReply> ParseLoadedReply(std::string_view bytes, const Param
                                              uint32_t classes) {
   DURE_ASSIGN_OR_RETURN(TrainerReply reply, ParseReply(bytes, TrainerReply::kLoaded));
   const TrainerLoaded& loaded = reply.loaded();
-  DURE_RETURN_IF_ERROR(CheckParams(loaded, manifest));
   LoadedReply result;
+  DURE_ASSIGN_OR_RETURN(result.manifest, ReadParams(loaded, manifest));
   result.data.records = loaded.records();
   result.data.label_counts.assign(loaded.label_counts().begin(), loaded.label_counts().end());
   uint64_t sum = 0;

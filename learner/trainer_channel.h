@@ -82,6 +82,7 @@ struct SandboxLayer {
 };
 
 struct LoadedReply {
+  ParamManifest manifest;  // as asked for; of a TorchScript module with the names of its parameters
   DataSummary data;
   std::vector<SandboxLayer> sandbox;
 };

@@ -234,8 +234,11 @@ absl::Status TrainerProcess::AfterFailure(const absl::Status& status, const char
   const std::string why =
       absl::IsUnavailable(status) && child_ ? child_->EndInWords() : std::string(status.message());
   child_.reset();
-  const std::string message =
-      absl::StrCat("the trainer failed while ", doing, " ", options_.data_folder, ": ", why);
+  const std::string message = absl::StrCat(
+      "the trainer failed while ", doing, " ", options_.data_folder, ": ", why,
+      late && !options_.module_file.empty()
+          ? absl::StrCat("; the module ", options_.model.torchscript(), " may never end")
+          : "");
   return late ? absl::DeadlineExceededError(message) : absl::UnavailableError(message);
 }
 
@@ -249,6 +252,7 @@ absl::Status TrainerProcess::EnsureRunning() {
     child_.reset();  // without a model it is of no use
     return status;
   }
+  manifest_ = std::move(loaded->manifest);
   data_ = std::move(loaded->data);
   sandbox_ = std::move(loaded->sandbox);
   return absl::OkStatus();
