@@ -58,7 +58,7 @@ input.shape = [3]
 input.classes = 2'
 federation tables "$table" '[data]
 schema = "clinic.schema"'
-expect 2 'tables/federation.toml:18:10: data.schema: there is no file tables/clinic.schema: put it beside' \
+expect 2 'tables/federation.toml:17:10: data.schema: there is no file tables/clinic.schema: put it beside' \
   dure check tables/federation.toml
 cp clinic.schema tables/
 must dure check tables/federation.toml
@@ -102,7 +102,7 @@ cmp -s one/data.json before.json || fail "what could not be added changed data.j
 # Another way to write the same table, in a folder that states a schema of its own.
 mkdir semicolons
 printf 'outcome;ward;age\nyes;south;70\n' >semicolons/records.csv
-printf 'dure schema 1\nfile delimiter ";" header\ncolumn "ward" categorical "south"\ncolumn "age" numeric\nlabel "outcome" classes "yes"\n' >semicolons/records.schema
+printf 'dure schema 1\nfile delimiter ";" header yes\ncolumn "ward" categorical "south"\ncolumn "age" numeric\nlabel "outcome" classes "yes"\n' >semicolons/records.schema
 must dure data add semicolons --node one
 grep -q 'file delimiter ";"' one/data-2/records.schema || fail "the format was lost"
 grep -q 'classes "no" "yes"' one/data-2/records.schema || fail "the federation's classes are not used"

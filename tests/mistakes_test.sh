@@ -77,7 +77,7 @@ edited 's/^shape = .*/shape = [1, 28]/'
 expect 2 'the architecture cnn needs [channels, height, width]' dure check wrong.toml
 expect 2 'the architecture cnn needs [channels, height, width]' dure init wrong --from wrong.toml
 expect 2 'the architecture cnn' dure init wrong --from wrong.toml
-expect 2 'it needs [channels, height, width]' dure model init --federation wrong.toml --out w
+expect 2 'needs [channels, height, width]' dure model init --federation wrong.toml --out w
 edited 's/^\[rounds\]/[rounds/'
 expect 2 "wrong.toml:$(line '\[rounds'):" dure check wrong.toml
 expect 2 'federation.name' dure init wrong --from small.toml --name 'Bad Name'
@@ -93,11 +93,11 @@ records many 26 3 28 28
 mkdir empty cut
 cp good/labels-idx1-ubyte cut
 head -c 500 good/images-idx3-ubyte >cut/images-idx3-ubyte
-expect 1 'there is no folder nowhere' dure data show nowhere
+expect 1 'nowhere: name one with images-idx3-ubyte' dure data show nowhere
 expect 1 'empty holds no images-idx3-ubyte' dure data show empty
 expect 1 'is cut short' dure data show cut
 expect 1 'is cut short' dure data partition cut --clients 2 --partition iid --out parts
-expect 1 'there is no folder nowhere' dure data partition nowhere --clients 2 --partition iid --out parts
+expect 1 'nowhere: name one with images-idx3-ubyte' dure data partition nowhere --clients 2 --partition iid --out parts
 expect 2 'partition "iif": unknown kind' dure data partition good --clients 2 --partition iif --out parts
 expect 2 '20 records are too few for 21 clients' dure data partition good --clients 21 --partition iid --out parts
 expect 2 '--seed' dure data partition good --clients 2 --partition iid --out parts --seed -1
@@ -152,7 +152,7 @@ absent again
 absent home
 expect 1 'nowhere is not a member'"'"'s folder' dure client --node nowhere
 expect 1 'no data is registered' dure client --node a
-expect 1 'there is no folder nowhere' dure data add nowhere --node a
+expect 1 'nowhere: name one with images-idx3-ubyte' dure data add nowhere --node a
 expect 1 'wide holds records of shape 28 x 30, the model takes 1 x 28 x 28' dure data add wide --node a
 expect 1 'record 0 has label 12, the model has 10 classes (0 to 9)' dure data add mislabelled --node a
 expect 1 'max_records_per_member is 25' dure data add many --node a

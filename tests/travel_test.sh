@@ -70,14 +70,14 @@ TOML
 
 # ---- what a check says, and what it refuses ----
 terms 'head.*' >wrong.toml
-expect 1 '"head.*" matches no parameter; there are fc1.weight, fc1.bias, fc2.weight, fc2.bias' \
+expect 2 '"head.*" matches no parameter; there are fc1.weight, fc1.bias, fc2.weight, fc2.bias' \
   dure check wrong.toml
 terms '*' >wrong.toml
-expect 1 'nothing would travel' dure check wrong.toml
+expect 2 'nothing would travel' dure check wrong.toml
 terms 'fc2.*' 4 >wrong.toml
-expect 1 'numbers of 4 bits cannot work here: 5 to ' dure check wrong.toml
+expect 2 'numbers of 4 bits cannot work here: 5 to ' dure check wrong.toml
 terms | sed 's/^\[server\]/weighting = "records"\nweight_max = 100\n&/' >wrong.toml
-expect 1 'local.weighting does not go with local.control_variates = true' dure check wrong.toml
+expect 2 'local.weighting does not go with local.control_variates = true' dure check wrong.toml
 terms >right.toml
 must dure check right.toml --json
 # 16 * 8 + 8 travel, with a variate for each; 2 * 8 + 2 stay.

@@ -51,28 +51,28 @@ class DataSchemaTest : public ::testing::Test {
     return schema.insert(schema.find("column"), format);
   }
 
-  const std::string folder_ = ::testing::TempDir() + "/data_schema_test";
+  const std::string folder_ = ::testing::TempDir() + "data_schema_test";
   SystemRandom random_;
   Node node_{.folder = folder_, .key = SigningKey::Generate(random_)};
 };
 
 TEST_F(DataSchemaTest, ATableReadByItIsLeftAlone) {
-  Write("data-1/records.schema", With("file delimiter \";\" header\n"));
+  Write("data-1/records.schema", With("file delimiter \";\" header yes\n"));
   EXPECT_TRUE(FitTableToSchema(node_).ok()) << FitTableToSchema(node_);
-  EXPECT_EQ(Read("data-1/records.schema"), With("file delimiter \";\" header\n"));
+  EXPECT_EQ(Read("data-1/records.schema"), With("file delimiter \";\" header yes\n"));
 }
 
 TEST_F(DataSchemaTest, ATableThatFitsIsReadByItFromHereOn) {
   Write("data-1/records.schema",
-        "dure schema 1\nfile delimiter \";\" header\ncolumn \"age\" numeric\n"
+        "dure schema 1\nfile delimiter \";\" header yes\ncolumn \"age\" numeric\n"
         "column \"ward\" categorical \"south\" \"north\"\n"
         "label \"outcome\" classes \"yes\" \"no\"\n");
   ASSERT_TRUE(FitTableToSchema(node_).ok()) << FitTableToSchema(node_);
-  EXPECT_EQ(Read("data-1/records.schema"), With("file delimiter \";\" header\n"));
+  EXPECT_EQ(Read("data-1/records.schema"), With("file delimiter \";\" header yes\n"));
 }
 
 TEST_F(DataSchemaTest, DifferencesAreListed) {
-  Write("data-1/records.schema", With("file delimiter \";\" header\n"));
+  Write("data-1/records.schema", With("file delimiter \";\" header yes\n"));
   Federation(
       "dure schema 1\ncolumn \"bmi\" numeric\ncolumn \"ward\" categorical \"north\"\n"
       "label \"outcome\" classes \"no\" \"yes\"\n");
@@ -87,11 +87,11 @@ TEST_F(DataSchemaTest, AFolderOfSomebodyElseIsNotWrittenTo) {
   std::filesystem::rename(*node_.data_folder, other);
   node_.data_folder = other;
   Write("elsewhere/records.schema",
-        "dure schema 1\nfile delimiter \";\" header\ncolumn \"age\" numeric\n"
+        "dure schema 1\nfile delimiter \";\" header yes\ncolumn \"age\" numeric\n"
         "column \"ward\" categorical \"south\" \"north\"\n"
         "label \"outcome\" classes \"yes\" \"no\"\n");
   EXPECT_THAT(std::string(FitTableToSchema(node_).message()), HasSubstr("dure data add FILE.csv"));
-  Write("elsewhere/records.schema", With("file delimiter \";\" header\n"));
+  Write("elsewhere/records.schema", With("file delimiter \";\" header yes\n"));
   EXPECT_TRUE(FitTableToSchema(node_).ok());
 }
 

@@ -201,8 +201,8 @@ TEST(ClientEncodingTest, WidthsThatCannotWorkAreRefusedWithThoseThatCan) {
   // Largest models and smallest clip norms: no arithmetic overflows on the way.
   params.dim = kMaxDim;
   params.clip_norm = 1e-3;
-  params.number_bits = 16;
-  EXPECT_LT(DeriveClientEncoding(params)->norm_bound_sq, uint64_t{1} << 30);
+  params.number_bits = 17;
+  EXPECT_LT(DeriveClientEncoding(params)->norm_bound_sq, uint64_t{1} << 32);
 }
 
 }  // namespace
