@@ -164,7 +164,7 @@ std::string SourceOfRecurrent(const Architecture& architecture) {
   }
   const bool gru = architecture.name == "gru";
   return absl::StrCat(
-      "    x = x.to(torch.long)\n"
+      "    x = x.long()\n"
       "    e = torch.embedding(self.embedding.weight, x)\n"
       "    h = torch.zeros([",
       sizes.layers, ", x.size(0), ", sizes.units, "])\n    r = torch.",

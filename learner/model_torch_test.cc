@@ -95,8 +95,8 @@ TEST_P(ModelTorchTest, LogitsAgreeWithTheKernels) {
 TEST_P(ModelTorchTest, TorchScriptGivesTheSameLogits) {
   const std::string path = ::testing::TempDir() + "dure_" + GetParam().name + ".pt";
   ASSERT_TRUE(model_.SaveTorchScript(path, {{"dure.classes", "10"}}).ok());
-  auto script = ScriptModule::Parse(ReadFile(path, 1 << 24).value(), path,
-                                    {"dure.classes", "dure.none"});
+  auto script =
+      ScriptModule::Parse(ReadFile(path, 1 << 24).value(), path, {"dure.classes", "dure.none"});
   ASSERT_TRUE(script.ok()) << script.status();
   EXPECT_EQ(script->metadata(), (std::map<std::string, std::string>{{"dure.classes", "10"}}));
   std::vector<float> batch = Floats(Record(1));
@@ -107,14 +107,43 @@ TEST_P(ModelTorchTest, TorchScriptGivesTheSameLogits) {
   std::filesystem::remove(path);
 }
 
-INSTANTIATE_TEST_SUITE_P(Architectures, ModelTorchTest,
-                         ::testing::Values(Case{"cnn", {1, 28, 28}}, Case{"cnn", {3, 16, 21}},
-                                           Case{"mlp", {1, 28, 28}},
-                                           Case{"cnn_mcmahan", {3, 9, 12}},
-                                           Case{"logistic_regression", {30}}),
-                         [](const auto& info) {
-                           return info.param.name + std::to_string(info.index);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Architectures, ModelTorchTest,
+    ::testing::Values(Case{"cnn", {1, 28, 28}}, Case{"cnn", {3, 16, 21}}, Case{"mlp", {1, 28, 28}},
+                      Case{"cnn_mcmahan", {3, 9, 12}}, Case{"logistic_regression", {30}}),
+    [](const auto& info) { return info.param.name + std::to_string(info.index); });
+
+// Those that only LibTorch runs.
+TEST(ModelTorchWithoutKernelsTest, TorchScriptGivesTheSameOutputs) {
+  for (const char* name : {"resnet18", "gru", "lstm"}) {
+    ModelSection section;
+    const bool text = std::string(name) != "resnet18";
+    section.set_architecture(!text                        ? ModelSection::RESNET18
+                             : std::string(name) == "gru" ? ModelSection::GRU
+                                                          : ModelSection::LSTM);
+    section.set_loss(text ? ModelSection::NEXT_TOKEN : ModelSection::CROSS_ENTROPY);
+    section.set_embedding(4);
+    section.set_units(6);
+    section.set_layers(2);
+    const std::vector<uint32_t> shape =
+        text ? std::vector<uint32_t>{5} : std::vector<uint32_t>{3, 16, 16};
+    section.mutable_input()->mutable_shape()->Add(shape.begin(), shape.end());
+    section.mutable_input()->set_classes(9);
+    TorchModel model(MakeArchitecture(section).value());
+    model.SetParams(InitialWeights(ManifestOf(model.architecture()), 1));
+    const std::string path = ::testing::TempDir() + "dure_" + name + ".pt";
+    ASSERT_TRUE(model.SaveTorchScript(path, {}).ok()) << name;
+    auto script = ScriptModule::Parse(ReadFile(path, 1 << 28).value(), path);
+    ASSERT_TRUE(script.ok()) << name << script.status();
+    const size_t size = text ? 6 : 3 * 16 * 16;  // of a text with the token after
+    std::vector<float> batch(2 * size);
+    for (size_t i = 0; i < batch.size(); ++i) batch[i] = static_cast<float>(i * 7 % 9);
+    const auto outputs = script->Outputs(batch, 2, shape, section.loss());
+    ASSERT_TRUE(outputs.ok()) << name << outputs.status();
+    EXPECT_EQ(*outputs, model.Logits(batch, 2).value()) << name;
+    std::filesystem::remove(path);
+  }
+}
 
 TEST(ScriptModuleTest, WhatIsNoTorchScriptIsRefused) {
   const std::string path = ::testing::TempDir() + "dure_not_a_model.pt";
@@ -132,10 +161,9 @@ TEST(ScriptModuleTest, RecordsOfAnotherShapeAreRefused) {
   ASSERT_TRUE(model.SaveTorchScript(path, {}).ok());
   auto script = ScriptModule::Parse(ReadFile(path, 1 << 24).value(), path);
   ASSERT_TRUE(script.ok()) << script.status();
-  EXPECT_EQ(script->Outputs(std::vector<float>(5), 1, {5}, ModelSection::CROSS_ENTROPY)
-                .status()
-                .code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      script->Outputs(std::vector<float>(5), 1, {5}, ModelSection::CROSS_ENTROPY).status().code(),
+      absl::StatusCode::kInvalidArgument);
   std::filesystem::remove(path);
 }
 
