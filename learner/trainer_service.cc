@@ -1,10 +1,12 @@
 #include "learner/trainer_service.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/printable.h"
 #include "base/status_macros.h"
 #include "learner/data/dataset.h"
 #include "learner/dp_sgd.h"
@@ -112,8 +114,19 @@ absl::Status TrainerService::Run() {
 absl::StatusOr<TrainerReply> TrainerService::Answer(TrainerRequest request, TrainerPacket packet) {
   if (request.has_load()) return Load(request.load(), std::move(packet));
   if (!loaded_) return absl::FailedPreconditionError("nothing has been loaded yet");
-  if (request.has_evaluate()) return Evaluate();
-  return Train(std::move(request));
+  absl::StatusOr<TrainerReply> reply =
+      request.has_evaluate() ? Evaluate() : Train(std::move(request));
+  TellTrouble();
+  return reply;
+}
+
+// To the member alone, whose standard error this is; what is sent says nothing of it.
+void TrainerService::TellTrouble() {
+  const std::string trouble = loaded_->model->trouble();
+  if (trouble.empty() || told_trouble_) return;
+  told_trouble_ = true;
+  std::fprintf(stderr, "the trainer: the model cannot be computed on some records: %s\n",
+               Printable(trouble).c_str());
 }
 
 absl::StatusOr<TrainerReply> TrainerService::Load(const TrainerLoad& load, TrainerPacket packet) {

@@ -32,11 +32,13 @@ class TrainerService {
   absl::StatusOr<TrainerReply> Train(TrainerRequest request);
   absl::StatusOr<TrainerReply> Sums(const LocalPlan& plan);
   absl::StatusOr<TrainerReply> Evaluate();
+  void TellTrouble();
 
   int socket_;
   std::vector<SandboxLayer> sandbox_;
   TrainerParts parts_;
   std::unique_ptr<Loaded> loaded_;
+  bool told_trouble_ = false;
 };
 
 }  // namespace dure
