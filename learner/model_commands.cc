@@ -229,6 +229,10 @@ absl::Status RunInit(const InitCommand& command, bool json, std::ostream& out) {
              .params = InitialWeights(ManifestOf(architecture), seed),
              .metadata = ArchitectureMetadata(architecture)};
     model.metadata["dure.seed"] = absl::StrCat(seed);
+    if (spec.model().tokens() == ModelSection::WORDS) {
+      model.metadata[kTokensKey] = kWordTokens;
+      model.metadata["dure.vocabulary_sha256"] = spec.model().vocabulary_sha256();
+    }
   }
   const std::string name = model.metadata["dure.architecture"];
   const std::string folder = command.out.substr(0, command.out.find_last_of('/') + 1);
@@ -336,6 +340,10 @@ void PrintConfusion(const ModelMetrics& metrics, std::ostream& out) {
 
 absl::Status RunEvaluate(const EvaluateCommand& command, bool json, std::ostream& out) {
   DURE_ASSIGN_OR_RETURN(RunnableModel model, BlameFile(RunnableModel::Load(command.model)));
+  if (model.of_words() && command.vocabulary.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        command.model, " is a model of words: name the file of its words with --vocabulary"));
+  }
   DURE_ASSIGN_OR_RETURN(Dataset data, BlameFile(ReadDataFolderBy({.schema = model.schema(),
                                                                   .loss = model.loss(),
                                                                   .shape = model.shape(),

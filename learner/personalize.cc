@@ -106,6 +106,12 @@ absl::StatusOr<Tuned> Tune(const PersonalizeCommand& command) {
                                 .loss = architecture.loss,
                                 .shape = architecture.shape,
                                 .vocabulary = command.vocabulary};
+  const auto tokens = tuned.model.metadata.find(kTokensKey);
+  const bool of_words = tokens != tuned.model.metadata.end() && tokens->second == kWordTokens;
+  if (of_words && command.vocabulary.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        command.model, " is a model of words: name the file of its words with --vocabulary"));
+  }
   DURE_ASSIGN_OR_RETURN(const Dataset data, BlameFile(ReadDataFolderBy(wanted, command.folder)));
   DURE_RETURN_IF_ERROR(CheckFits(data, architecture, command.folder));
   DURE_ASSIGN_OR_RETURN(const std::optional<Dataset> held_out, ReadHeldOut(wanted, command.folder));

@@ -187,21 +187,33 @@ absl::StatusOr<ModuleReport> ReportOf(std::string_view answer, const std::string
       absl::StrCat(file, ": what the module says of itself makes no sense"));
 }
 
-// What a TorchScript file says of its records: shape, classes and loss, as far as it does.
-absl::StatusOr<ModelSection> SaidOf(const ModuleFile& module, const std::string& file) {
+// What a TorchScript file says of its records, as far as it does.
+struct Said {
+  ModelSection section;  // shape and loss
+  bool of_words = false;
+  std::string schema;
+};
+absl::StatusOr<Said> SaidOf(const ModuleFile& module, const std::string& file) {
   DURE_ASSIGN_OR_RETURN(
       const std::string text, Confined(file, kParseTimeout, [&]() -> absl::StatusOr<std::string> {
-        DURE_ASSIGN_OR_RETURN(ScriptModule parsed,
-                              ScriptModule::Parse(module.bytes, file, {kInputKey, kLossKey}));
-        return absl::StrCat(Value(parsed.metadata(), kInputKey), "\n",
-                            Value(parsed.metadata(), kLossKey));
+        DURE_ASSIGN_OR_RETURN(
+            ScriptModule parsed,
+            ScriptModule::Parse(module.bytes, file, {kInputKey, kLossKey, kTokensKey, kSchemaKey}));
+        return absl::StrCat(
+            Value(parsed.metadata(), kInputKey), "\n", Value(parsed.metadata(), kLossKey), "\n",
+            Value(parsed.metadata(), kTokensKey), "\n", Value(parsed.metadata(), kSchemaKey));
       }));
-  const std::vector<std::string> lines = absl::StrSplit(text, '\n');
-  ModelSection said;
-  const std::vector<uint32_t> shape = ParseShape(lines.front());
-  said.mutable_input()->mutable_shape()->Assign(shape.begin(), shape.end());
-  said.set_loss(ModelSection::CROSS_ENTROPY);
-  DURE_RETURN_IF_ERROR(AddSizes({{kLossKey, lines.back()}}, file, &said));
+  // The schema has lines of its own, and is the rest.
+  const std::vector<std::string> lines = absl::StrSplit(text, absl::MaxSplits('\n', 3));
+  if (lines.size() != 4) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, ": what the module says of itself makes no sense"));
+  }
+  Said said{.section = {}, .of_words = lines[2] == kWordTokens, .schema = lines[3]};
+  const std::vector<uint32_t> shape = ParseShape(lines[0]);
+  said.section.mutable_input()->mutable_shape()->Assign(shape.begin(), shape.end());
+  said.section.set_loss(ModelSection::CROSS_ENTROPY);
+  DURE_RETURN_IF_ERROR(AddSizes({{kLossKey, lines[1]}}, file, &said.section));
   return said;
 }
 
@@ -359,9 +371,13 @@ absl::StatusOr<RunnableModel> RunnableModel::Load(const std::string& file) {
   DURE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(file, kMaxModelFileBytes));
   if (LooksLikeTorchScript(bytes)) {
     ModuleFile module{.bytes = std::move(bytes)};
-    DURE_ASSIGN_OR_RETURN(const ModelSection said, SaidOf(module, file));
-    return RunnableModel(std::move(module), file,
-                         {said.input().shape().begin(), said.input().shape().end()}, said.loss());
+    DURE_ASSIGN_OR_RETURN(const Said said, SaidOf(module, file));
+    const auto& shape = said.section.input().shape();
+    RunnableModel runnable(std::move(module), file, {shape.begin(), shape.end()},
+                           said.section.loss());
+    runnable.of_words_ = said.of_words;
+    runnable.schema_ = said.schema;
+    return runnable;
   }
   DURE_ASSIGN_OR_RETURN(ModelFile model, DecodeSafetensors(bytes, file));
   DURE_ASSIGN_OR_RETURN(Architecture architecture, ArchitectureOf(model, file));
@@ -380,6 +396,7 @@ absl::StatusOr<RunnableModel> RunnableModel::Load(const std::string& file) {
   torch_model.SetParams(model.params);
   RunnableModel runnable(std::move(torch_model), file, std::move(shape), loss);
   runnable.schema_ = Value(model.metadata, kSchemaKey);
+  runnable.of_words_ = Value(model.metadata, kTokensKey) == kWordTokens;
   return runnable;
 }
 

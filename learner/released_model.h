@@ -26,6 +26,10 @@
 
 namespace dure {
 
+// Of the metadata of a model of text.
+inline constexpr char kTokensKey[] = "dure.tokens";
+inline constexpr char kWordTokens[] = "words";
+
 inline constexpr uint64_t kMaxModelFileBytes = uint64_t{4} << 30;
 
 // The keys above for `architecture`, but for dure.torchscript_sha256.
@@ -73,6 +77,8 @@ class RunnableModel {
   Loss loss() const { return loss_; }
   // By which a raw table becomes its features (dure.schema); "" if the file does not say.
   const std::string& schema() const { return schema_; }
+  // Whether its tokens are words of a vocabulary (dure.tokens).
+  bool of_words() const { return of_words_; }
   // What it gives for `count` records of `shape`, computed a few hundred at a time: `count` rows of
   // equal length. Calls are dear for TorchScript: better one for all records.
   absl::StatusOr<std::vector<float>> Logits(FeatureView records, uint64_t count,
@@ -87,6 +93,7 @@ class RunnableModel {
   std::vector<uint32_t> shape_;
   Loss loss_;
   std::string schema_;
+  bool of_words_ = false;
 };
 
 // Probabilities from logits.
