@@ -93,11 +93,11 @@ records many 26 3 28 28
 mkdir empty cut
 cp good/labels-idx1-ubyte cut
 head -c 500 good/images-idx3-ubyte >cut/images-idx3-ubyte
-expect 1 'nowhere: name one with images-idx3-ubyte' dure data show nowhere
+expect 1 'there is no folder nowhere' dure data show nowhere
 expect 1 'empty holds no images-idx3-ubyte' dure data show empty
 expect 1 'is cut short' dure data show cut
 expect 1 'is cut short' dure data partition cut --clients 2 --partition iid --out parts
-expect 1 'nowhere: name one with images-idx3-ubyte' dure data partition nowhere --clients 2 --partition iid --out parts
+expect 1 'there is no folder nowhere' dure data partition nowhere --clients 2 --partition iid --out parts
 expect 2 'partition "iif": unknown kind' dure data partition good --clients 2 --partition iif --out parts
 expect 2 '20 records are too few for 21 clients' dure data partition good --clients 21 --partition iid --out parts
 expect 2 '--seed' dure data partition good --clients 2 --partition iid --out parts --seed -1

@@ -201,6 +201,10 @@ TEST(ClientEncodingTest, WidthsThatCannotWorkAreRefusedWithThoseThatCan) {
   // Largest models and smallest clip norms: no arithmetic overflows on the way.
   params.dim = kMaxDim;
   params.clip_norm = 1e-3;
+  // Rounding alone gives a norm of about sqrt(d) / 2 = 2^15, which 16 bits cannot hold; with 17 the
+  // norm is below 2^16.
+  params.number_bits = 16;
+  ExpectRefused(params, "17 to 21 bits");
   params.number_bits = 17;
   EXPECT_LT(DeriveClientEncoding(params)->norm_bound_sq, uint64_t{1} << 32);
 }
