@@ -30,6 +30,7 @@ dure_arrow(coordinator federation/terms aggregation learner)
 dure_arrow(coordinator/service coordinator transport audit)
 dure_arrow(client federation/terms learner)
 dure_arrow(client/service client transport audit)
+dure_arrow(simulation coordinator client)
 
 # Rooms that may include anything.
 set(DURE_OPEN_ROOMS cli tests examples)
@@ -68,7 +69,7 @@ set(DURE_FOREIGN
   "toml\\+\\+/" "^federation/.*\\.cc$"
   "spdlog/" "^base/.*\\.cc$"
   "kissfft/" "^privacy/dp/.*\\.cc$"
-  "CLI/" "^cli/.*\\.(h|cc)$|^learner/.*_main\\.cc$")
+  "CLI/" "^cli/.*\\.(h|cc)$|^(learner|simulation)/.*_main\\.cc$")
 
 function(dure_check_rooms root)
   set(faults "")
