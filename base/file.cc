@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -84,7 +85,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes
   if (fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
   if (S_ISDIR(info.st_mode)) return ErrnoStatus(EISDIR, absl::StrCat("cannot read ", path));
   std::string contents;
-  contents.reserve(static_cast<size_t>(info.st_size));
+  contents.reserve(std::min(static_cast<uint64_t>(info.st_size), max_bytes));
   char buffer[1 << 16];
   for (;;) {
     ssize_t got = read(fd.get(), buffer, sizeof(buffer));
