@@ -95,13 +95,13 @@ class NoisySteps {
 
 }  // namespace
 
-DpSgd::DpSgd(TrainableModel* model, const Dataset& data, int threads)
-    : model_(*model), data_(data), threads_(threads), gradient_sum_(*model, data, threads) {}
+DpSgd::DpSgd(TrainableModel* model, int threads)
+    : model_(*model), threads_(threads), gradient_sum_(*model, threads) {}
 
-absl::Status DpSgd::Run(std::span<const float> params, const DpSgdPlan& plan,
+absl::Status DpSgd::Run(const DataView& data, std::span<const float> params, const DpSgdPlan& plan,
                         std::span<float> change, const CancelCheck& cancelled) {
   DURE_CHECK(params.size() == model_.dim() && change.size() == model_.dim());
-  DURE_RETURN_IF_ERROR(CheckPlan(plan, data_.records()));
+  DURE_RETURN_IF_ERROR(CheckPlan(plan, data.records()));
   NoisySteps steps(plan, model_.dim(), threads_);
   GradientPlan gradient{.records = {}, .clip_norm = plan.clip_norm, .scale_log2 = plan.scale_log2};
   std::vector<int64_t> sums(model_.dim());
@@ -109,9 +109,9 @@ absl::Status DpSgd::Run(std::span<const float> params, const DpSgdPlan& plan,
   constexpr double kLargest = std::numeric_limits<float>::max();
   for (uint32_t step = 0; step < plan.steps; ++step) {
     steps.DrawNoise();
-    gradient.records = steps.TossCoins(static_cast<uint32_t>(data_.records()));
+    gradient.records = steps.TossCoins(static_cast<uint32_t>(data.records()));
     model_.SetParams(model);
-    DURE_RETURN_IF_ERROR(gradient_sum_.Run(gradient, sums));
+    DURE_RETURN_IF_ERROR(gradient_sum_.Run(data, gradient, sums));
     steps.Step(sums);
     if (cancelled && cancelled()) return absl::CancelledError("local training was cancelled");
     for (size_t i = 0; i < model.size(); ++i) {

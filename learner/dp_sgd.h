@@ -32,19 +32,17 @@ namespace dure {
 
 class DpSgd {
  public:
-  // `model` and `data` are borrowed; every record of `data` fits the model, whose parameters
-  // Run overwrites. threads >= 1.
-  DpSgd(TrainableModel* model, const Dataset& data, int threads);
+  // `model` is borrowed; Run overwrites its parameters. threads >= 1.
+  DpSgd(TrainableModel* model, int threads);
 
   // Writes the change of the parameters, beginning at `params`, in the manifest's order: finite
-  // whatever the model does on the way. InvalidArgument only as CheckPlan says; Cancelled.
-  // Precondition (DURE_CHECK): both have dim() values.
-  absl::Status Run(std::span<const float> params, const DpSgdPlan& plan, std::span<float> change,
-                   const CancelCheck& cancelled = {});
+  // whatever the model does on the way. Every record of `data` fits the model. InvalidArgument only
+  // as CheckPlan says; Cancelled. Precondition (DURE_CHECK): both have dim() values.
+  absl::Status Run(const DataView& data, std::span<const float> params, const DpSgdPlan& plan,
+                   std::span<float> change, const CancelCheck& cancelled = {});
 
  private:
   TrainableModel& model_;
-  const Dataset& data_;
   int threads_;
   GradientSum gradient_sum_;
 };

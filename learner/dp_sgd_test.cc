@@ -38,7 +38,7 @@ std::vector<float> Change(Network network, const Dataset& data, const DpSgdPlan&
                           int threads = 1) {
   std::vector<float> change(network.dim());
   const auto params = InitialWeights(network.manifest(), 1);
-  absl::Status status = DpSgd(&network, data, threads).Run(params, plan, change);
+  absl::Status status = DpSgd(&network, threads).Run(data, params, plan, change);
   EXPECT_TRUE(status.ok()) << status;
   return change;
 }
@@ -218,9 +218,9 @@ TEST(DpSgdTest, CancelledAfterAStep) {
   plan.steps = 1000;
   std::vector<float> change(network.dim());
   int steps = 0;
-  absl::Status status =
-      DpSgd(&network, MakeData(5, 1), 1)
-          .Run(InitialWeights(network.manifest(), 1), plan, change, [&] { return ++steps == 7; });
+  absl::Status status = DpSgd(&network, 1)
+                            .Run(MakeData(5, 1), InitialWeights(network.manifest(), 1), plan,
+                                 change, [&] { return ++steps == 7; });
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(steps, 7);
 }
@@ -234,7 +234,7 @@ TEST(DpSgdTest, AModelThatIsNotFiniteGivesNoiseAlone) {
        {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     const std::vector<float> params(network.dim(), bad);
     std::vector<float> change(network.dim());
-    ASSERT_TRUE(DpSgd(&network, data, 1).Run(params, plan, change).ok());
+    ASSERT_TRUE(DpSgd(&network, 1).Run(data, params, plan, change).ok());
     EXPECT_EQ(change, DpSgdNoiseAlone(plan, network.dim(), 1).value());
   }
 }
@@ -252,7 +252,7 @@ TEST(DpSgdTest, AnUpdateThatRunsAwayStaysFinite) {
   for (float start : {1.0f, std::numeric_limits<float>::max()}) {
     const std::vector<float> params(network.dim(), start);
     std::vector<float> change(network.dim());
-    ASSERT_TRUE(DpSgd(&network, MakeData(30, 1), 2).Run(params, plan, change).ok());
+    ASSERT_TRUE(DpSgd(&network, 2).Run(MakeData(30, 1), params, plan, change).ok());
     for (float value : change) ASSERT_TRUE(std::isfinite(value));
   }
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 #include "base/check.h"
@@ -37,13 +36,17 @@ void Shuffle(std::vector<uint32_t>& records, AesCtrRandom& random) {
 
 }  // namespace
 
-EpochTraining::EpochTraining(TrainableModel* model, const Dataset& data, int threads)
-    : model_(*model), data_(data), sum_(model->dim()) {
+EpochTraining::EpochTraining(TrainableModel* model, int threads)
+    : model_(*model),
+      sum_(model->dim()),
+      now_(model->dim()),
+      direction_(model->dim()),
+      moved_(model->dim()) {
   DURE_CHECK(threads >= 1);
   for (int i = 0; i < threads; ++i) workspaces_.push_back(model->MakeWorkspace());
 }
 
-void EpochTraining::SumBatch(std::span<const uint32_t> records) {
+void EpochTraining::SumBatch(const Dataset& data, std::span<const uint32_t> records) {
   std::fill(sum_.begin(), sum_.end(), 0.0);
   const size_t dim = model_.dim();
   const size_t block_records = model_.block_records();
@@ -59,7 +62,7 @@ void EpochTraining::SumBatch(std::span<const uint32_t> records) {
         const size_t first = block * block_records;
         float* sum = blocks_[block].data();
         std::fill_n(sum, dim, 0.0f);
-        model_.AddDirections(data_, now.subspan(first, std::min(block_records, now.size() - first)),
+        model_.AddDirections(data, now.subspan(first, std::min(block_records, now.size() - first)),
                              {sum, dim}, *workspaces_[thread]);
       }
     });
@@ -73,44 +76,45 @@ void EpochTraining::SumBatch(std::span<const uint32_t> records) {
   }
 }
 
-absl::Status EpochTraining::Run(std::span<const float> params, const EpochsPlan& plan,
-                                std::span<float> change, const CancelCheck& cancelled) {
+absl::Status EpochTraining::Run(const DataView& data, std::span<const float> params,
+                                const EpochsPlan& plan, std::span<float> change,
+                                const CancelCheck& cancelled) {
   const size_t dim = model_.dim();
   DURE_CHECK(params.size() == dim && change.size() == dim);
   DURE_CHECK(plan.correction.empty() || plan.correction.size() == dim);
-  DURE_RETURN_IF_ERROR(CheckPlan(plan, data_.records()));
+  DURE_RETURN_IF_ERROR(CheckPlan(plan, data.records()));
   AesCtrRandom order(plan.seed);
-  std::vector<uint32_t> records(data_.records());
-  std::iota(records.begin(), records.end(), 0u);
-  std::vector<float> model(params.begin(), params.end());
-  std::vector<double> direction(dim), moved(dim);
+  order_.resize(data.records());
+  for (size_t i = 0; i < order_.size(); ++i) order_[i] = static_cast<uint32_t>(data.place(i));
+  std::copy(params.begin(), params.end(), now_.begin());
+  std::fill(moved_.begin(), moved_.end(), 0.0);
   constexpr double kLargest = std::numeric_limits<float>::max();
   for (uint32_t epoch = 0; epoch < plan.epochs; ++epoch) {
-    Shuffle(records, order);
-    for (size_t first = 0; first < records.size(); first += plan.batch_size) {
-      const size_t size = std::min<size_t>(plan.batch_size, records.size() - first);
-      model_.SetParams(model);
-      SumBatch(std::span(records).subspan(first, size));
+    Shuffle(order_, order);
+    for (size_t first = 0; first < order_.size(); first += plan.batch_size) {
+      const size_t size = std::min<size_t>(plan.batch_size, order_.size() - first);
+      model_.SetParams(now_);
+      SumBatch(data.dataset(), std::span(order_).subspan(first, size));
       if (cancelled && cancelled()) return absl::CancelledError("local training was cancelled");
-      model_.ToManifestOrder(std::span<const double>(sum_), std::span(direction));
+      model_.ToManifestOrder(std::span<const double>(sum_), std::span(direction_));
       const double factor = plan.learning_rate / static_cast<double>(size);
       for (size_t i = 0; i < plan.correction.size(); ++i) {
-        direction[i] -= static_cast<double>(size) * plan.correction[i];
+        direction_[i] -= static_cast<double>(size) * plan.correction[i];
       }
       const double back = plan.learning_rate * plan.proximal_mu;  // of the way from the beginning
       for (size_t i = 0; i < dim; ++i) {
-        moved[i] += factor * direction[i] - back * moved[i];
-        model[i] = static_cast<float>(std::clamp(params[i] + moved[i], -kLargest, kLargest));
+        moved_[i] += factor * direction_[i] - back * moved_[i];
+        now_[i] = static_cast<float>(std::clamp(params[i] + moved_[i], -kLargest, kLargest));
       }
     }
     // What is not a number fails every comparison.
-    if (!std::all_of(moved.begin(), moved.end(),
+    if (!std::all_of(moved_.begin(), moved_.end(),
                      [](double value) { return std::abs(value) <= kMaxLocalChange; })) {
       return absl::FailedPreconditionError(
           "local training diverged, the model is no longer finite: lower local.learning_rate");
     }
   }
-  std::copy(moved.begin(), moved.end(), change.begin());
+  std::copy(moved_.begin(), moved_.end(), change.begin());
   return absl::OkStatus();
 }
 

@@ -21,25 +21,27 @@ namespace dure {
 
 class EpochTraining {
  public:
-  // `model` and `data` are borrowed; every record of `data` fits the model, whose parameters
-  // Run overwrites. threads >= 1.
-  EpochTraining(TrainableModel* model, const Dataset& data, int threads);
+  // `model` is borrowed; Run overwrites its parameters. threads >= 1.
+  EpochTraining(TrainableModel* model, int threads);
 
-  // Writes the change of the parameters, beginning at `params`, in the manifest's order.
+  // Writes the change of the parameters, beginning at `params`, in the manifest's order. Every
+  // record of `data` fits the model. What one Run needed the next one uses again.
   // InvalidArgument as CheckPlan says; FailedPrecondition, with the remedy, if the model left the
   // range of finite numbers; Cancelled. Precondition (DURE_CHECK): both have dim() values.
-  absl::Status Run(std::span<const float> params, const EpochsPlan& plan, std::span<float> change,
-                   const CancelCheck& cancelled = {});
+  absl::Status Run(const DataView& data, std::span<const float> params, const EpochsPlan& plan,
+                   std::span<float> change, const CancelCheck& cancelled = {});
 
  private:
-  // Adds up the directions of `records` in sum_, in the model's own order.
-  void SumBatch(std::span<const uint32_t> records);
+  // Adds up the directions of `records` of `data` in sum_, in the model's own order.
+  void SumBatch(const Dataset& data, std::span<const uint32_t> records);
 
   TrainableModel& model_;
-  const Dataset& data_;
   std::vector<std::unique_ptr<ModelWorkspace>> workspaces_;  // one a thread
   std::vector<std::vector<float>> blocks_;  // sums of blocks that are computed at a time
   std::vector<double> sum_;
+  std::vector<uint32_t> order_;  // places of the records in their dataset
+  std::vector<float> now_;       // the parameters
+  std::vector<double> direction_, moved_;
 };
 
 }  // namespace dure

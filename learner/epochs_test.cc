@@ -75,7 +75,7 @@ class EpochsTest : public ::testing::Test {
   std::vector<float> Change(Network network, const EpochsPlan& plan, int threads) const {
     std::vector<float> change(network.dim());
     const auto params = InitialWeights(network.manifest(), 1);
-    absl::Status status = EpochTraining(&network, data_, threads).Run(params, plan, change);
+    absl::Status status = EpochTraining(&network, threads).Run(data_, params, plan, change);
     EXPECT_TRUE(status.ok()) << status;
     return change;
   }
@@ -180,8 +180,8 @@ TEST_F(EpochsTest, TheCorrectionIsTakenOffEveryStep) {
     reference.Step(direction, kRate);
   }
   const auto change = Change(
-      network,
-      {.epochs = 12, .batch_size = 1000, .learning_rate = kRate, .correction = correction}, 2);
+      network, {.epochs = 12, .batch_size = 1000, .learning_rate = kRate, .correction = correction},
+      2);
   for (size_t i = 0; i < change.size(); ++i) {
     EXPECT_NEAR(change[i], reference.params()[i] - double{params[i]}, 1e-4) << i;
   }
@@ -230,12 +230,32 @@ TEST_F(EpochsTest, TheSeedIsTheOrder) {
   EXPECT_NE(Change(Make("mlp"), plan, 1), want);
 }
 
+// One object for members that take turns, each with some of the records of one dataset: every one
+// gets what it would get with its records in a dataset of its own.
+TEST_F(EpochsTest, MembersShareADatasetAndTheObject) {
+  const std::vector<std::vector<uint32_t>> members = {{3, 17, 5, 88, 41}, {0}, {89, 88, 87, 3}};
+  const EpochsPlan plan{.epochs = 2, .batch_size = 2, .learning_rate = 0.3};
+  Network network = Make("mlp");
+  EpochTraining shared(&network, 2);
+  const auto params = InitialWeights(network.manifest(), 1);
+  for (int round = 0; round < 2; ++round) {
+    for (const std::vector<uint32_t>& places : members) {
+      std::vector<float> got(network.dim()), want(network.dim());
+      ASSERT_TRUE(shared.Run(DataView(data_, places), params, plan, got).ok());
+      Network alone = Make("mlp");
+      const Dataset own = data_.Select(places);
+      ASSERT_TRUE(EpochTraining(&alone, 1).Run(own, params, plan, want).ok());
+      EXPECT_EQ(got, want);
+    }
+  }
+}
+
 TEST_F(EpochsTest, CancelledAfterAStep) {
   Network network = Make("mlp");
   std::vector<float> change(network.dim());
   int steps = 0;
-  absl::Status status = EpochTraining(&network, data_, 1)
-                            .Run(InitialWeights(network.manifest(), 1),
+  absl::Status status = EpochTraining(&network, 1)
+                            .Run(data_, InitialWeights(network.manifest(), 1),
                                  {.epochs = 1000, .batch_size = 5, .learning_rate = 0.1}, change,
                                  [&] { return ++steps == 7; });
   EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
@@ -248,8 +268,8 @@ TEST_F(EpochsTest, AModelThatDivergesIsRefusedWithTheRemedy) {
   auto params = InitialWeights(network.manifest(), 1);
   params[3] = std::numeric_limits<float>::infinity();
   absl::Status status =
-      EpochTraining(&network, data_, 1)
-          .Run(params, {.epochs = 1, .batch_size = 5, .learning_rate = 0.1}, change);
+      EpochTraining(&network, 1)
+          .Run(data_, params, {.epochs = 1, .batch_size = 5, .learning_rate = 0.1}, change);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("lower local.learning_rate"));
   EXPECT_THAT(change, Each(0.0f));

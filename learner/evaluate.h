@@ -9,10 +9,10 @@
 
 namespace dure {
 
-// What learner/metrics.h has for the loss of the model, over all records, at least one, each of
-// which fits the model. The number of threads, at least 1, changes no bit of the result. `own` is
-// computed besides if it has a name.
-ModelMetrics EvaluateModel(const TrainableModel& model, const Dataset& data, int threads,
+// What learner/metrics.h has for the loss of the model, over all records of `data`, at least one,
+// each of which fits the model. The number of threads, at least 1, changes no bit of the result.
+// `own` is computed besides if it has a name.
+ModelMetrics EvaluateModel(const TrainableModel& model, const DataView& data, int threads,
                            const OwnMetric& own = {});
 
 }  // namespace dure

@@ -12,23 +12,29 @@
 #include "learner/data/dataset.h"
 #include "learner/trainable_model.h"
 #include "learner/trainer.h"
+#include "privacy/dp/fixed_point.h"
 
 namespace dure {
 
 class GradientSum {
  public:
-  // `model` and `data` are borrowed; every record of `data` fits the model. threads >= 1.
-  GradientSum(const TrainableModel& model, const Dataset& data, int threads);
+  // `model` is borrowed. threads >= 1.
+  GradientSum(const TrainableModel& model, int threads);
 
-  // Writes the sum for the model's parameters in the manifest's order: dim() integers.
-  // InvalidArgument if a record is out of range, clip norm or scale are not in the range of
-  // dp::ClippedSum, or there are more records than its capacity.
-  absl::Status Run(const GradientPlan& plan, std::span<int64_t> out);
+  // Every record of `data` fits the model; plan.records are numbers within that view. Writes the
+  // sum for the model's parameters in the manifest's order: dim() integers. InvalidArgument if a
+  // record is out of range, clip norm or scale are not in the range of dp::ClippedSum, or there are
+  // more records than its capacity.
+  absl::Status Run(const DataView& data, const GradientPlan& plan, std::span<int64_t> out);
 
  private:
+  // Empty sums for what the plan asks for, at least one.
+  absl::Status PrepareSums(const GradientPlan& plan);
+
   const TrainableModel& model_;
-  const Dataset& data_;
   std::vector<std::unique_ptr<ModelWorkspace>> workspaces_;  // one a thread
+  std::vector<dp::ClippedSum> sums_;                         // at most one a thread
+  dp::ClippedSum::Params sums_of_;
 };
 
 }  // namespace dure

@@ -29,12 +29,12 @@ class GradientSumTest : public ::testing::Test {
 
   std::vector<int64_t> Run(const GradientPlan& plan, int threads) {
     std::vector<int64_t> sum(network_.dim());
-    EXPECT_TRUE(GradientSum(network_, data_, threads).Run(plan, sum).ok());
+    EXPECT_TRUE(GradientSum(network_, threads).Run(data_, plan, sum).ok());
     return sum;
   }
   absl::Status Refusal(const GradientPlan& plan) {
     std::vector<int64_t> sum(network_.dim());
-    return GradientSum(network_, data_, 1).Run(plan, sum);
+    return GradientSum(network_, 1).Run(data_, plan, sum);
   }
 
   Network network_;
@@ -65,6 +65,23 @@ TEST_F(GradientSumTest, NoRecordsAndNonFiniteModelsGiveZeros) {
   std::vector<float> params(network_.dim(), std::numeric_limits<float>::infinity());
   network_.SetParams(params);
   EXPECT_THAT(Run({.records = {0, 1}, .clip_norm = 1, .scale_log2 = 14}, 1), Each(0));
+}
+
+// Record numbers of a plan are places of the view; one object serves many views and plans.
+TEST_F(GradientSumTest, ViewsOfOneDataset) {
+  GradientSum shared(network_, 2);
+  std::vector<int64_t> sum(network_.dim());
+  const std::vector<uint32_t> places = {9, 30, 4};
+  for (const double clip_norm : {0.5, 1.0, 1.0}) {
+    ASSERT_TRUE(shared
+                    .Run(DataView(data_, places),
+                         {.records = {2, 1}, .clip_norm = clip_norm, .scale_log2 = 10}, sum)
+                    .ok());
+    EXPECT_EQ(sum, Run({.records = {4, 30}, .clip_norm = clip_norm, .scale_log2 = 10}, 1));
+  }
+  EXPECT_FALSE(
+      shared.Run(DataView(data_, places), {.records = {3}, .clip_norm = 1, .scale_log2 = 10}, sum)
+          .ok());
 }
 
 TEST_F(GradientSumTest, BadPlansAreRefused) {

@@ -131,7 +131,7 @@ absl::StatusOr<Tuned> Tune(const PersonalizeCommand& command) {
   std::vector<float> change(model->dim());
   TrainableModel* const trained = command.only.empty() ? model.get() : &partly;
   DURE_RETURN_IF_ERROR(
-      EpochTraining(trained, data, Threads()).Run(tuned.model.params, plan, change));
+      EpochTraining(trained, Threads()).Run(data, tuned.model.params, plan, change));
   for (size_t i = 0; i < change.size(); ++i) tuned.model.params[i] += change[i];
   model->SetParams(tuned.model.params);
   tuned.after = EvaluateModel(*model, measured, Threads());

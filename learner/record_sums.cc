@@ -29,7 +29,7 @@ absl::StatusOr<std::vector<int64_t>> StatisticsSums(const DataFiles& table,
   return sums.Add(read, plan.grid_log2);
 }
 
-std::vector<int64_t> EvaluationSums(const TrainableModel& model, const Dataset& data, int threads,
+std::vector<int64_t> EvaluationSums(const TrainableModel& model, const DataView& data, int threads,
                                     const EvaluationPlan& plan) {
   DURE_CHECK(threads >= 1);
   const MetricSums places(model.loss(), model.classes());
@@ -42,9 +42,9 @@ std::vector<int64_t> EvaluationSums(const TrainableModel& model, const Dataset& 
     for (uint64_t i = worker; i < data.records(); i += workers) {
       const FeatureView record = data.Record(i);
       const Outcome outcome =
-          Judge(model.loss(), model.Outputs(record, *workspace), record, data.labels[i]);
+          Judge(model.loss(), model.Outputs(record, *workspace), record, data.label(i));
       std::fill(one.begin(), one.end(), 0.0);
-      places.Add(outcome, data.labels[i], one);
+      places.Add(outcome, data.label(i), one);
       one[MetricSums::kLoss] = Share(one[MetricSums::kLoss], plan.loss_bound);
       one[MetricSums::kError] = Share(one[MetricSums::kError], plan.error_bound);
       for (size_t j = 0; j < one.size(); ++j) {

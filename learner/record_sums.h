@@ -25,7 +25,7 @@ absl::StatusOr<std::vector<int64_t>> StatisticsSums(const DataFiles& table,
 // In the places of MetricSums of the model; the loss in units of plan.loss_bound, how far off a
 // number is in units of plan.error_bound, both at most 1 a record; what is not a number counts
 // as 1.
-std::vector<int64_t> EvaluationSums(const TrainableModel& model, const Dataset& data, int threads,
+std::vector<int64_t> EvaluationSums(const TrainableModel& model, const DataView& data, int threads,
                                     const EvaluationPlan& plan);
 
 // The figures of opened sums of which 1 is one record.

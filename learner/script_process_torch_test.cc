@@ -90,7 +90,7 @@ TEST_F(ScriptProcessTest, AModuleOfKnownLayersTrainsAsTheKernelsDo) {
   const Dataset data =
       ReadTensors(ReadFile(folder_ + "/records.pt", 1 << 20).value(), "r", network.loss()).value();
   std::vector<int64_t> want(network.dim());
-  ASSERT_TRUE(GradientSum(network, data, 1).Run(plan, want).ok());
+  ASSERT_TRUE(GradientSum(network, 1).Run(data, plan, want).ok());
   auto update = (*trainer)->Train(params, plan);
   ASSERT_TRUE(update.ok()) << update.status();
   EXPECT_EQ(std::get<std::vector<int64_t>>(*update), want);

@@ -104,7 +104,7 @@ TEST_F(TrainerProcessTest, TrainsAndEvaluatesAsTheKernelsDoHere) {
   network.SetParams(params);
   const Dataset data = ReadDataFolder(folder_).value();
   std::vector<int64_t> want(network.dim());
-  ASSERT_TRUE(GradientSum(network, data, 1).Run(plan_, want).ok());
+  ASSERT_TRUE(GradientSum(network, 1).Run(data, plan_, want).ok());
   for (int round = 0; round < 2; ++round) {
     EXPECT_EQ(Sums(trainer->Train(params, plan_)), want);
   }
@@ -138,7 +138,7 @@ TEST_F(TrainerProcessTest, CorrectsStepsAsEpochTrainingDoesHere) {
   }
   for (const EpochsPlan& each : {plan, epochs_, plan}) {
     std::vector<float> want(params.size());
-    ASSERT_TRUE(EpochTraining(&network, data, 1).Run(params, each, want).ok());
+    ASSERT_TRUE(EpochTraining(&network, 1).Run(data, params, each, want).ok());
     EXPECT_EQ(Change(trainer->Train(params, each)), want);
   }
   plan.correction.pop_back();
@@ -181,9 +181,9 @@ TEST_F(TrainerProcessTest, TrainsLocallyAsTheKernelsDoHere) {
   Network network(MakeArchitecture(options_.model).value());
   const Dataset data = ReadDataFolder(folder_).value();
   std::vector<float> want(network.dim());
-  ASSERT_TRUE(EpochTraining(&network, data, 1).Run(params, epochs_, want).ok());
+  ASSERT_TRUE(EpochTraining(&network, 1).Run(data, params, epochs_, want).ok());
   EXPECT_EQ(Change(trainer->Train(params, epochs_)), want);
-  ASSERT_TRUE(DpSgd(&network, data, 1).Run(params, dp_sgd_, want).ok());
+  ASSERT_TRUE(DpSgd(&network, 1).Run(data, params, dp_sgd_, want).ok());
   EXPECT_EQ(Change(trainer->Train(params, dp_sgd_)), want);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -70,7 +71,7 @@ struct TrainerService::Loaded {
         params(std::move(params_memory)),
         update(std::move(update_memory)),
         files(std::move(data_files)),
-        gradient_sum(*model, data, thread_count) {}
+        gradient_sum(*model, thread_count) {}
 
   std::span<const float> Params() const {
     return {static_cast<const float*>(params.data()), model->dim()};
@@ -87,6 +88,9 @@ struct TrainerService::Loaded {
   SharedMemory update;
   DataFiles files;  // a table is read again for statistics
   GradientSum gradient_sum;
+  // Made when they are first asked for.
+  std::optional<EpochTraining> epochs;
+  std::optional<DpSgd> dp_sgd;
 };
 
 TrainerService::TrainerService(int socket, std::vector<SandboxLayer> sandbox, TrainerParts parts)
@@ -192,12 +196,13 @@ absl::StatusOr<TrainerReply> TrainerService::Train(TrainerRequest request) {
       const std::span<const float> correction = loaded.Update<float>();
       epochs->correction.assign(correction.begin(), correction.end());
     }
-    DURE_RETURN_IF_ERROR(EpochTraining(loaded.model.get(), loaded.data, loaded.threads)
-                             .Run(loaded.Params(), *epochs, loaded.Update<float>(), cancelled));
+    if (!loaded.epochs) loaded.epochs.emplace(loaded.model.get(), loaded.threads);
+    DURE_RETURN_IF_ERROR(loaded.epochs->Run(loaded.data, loaded.Params(), *epochs,
+                                            loaded.Update<float>(), cancelled));
   } else {
-    DURE_RETURN_IF_ERROR(
-        DpSgd(loaded.model.get(), loaded.data, loaded.threads)
-            .Run(loaded.Params(), std::get<DpSgdPlan>(plan), loaded.Update<float>(), cancelled));
+    if (!loaded.dp_sgd) loaded.dp_sgd.emplace(loaded.model.get(), loaded.threads);
+    DURE_RETURN_IF_ERROR(loaded.dp_sgd->Run(loaded.data, loaded.Params(), std::get<DpSgdPlan>(plan),
+                                            loaded.Update<float>(), cancelled));
   }
   TrainerReply reply;
   reply.mutable_trained();
@@ -244,7 +249,7 @@ absl::StatusOr<TrainerReply> TrainerService::Gradient(GradientPlan plan, Trainer
     train = std::move(*request.mutable_train());
   }
   loaded_->model->SetParams(loaded_->Params());
-  DURE_RETURN_IF_ERROR(loaded_->gradient_sum.Run(plan, loaded_->Update<int64_t>()));
+  DURE_RETURN_IF_ERROR(loaded_->gradient_sum.Run(loaded_->data, plan, loaded_->Update<int64_t>()));
   TrainerReply reply;
   reply.mutable_trained()->set_records(plan.records.size());
   return reply;

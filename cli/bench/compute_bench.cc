@@ -127,8 +127,9 @@ absl::StatusOr<Figure> PerExample(const Settings& settings) {
   std::vector<int64_t> sum(network.dim());
   absl::Status status;
   auto seconds_on = [&](unsigned threads) {
-    GradientSum gradient_sum(network, data, static_cast<int>(threads));
-    return MedianSeconds(settings.runs(), [&] { status.Update(gradient_sum.Run(plan, sum)); });
+    GradientSum gradient_sum(network, static_cast<int>(threads));
+    return MedianSeconds(settings.runs(),
+                         [&] { status.Update(gradient_sum.Run(data, plan, sum)); });
   };
   const double seconds = seconds_on(std::max(1u, std::thread::hardware_concurrency()));
   const double alone = seconds_on(1);

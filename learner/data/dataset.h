@@ -81,6 +81,28 @@ struct Dataset {
   std::vector<uint64_t> LabelCounts(uint64_t classes = 0) const;
 };
 
+// All records of a dataset, or some of them in an order of their own: so that thousands of members
+// share one dataset. Borrows the dataset and the numbers.
+class DataView {
+ public:
+  DataView(const Dataset& data) : data_(&data), count_(data.records()) {}
+  // Record i of the view is record records[i], below data.records(), of the dataset.
+  DataView(const Dataset& data, std::span<const uint32_t> records)
+      : data_(&data), places_(records.data()), count_(records.size()) {}
+
+  uint64_t records() const { return count_; }
+  // Where record i < records() is in dataset().
+  uint64_t place(uint64_t i) const { return places_ == nullptr ? i : places_[i]; }
+  FeatureView Record(uint64_t i) const { return data_->Record(place(i)); }
+  float label(uint64_t i) const { return data_->labels[place(i)]; }
+  const Dataset& dataset() const { return *data_; }
+
+ private:
+  const Dataset* data_;
+  const uint32_t* places_ = nullptr;  // count_ of them; null: every record is at its own place
+  uint64_t count_;
+};
+
 enum class DataPart {
   kTraining,  // images-idx3-ubyte, train-images-idx3-ubyte, records.csv, .txt, .pt or .own
   kHeldOut,   // t10k-images-idx3-ubyte, heldout.csv, .txt, .pt or .own

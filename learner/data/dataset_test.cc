@@ -173,5 +173,21 @@ TEST(CheckDatasetTest, NoRecordIsRefused) {
                absl::StatusCode::kFailedPrecondition, "holds no record");
 }
 
+TEST(DataViewTest, AllRecordsOrThoseAtItsPlaces) {
+  const Dataset data{.shape = {2}, .features = {1, 2, 3, 4, 5, 6}, .labels = {7, 8, 9}};
+  const DataView all(data);
+  ASSERT_EQ(all.records(), 3u);
+  EXPECT_EQ(all.place(2), 2u);
+  EXPECT_EQ(all.label(2), 9);
+  const std::vector<uint32_t> places = {2, 0, 2, 1};
+  const DataView some(data, places);
+  ASSERT_EQ(some.records(), 4u);
+  EXPECT_EQ(some.place(3), 1u);
+  EXPECT_EQ(some.label(2), 9);
+  EXPECT_EQ(some.Record(1)[1], ByteToFloat(2));
+  EXPECT_EQ(&some.dataset(), &data);
+  EXPECT_EQ(DataView(data, std::span<const uint32_t>()).records(), 0u);
+}
+
 }  // namespace
 }  // namespace dure
