@@ -111,6 +111,7 @@ bool FederationEngine::EnoughAreHere(absl::Time now, size_t connected) {
     patience_until_.reset();
     return false;
   }
+  if (options_.cohorts) return true;  // they are all there are
   if (connected + silent.size() >= settled_for_) return true;
   if (!patience_until_) {
     absl::Duration patience = kGatherPatience;
@@ -124,12 +125,15 @@ bool FederationEngine::EnoughAreHere(absl::Time now, size_t connected) {
   return now >= *patience_until_;
 }
 
+size_t FederationEngine::MostInvited() const {
+  const RoundsSection& rounds = options_.spec.rounds();
+  return rounds.has_cohort() ? rounds.cohort() : secagg::kMaxDenseMembers;
+}
+
 // Without replacement, each subset as likely as any other.
 std::vector<secagg::MemberId> FederationEngine::DrawCohort(
     std::vector<secagg::MemberId> connected) {
-  const RoundsSection& rounds = options_.spec.rounds();
-  size_t size = std::min<size_t>(connected.size(),
-                                 rounds.has_cohort() ? rounds.cohort() : secagg::kMaxDenseMembers);
+  const size_t size = std::min(connected.size(), MostInvited());
   AesCtrRandom random(*options_.random);
   for (size_t i = 0; i < size; ++i) {
     // 64 bits modulo at most some thousands: the bias is below 2^-50.

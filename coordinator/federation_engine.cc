@@ -307,16 +307,20 @@ void FederationEngine::StartAttemptIfReady(absl::Time now, Outputs* out) {
     rounds_done_ = now;
     return;
   }
-  std::vector<secagg::MemberId> connected = AvailableMembers();
   phase_ = State::kWaiting;
   if (now < not_before_) return;
   not_before_ = absl::InfinitePast();
+  std::vector<secagg::MemberId> connected =
+      options_.cohorts
+          ? options_.cohorts(now, AttemptNumber(state_.attempts.value() + 1), MostInvited())
+          : AvailableMembers();
   if (kind == SumsKind::kEvaluation && SkipsEvaluation(now, connected.size(), out)) {
     return StartAttemptIfReady(now, out);
   }
   if (!EnoughAreHere(now, connected.size())) return;
   if (!CanAfford(kind, out)) return;
-  std::vector<secagg::MemberId> cohort = DrawCohort(std::move(connected));
+  std::vector<secagg::MemberId> cohort =
+      options_.cohorts ? std::move(connected) : DrawCohort(std::move(connected));
   if (absl::Status status = kind == SumsKind::kTraining
                                 ? StartAttempt(now, std::move(cohort), out)
                                 : StartSums(now, kind, std::move(cohort), out);
@@ -334,15 +338,14 @@ absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::
   AttemptId id{.round = state_.round.value() + 1,
                .attempt = state_.attempts.value() + 1,
                .model_hash = model_hash_};
-  Round::Options options;
+  RoundOptions options;
   options.model = NumbersToBytes(model_, terms.download);
   options.state = NumbersToBytes(control_.values(), terms.download) + standardisation_;
   if (terms.download != CommunicationSection::FP32 || !options.state.empty()) {
     id.model_hash = OfferedModelHash(options.model, options.state);
   }
   DURE_ASSIGN_OR_RETURN(RunAccount account, sums_.Account(terms));
-  DURE_RETURN_IF_ERROR(
-      BeginRound(now, terms, id, std::move(options), std::move(cohort), out));
+  DURE_RETURN_IF_ERROR(BeginRound(now, terms, id, std::move(options), std::move(cohort), out));
   if (terms.invited != terms_.invited) account_ = std::move(account);
   terms_ = terms;
   return absl::OkStatus();
@@ -350,7 +353,7 @@ absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::
 
 // What an attempt begins with, whatever it is for.
 absl::Status FederationEngine::BeginRound(absl::Time now, const RoundTerms& terms,
-                                          const AttemptId& id, Round::Options options,
+                                          const AttemptId& id, RoundOptions options,
                                           std::vector<secagg::MemberId> cohort, Outputs* out) {
   Digest session_id;
   options_.random->Fill(session_id);
@@ -362,7 +365,7 @@ absl::Status FederationEngine::BeginRound(absl::Time now, const RoundTerms& term
   options.deadline = deadline();
   std::string rotation_seed = options.session.config.rotation_seed();
   std::vector<round::Output> outputs;
-  DURE_ASSIGN_OR_RETURN(round_, Round::Start(now, std::move(options), &outputs));
+  DURE_ASSIGN_OR_RETURN(round_, options_.start_round(now, std::move(options), &outputs));
 
   if (failures_in_a_row_ == 0) round_began_ = now;
   sums_terms_.reset();

@@ -7,6 +7,7 @@
 #define DURE_COORDINATOR_FEDERATION_ENGINE_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -92,6 +93,11 @@ using Output = std::variant<Write, WriteEvidence, SendTo, Expel, Note, Ended>;
 
 }  // namespace run
 
+// At most `most` members that can take part in `attempt` at this time, drawn so that each subset is
+// as likely as any other.
+using CohortSource = std::function<std::vector<secagg::MemberId>(
+    absl::Time now, AttemptNumber attempt, size_t most)>;
+
 class FederationEngine {
  public:
   struct Options {
@@ -103,6 +109,10 @@ class FederationEngine {
     const SigningKey* key = nullptr;                  // the coordinator's; borrowed
     secagg::CertificateVerifier* verifier = nullptr;  // borrowed
     Random* random = nullptr;                         // SystemRandom in programs; borrowed
+    // How attempts are carried out, and, if it is there, who is asked in the place of those who are
+    // connected: for simulations.
+    StartRound start_round = Round::Start;
+    CohortSource cohorts;
   };
 
   // Goes on where `state` ends. DataLoss if a saved model or optimiser does not fit the spec.
@@ -165,8 +175,7 @@ class FederationEngine {
   bool CanAfford(SumsKind kind, Outputs* out);
   bool SkipsEvaluation(absl::Time now, size_t willing, Outputs* out);
   absl::Status BeginRound(absl::Time now, const RoundTerms& terms, const AttemptId& id,
-                          Round::Options options, std::vector<secagg::MemberId> cohort,
-                          Outputs* out);
+                          RoundOptions options, std::vector<secagg::MemberId> cohort, Outputs* out);
   void LeaveOutTheFaulty(Outputs* out);
   void LeaveOutTheLate(const round::Late& late, Outputs* out);
   uint32_t SitOut(const secagg::MemberId& member, bool silent);
@@ -192,6 +201,7 @@ class FederationEngine {
   static constexpr absl::Duration kGatherPatience = absl::Seconds(10);
 
   absl::Duration deadline() const;  // of a phase
+  size_t MostInvited() const;
   std::vector<secagg::MemberId> AvailableMembers() const;
   std::vector<std::string> SilentMembers() const;
   std::vector<secagg::MemberId> DrawCohort(std::vector<secagg::MemberId> connected);
@@ -238,7 +248,7 @@ class FederationEngine {
   bool released_now_ = false;
   uint32_t failures_in_a_row_ = 0;
 
-  std::unique_ptr<Round> round_;
+  std::unique_ptr<RoundMachine> round_;
   Digest session_id_{};
   Digest former_session_id_{};
   RoundTerms terms_;  // of a round of the newest attempt's, or the expected, cohort

@@ -110,7 +110,7 @@ absl::Status FederationEngine::StartSums(absl::Time now, SumsKind kind,
   const bool statistics = kind == SumsKind::kStatistics;
   AttemptId id{.round = statistics ? 1 : state_.round.value(),
                .attempt = state_.attempts.value() + 1};
-  Round::Options options;
+  RoundOptions options;
   if (!statistics) {
     options.model = NumbersToBytes(model_, training.download);
     options.state = standardisation_;

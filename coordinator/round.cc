@@ -82,7 +82,7 @@ absl::StatusOr<std::optional<secagg::AcceptedInput>> Round::Receive(const secagg
                     session_);
 }
 
-absl::StatusOr<std::unique_ptr<Round>> Round::Start(absl::Time now, Options options,
+absl::StatusOr<std::unique_ptr<Round>> Round::Start(absl::Time now, RoundOptions options,
                                                     std::vector<round::Output>* out) {
   const int bits = static_cast<int>(options.session.config.bits());
   const uint64_t dim = options.session.config.dim();

@@ -22,76 +22,26 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "aggregation/ring_sum.h"
-#include "coordinator/mean_update.h"
+#include "coordinator/round_machine.h"
 #include "privacy/secagg/plain.h"
 #include "privacy/secagg/server.h"
 #include "proto/wire.pb.h"
 
 namespace dure {
 
-namespace round {
-
-// What happened.
-struct MessageReceived {
-  secagg::MemberId from;
-  secagg::UpMessage message;
-};
-struct MemberLost {  // its connection ended, or it declined
-  secagg::MemberId member;
-};
-struct Tick {};
-using Input = std::variant<MessageReceived, MemberLost, Tick>;
-
-// What to do, in this order.
-struct SendTo {
-  secagg::MemberId member;
-  std::shared_ptr<const ServerMessage> message;
-};
-struct Rejected {  // a peer's fault; the round goes on
-  secagg::MemberId member;
-  absl::Status why;
-};
-struct Late {  // the deadline of a phase has passed without their answers
-  std::vector<secagg::MemberId> members;
-  std::string_view phase;
-};
-struct Closed {  // the sums of the survivors' noised inputs, at least one
-  std::vector<GroupSum> sums;
-  uint32_t survivors = 0;  // in all of them
-};
-struct Failed {
-  std::string reason;
-};
-using Output = std::variant<SendTo, Rejected, Late, Closed, Failed>;
-
-}  // namespace round
-
-class Round {
+class Round final : public RoundMachine {
  public:
-  struct Options {
-    secagg::Server::Params session;
-    std::string model;        // travel in the offer, as wire.proto says
-    std::string state;
-    absl::Duration deadline;  // of each phase
-  };
-
   // Makes the offers. InvalidArgument or FailedPrecondition as secagg::Server::Create.
-  static absl::StatusOr<std::unique_ptr<Round>> Start(absl::Time now, Options options,
+  static absl::StatusOr<std::unique_ptr<Round>> Start(absl::Time now, RoundOptions options,
                                                       std::vector<round::Output>* out);
 
-  // After Closed or Failed nothing more happens.
-  void Step(absl::Time now, round::Input input, std::vector<round::Output>* out);
-
-  // The phase under way ends so much later: this process stood still meanwhile.
-  void Postpone(absl::Duration by) { deadline_ += by; }
-
-  // When Step(Tick) is due at the latest.
-  absl::Time next_deadline() const { return deadline_; }
-  std::string_view phase() const;
-  std::vector<secagg::MemberId> awaited() const;
-  const std::map<secagg::MemberId, std::string>& faults() const;
-  // How members have contradicted themselves.
-  std::span<const secagg::Evidence> evidence() const;
+  void Step(absl::Time now, round::Input input, std::vector<round::Output>* out) override;
+  void Postpone(absl::Duration by) override { deadline_ += by; }
+  absl::Time next_deadline() const override { return deadline_; }
+  std::string_view phase() const override;
+  std::vector<secagg::MemberId> awaited() const override;
+  const std::map<secagg::MemberId, std::string>& faults() const override;
+  std::span<const secagg::Evidence> evidence() const override;
 
  private:
   // With secure aggregation, and without.

@@ -110,6 +110,9 @@ struct RunState {
   std::map<Digest, AttemptNumber> last_attempts;
 };
 
+// `state` becomes what a store that wrote `fact` down would load.
+void ApplyFact(const Fact& fact, RunState* state);
+
 }  // namespace dure
 
 #endif  // DURE_COORDINATOR_RUN_STATE_H_

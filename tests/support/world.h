@@ -21,7 +21,6 @@
 #include "federation/spec.h"
 #include "gtest/gtest.h"
 #include "privacy/secagg/certificate_cache.h"
-#include "tests/support/run_record.h"
 
 namespace dure::testing {
 
@@ -383,7 +382,7 @@ class World {
  private:
   void Record(const Fact& fact) {
     if (std::holds_alternative<AttemptFailed>(fact)) ++attempts_failed_;
-    testing::Record(fact, &state_);
+    ApplyFact(fact, &state_);
   }
 };
 

@@ -7,7 +7,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "tests/support/run_record.h"
 #include "tests/world/seeded_world.h"
 
 namespace dure::world {
@@ -115,7 +114,7 @@ bool SeededWorld::Write(const Fact& fact) {
   Trace(absl::StrCat("coordinator writes: ", std::string(what)));
   if (std::holds_alternative<AttemptFailed>(fact)) Count("attempts that failed");
   invariants_.OnFact(state_, fact);
-  testing::Record(fact, &state_);
+  ApplyFact(fact, &state_);
   if (CrashesHere(absl::StrCat("after ", std::string(what)))) {
     KillCoordinator();
     return false;

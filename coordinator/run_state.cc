@@ -1,17 +1,15 @@
-// What a coordinator's store does with a fact, without a disk. For tests.
-#ifndef DURE_TESTS_SUPPORT_RUN_RECORD_H_
-#define DURE_TESTS_SUPPORT_RUN_RECORD_H_
-
 #include "coordinator/run_state.h"
 
-namespace dure::testing {
+namespace dure {
+namespace {
 
-inline void Seen(const std::vector<Digest>& dealers, AttemptNumber attempt, RunState* state) {
+void Seen(const std::vector<Digest>& dealers, AttemptNumber attempt, RunState* state) {
   for (const Digest& dealer : dealers) state->last_attempts[dealer] = attempt;
 }
 
-// `state` is what LoadRun would give after Record(fact).
-inline void Record(const Fact& fact, RunState* state) {
+}  // namespace
+
+void ApplyFact(const Fact& fact, RunState* state) {
   if (const auto* begun = std::get_if<AttemptBegun>(&fact)) {
     state->attempts = begun->attempt;
     ++state->counts.of(begun->kind);
@@ -28,7 +26,10 @@ inline void Record(const Fact& fact, RunState* state) {
                               .cohort = released->cohort,
                               .survivors = released->survivors,
                               .epsilon = released->epsilon,
-                              .duration = released->duration});
+                              .duration = released->duration,
+                              .bytes_received = released->bytes_received,
+                              .bytes_sent = released->bytes_sent,
+                              .model_hash = ToHex(released->model_hash)});
   } else if (const auto* evaluation = std::get_if<EvaluationReceived>(&fact)) {
     state->evaluations.push_back(*evaluation);
   } else if (const auto* sums = std::get_if<SumsReleased>(&fact)) {
@@ -44,6 +45,4 @@ inline void Record(const Fact& fact, RunState* state) {
   }
 }
 
-}  // namespace dure::testing
-
-#endif  // DURE_TESTS_SUPPORT_RUN_RECORD_H_
+}  // namespace dure
