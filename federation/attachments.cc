@@ -186,12 +186,13 @@ absl::StatusOr<std::string> ReadPiece(const OpenAttachment& file, uint64_t offse
   return piece;
 }
 
-absl::StatusOr<FederationSpec> ReadFederationWithFiles(const std::string& path) {
+absl::StatusOr<FederationSpec> ReadFederationWithFiles(const std::string& path,
+                                                       std::span<const KeyOverride> overrides) {
   DURE_ASSIGN_OR_RETURN(std::string toml, ReadFile(path, kMaxFederationFileBytes));
   std::string folder = std::filesystem::path(path).parent_path().string();
   if (folder.empty()) folder = ".";
-  return ParseFederation(toml, path,
-                         [&](FederationSpec* spec) { return FillInAttachments(folder, spec); });
+  return ParseFederation(
+      toml, path, [&](FederationSpec* spec) { return FillInAttachments(folder, spec); }, overrides);
 }
 
 absl::Status CopyAttachments(const FederationSpec& spec, const std::string& from,

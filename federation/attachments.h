@@ -5,6 +5,7 @@
 #define DURE_FEDERATION_ATTACHMENTS_H_
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "base/file.h"
 #include "crypto/digest.h"
+#include "federation/toml_reader.h"
 #include "proto/federation.pb.h"
 
 namespace dure {
@@ -53,8 +55,9 @@ absl::StatusOr<std::string> ReadPiece(const OpenAttachment& file, uint64_t offse
 // The organiser's file at `path`, read as ParseFederation does, with what its attachments beside it
 // say: their digests, and input.classes of a model of words (the lines of the vocabulary, and one
 // for all other words). InvalidArgument, with the place and the remedy, if a file is missing, too
-// large, or another one than its digest says.
-absl::StatusOr<FederationSpec> ReadFederationWithFiles(const std::string& path);
+// large, or another one than its digest says. `overrides` are keys of a command line.
+absl::StatusOr<FederationSpec> ReadFederationWithFiles(const std::string& path,
+                                                       std::span<const KeyOverride> overrides = {});
 
 // Copies the attachments of `spec` from one folder into another. FailedPrecondition if one has
 // changed meanwhile.

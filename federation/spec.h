@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 #include "crypto/digest.h"
+#include "federation/toml_reader.h"
 #include "proto/federation.pb.h"
 
 namespace dure {
@@ -21,13 +23,16 @@ inline constexpr uint64_t kMaxFederationFileBytes = uint64_t{1} << 20;
 // Reads `toml`, fills in defaults and validates. `file` is for messages only.
 // InvalidArgument with "FILE:LINE:COLUMN: what, which, the limit", and "did you mean" for an
 // unknown key or value; FailedPrecondition for settings that cannot work together.
-absl::StatusOr<FederationSpec> ParseFederation(std::string_view toml, std::string_view file);
+// `overrides` are keys that a command line gives over what the file says (toml_reader.h).
+absl::StatusOr<FederationSpec> ParseFederation(std::string_view toml, std::string_view file,
+                                               std::span<const KeyOverride> overrides = {});
 
 struct SpecFault;
 // Adds to what was read what the file leaves out, before defaults are filled in; or says why not.
 using SpecCompletion = std::function<std::optional<SpecFault>(FederationSpec*)>;
 absl::StatusOr<FederationSpec> ParseFederation(std::string_view toml, std::string_view file,
-                                               const SpecCompletion& complete);
+                                               const SpecCompletion& complete,
+                                               std::span<const KeyOverride> overrides = {});
 
 // Fills in the defaults that `spec` lacks (docs/federation-file.md). What has none stays unset:
 // required keys, rounds.cohort, and keys that the chosen optimiser does not use.
