@@ -62,17 +62,6 @@ void SetFromText(const std::string& text, Message* section, const Field& key) {
   }
 }
 
-void FillSection(Message* section) {
-  for (const Field* field : FieldsOf(*section->GetDescriptor())) {
-    if (KindOf(*field) == KeyKind::kSection) {
-      FillSection(section->GetReflection()->MutableMessage(section, field));
-    } else if (RulesOf(*field).has_default_value() && !IsSet(*section, *field) &&
-               IsUsed(*section, *field)) {
-      SetFromText(RulesOf(*field).default_value(), section, *field);
-    }
-  }
-}
-
 // Adds the canonical value of one key: docs/formats/spec-digest.md.
 void AddToTranscript(const std::string& path, const Message& section, const Field& key,
                      Transcript* transcript) {
@@ -136,9 +125,20 @@ void FillModel(ModelSection* model) {
 
 }  // namespace
 
+void FillDefaultValues(Message* section) {
+  for (const Field* field : FieldsOf(*section->GetDescriptor())) {
+    if (KindOf(*field) == KeyKind::kSection) {
+      FillDefaultValues(section->GetReflection()->MutableMessage(section, field));
+    } else if (RulesOf(*field).has_default_value() && !IsSet(*section, *field) &&
+               IsUsed(*section, *field)) {
+      SetFromText(RulesOf(*field).default_value(), section, *field);
+    }
+  }
+}
+
 void FillDefaults(FederationSpec* spec) {
   FillModel(spec->mutable_model());
-  FillSection(spec);
+  FillDefaultValues(spec);
   RoundsSection* rounds = spec->mutable_rounds();
   if (!rounds->has_minimum() && rounds->has_cohort()) {
     uint64_t four_fifths = (uint64_t{4} * rounds->cohort() + 4) / 5;

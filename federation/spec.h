@@ -37,6 +37,8 @@ absl::StatusOr<FederationSpec> ParseFederation(std::string_view toml, std::strin
 // Fills in the defaults that `spec` lacks (docs/federation-file.md). What has none stays unset:
 // required keys, rounds.cohort, and keys that the chosen optimiser does not use.
 void FillDefaults(FederationSpec* spec);
+// Of any message of keys: those that its rules state, where the key is used.
+void FillDefaultValues(google::protobuf::Message* section);
 
 // The checks of ParseFederation, for a spec that arrived as a message, defaults filled in by its
 // sender. InvalidArgument for one key that is missing, outside its limits or not used;

@@ -482,6 +482,14 @@ bool HasUnknownFields(const Message& message) {
 
 }  // namespace
 
+std::optional<SpecFault> FindKeyFault(const Message& message) {
+  std::optional<SpecFault> fault;
+  VisitKeys(message, [&](const std::string& path, const Message& section, const Field& key) {
+    if (!fault) fault = KeyFault(path, section, key);
+  });
+  return fault;
+}
+
 std::optional<SpecFault> FindFault(const FederationSpec& spec) {
   if (HasUnknownFields(spec)) {
     return SpecFault{"",
@@ -489,10 +497,7 @@ std::optional<SpecFault> FindFault(const FederationSpec& spec) {
                      "version that its organiser uses",
                      absl::StatusCode::kFailedPrecondition};
   }
-  std::optional<SpecFault> fault;
-  VisitKeys(spec, [&](const std::string& path, const Message& section, const Field& key) {
-    if (!fault) fault = KeyFault(path, section, key);
-  });
+  std::optional<SpecFault> fault = FindKeyFault(spec);
   return fault ? fault : FaultBetweenKeys(spec);
 }
 

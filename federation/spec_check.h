@@ -3,6 +3,8 @@
 #ifndef DURE_FEDERATION_SPEC_CHECK_H_
 #define DURE_FEDERATION_SPEC_CHECK_H_
 
+#include <google/protobuf/message.h>
+
 #include <optional>
 #include <string>
 
@@ -20,6 +22,9 @@ struct SpecFault {
 // The first fault of a spec whose defaults are filled in, keys in field-number order, then what
 // several keys must hold together (FailedPrecondition). Nothing if there is none.
 std::optional<SpecFault> FindFault(const FederationSpec& spec);
+
+// The first fault of a single key of any message of keys, as its rules say.
+std::optional<SpecFault> FindKeyFault(const google::protobuf::Message& message);
 
 }  // namespace dure
 

@@ -11,11 +11,12 @@
 #include "base/check.h"
 #include "federation/spec.h"
 #include "federation/spec_fields.h"
+#include "proto/simulation.pb.h"
 
 namespace dure {
 
-// Made when building (federation/CMakeLists.txt): the descriptors of proto/federation.proto with
-// its comments, which the generated code leaves out.
+// Made when building (federation/CMakeLists.txt): the descriptors of both proto files with their
+// comments, which the generated code leaves out.
 extern const unsigned char kFederationDescriptors[];
 extern const size_t kFederationDescriptorsSize;
 
@@ -24,7 +25,7 @@ namespace {
 constexpr size_t kColumns = 98;
 constexpr char kRequired[] = "required";
 
-// The comments of proto/federation.proto. Read once, never destroyed.
+// The comments of the proto files. Read once, never destroyed.
 class Comments {
  public:
   static const Comments& Get() {
@@ -68,9 +69,15 @@ std::string DefaultInWords(const Field& key) {
   return absl::StrCat(text, "; only with ", rules.used_if(), " ", absl::StrJoin(rules.is(), ", "));
 }
 
+// "rounds" of "rounds.count".
+std::string SectionOf(const std::string& path) {
+  const size_t dot = path.rfind('.');
+  return dot == std::string::npos ? "" : path.substr(0, dot);
+}
+
 KeyReference MakeReference(const std::string& path, const Field& key) {
   KeyReference reference;
-  reference.section = path.substr(0, path.size() - key.name().size() - 1);
+  reference.section = SectionOf(path);
   reference.key = key.name();
   const std::string kind = KindInWords(KindOf(key));
   reference.type = KindOf(key) == KeyKind::kSwitch
@@ -137,32 +144,57 @@ class SectionTexts {
 // `text` inside a cell of a Markdown table.
 std::string Cell(const std::string& text) { return absl::StrReplaceAll(text, {{"|", "\\|"}}); }
 
+// A table of keys for each section.
+std::string Tables(const std::vector<KeyReference>& keys) {
+  SectionTexts texts;
+  for (const KeyReference& key : keys) {
+    std::string meaning = key.meaning;
+    for (const auto& [value, text] : key.choices) {
+      absl::StrAppend(&meaning, "<br>`", value, "`: ", text);
+    }
+    absl::StrAppend(&texts.Of(key.section), "| `", key.key, "` | ", key.type, " | ",
+                    Cell(key.default_value), " | ", Cell(key.limits), " | ", Cell(meaning), " |\n");
+  }
+  std::string out;
+  for (const std::string& section : texts.sections()) {
+    absl::StrAppend(&out, "\n## ", section.empty() ? "At the top" : absl::StrCat("[", section, "]"),
+                    "\n\n", "| key | type | default | limits | meaning |\n|---|---|---|---|---|\n",
+                    texts.Of(section));
+  }
+  return out;
+}
+
 }  // namespace
 
-std::vector<KeyReference> FederationKeys() {
+std::vector<KeyReference> KeysOf(const google::protobuf::Message& message) {
   std::vector<KeyReference> keys;
-  VisitKeys(FederationSpec::default_instance(),
-            [&](const std::string& path, const google::protobuf::Message&, const Field& key) {
-              keys.push_back(MakeReference(path, key));
-            });
+  VisitKeys(message, [&](const std::string& path, const google::protobuf::Message&,
+                         const Field& key) { keys.push_back(MakeReference(path, key)); });
   return keys;
 }
 
-std::string FederationToToml(const FederationSpec& spec) {
+std::vector<KeyReference> FederationKeys() { return KeysOf(FederationSpec::default_instance()); }
+
+std::string KeysToToml(const google::protobuf::Message& message, std::string_view opening) {
   SectionTexts texts;
-  VisitKeys(spec, [&](const std::string& path, const google::protobuf::Message& section,
-                      const Field& key) {
+  VisitKeys(message, [&](const std::string& path, const google::protobuf::Message& section,
+                         const Field& key) {
     if (!IsUsed(section, key)) return;
-    if (!IsUsed(section, key)) return;
-    AppendKey(path, section, key, &texts.Of(path.substr(0, path.size() - key.name().size() - 1)));
+    AppendKey(path, section, key, &texts.Of(SectionOf(path)));
   });
-  std::string out =
-      "# What this federation is and what its members agree to. Every key is explained in\n"
-      "# docs/federation-file.md; `dure check` says what the whole means.\n";
+  std::string out(opening);
   for (const std::string& section : texts.sections()) {
-    absl::StrAppend(&out, "\n[", section, "]\n", texts.Of(section));
+    absl::StrAppend(&out, "\n", section.empty() ? "" : absl::StrCat("[", section, "]\n"),
+                    texts.Of(section));
   }
   return out;
+}
+
+std::string FederationToToml(const FederationSpec& spec) {
+  return KeysToToml(spec,
+                    "# What this federation is and what its members agree to. Every key is "
+                    "explained in\n"
+                    "# docs/federation-file.md; `dure check` says what the whole means.\n");
 }
 
 std::string FederationReferencePage() {
@@ -176,21 +208,21 @@ std::string FederationReferencePage() {
       "This page is made from the comments and rules of `proto/federation.proto`: change them, "
       "then\n"
       "run `dure-federation-reference > docs/federation-file.md`.\n";
-  SectionTexts texts;
-  for (const KeyReference& key : FederationKeys()) {
-    std::string meaning = key.meaning;
-    for (const auto& [value, text] : key.choices) {
-      absl::StrAppend(&meaning, "<br>`", value, "`: ", text);
-    }
-    absl::StrAppend(&texts.Of(key.section), "| `", key.key, "` | ", key.type, " | ",
-                    Cell(key.default_value), " | ", Cell(key.limits), " | ", Cell(meaning), " |\n");
-  }
-  for (const std::string& section : texts.sections()) {
-    absl::StrAppend(&out, "\n## [", section, "]\n\n",
-                    "| key | type | default | limits | meaning |\n|---|---|---|---|---|\n",
-                    texts.Of(section));
-  }
-  return out;
+  return out + Tables(FederationKeys());
+}
+
+std::string SimulationReferencePage() {
+  std::string out =
+      "# The simulation file\n\n"
+      "What is simulated: the federation file that is run, whose records there are and how "
+      "clients\n"
+      "behave. [simulation.md](simulation.md) explains the parts; `dure simulate` reads the file. "
+      "A\n"
+      "key that is not listed here is an error.\n\n"
+      "This page is made from the comments and rules of `proto/simulation.proto`: change them, "
+      "then\n"
+      "run `dure-federation-reference simulation > docs/simulation-file.md`.\n";
+  return out + Tables(KeysOf(SimulationSpec::default_instance()));
 }
 
 }  // namespace dure
