@@ -7,6 +7,7 @@
 #include <string>
 
 #include "CLI/CLI.hpp"
+#include "base/terminal.h"
 
 namespace dure::cli {
 
@@ -44,10 +45,6 @@ CLI::Option* AddFolder(CLI::App* command, std::string& folder);
 
 // A whole number from `least` to 10^15: what CLI11 alone would take also below 0, modulo 2^64.
 CLI::Validator WholeNumber(uint64_t least);
-
-// Whether people, rather than a file or a pipe, read standard output or standard error, and colour
-// and movement are wanted (NO_COLOR and TERM=dumb say no).
-bool IsTerminal(int fd);
 
 }  // namespace dure::cli
 

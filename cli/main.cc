@@ -1,11 +1,9 @@
 // dure: the one command that people type.
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,13 +38,6 @@ CLI::Validator WholeNumber(uint64_t least) {
         return absl::StrCat("\"", text, "\" is no whole number from ", least, " to ", kMost);
       },
       "");
-}
-
-bool IsTerminal(int fd) {
-  const char* no_color = std::getenv("NO_COLOR");
-  const char* term = std::getenv("TERM");
-  return isatty(fd) == 1 && (no_color == nullptr || *no_color == '\0') &&
-         (term == nullptr || std::string_view(term) != "dumb");
 }
 
 namespace {

@@ -18,6 +18,7 @@
 #include "base/paragraph.h"
 #include "base/printable.h"
 #include "base/status_macros.h"
+#include "base/terminal.h"
 #include "cli/ask.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"

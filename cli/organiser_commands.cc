@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/federation_files.h"

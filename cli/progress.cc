@@ -1,27 +1,19 @@
 #include "cli/progress.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "base/quantity.h"
+#include "base/terminal.h"
 #include "federation/terms/terms.h"
 
 namespace dure::cli {
 namespace {
 
 constexpr char kRow[] = "%9s  %9s  %7s  %8s  %7s  %9s  %7s  %7s\n";
-constexpr int kDefaultColumns = 80;
-
-int TerminalColumns(FILE* out) {
-  winsize size = {};
-  if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kDefaultColumns;
-  return size.ws_col;
-}
 
 // "3 of 10 members connected; waiting for clinic-4, clinic-7"
 std::string StateLine(const RunStatus& status) {
@@ -47,26 +39,6 @@ std::string EpsilonInTable(const RunStatus& status, double epsilon) {
 }
 
 }  // namespace
-
-std::string BytesInWords(uint64_t bytes) {
-  constexpr const char* kUnits[] = {"B", "KB", "MB", "GB", "TB"};
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
-    value /= 1024;
-    ++unit;
-  }
-  return unit == 0 ? absl::StrCat(bytes, " B") : absl::StrFormat("%.1f %s", value, kUnits[unit]);
-}
-
-std::string SecondsInWords(double seconds) {
-  if (seconds < 0 || !std::isfinite(seconds)) return "-";
-  auto whole = static_cast<uint64_t>(std::llround(seconds));
-  if (whole >= 3600) {
-    return absl::StrFormat("%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
-  }
-  return absl::StrFormat("%d:%02d", whole / 60, whole % 60);
-}
 
 void ProgressTable::Update(const RunStatus& status) {
   for (const Evaluation& evaluation : status.evaluations()) {
@@ -114,7 +86,7 @@ void ProgressTable::PrintRow(const RunStatus& status, const Evaluation& evaluati
 
 void ProgressTable::PrintLive(const RunStatus& status) {
   // As many whole fields as fit, the more important first.
-  const size_t columns = static_cast<size_t>(TerminalColumns(out_) - 1);
+  const size_t columns = TerminalColumns(fileno(out_)) - 1;
   std::string line = absl::StrFormat("round %d/%d", status.round(), status.rounds());
   for (const std::string& field :
        {StateLine(status), absl::StrCat(SecondsInWords(status.eta_seconds()), " left"),

@@ -10,11 +10,6 @@
 
 namespace dure::cli {
 
-// 1536 -> "1.5 KB" (1 KB = 1024 bytes).
-std::string BytesInWords(uint64_t bytes);
-// 75.2 -> "1:15"; negative -> "-".
-std::string SecondsInWords(double seconds);
-
 class ProgressTable {
  public:
   // `terminal`: `out` is a terminal that understands "\r" and "ESC [ K". Rounds up to `last_round`

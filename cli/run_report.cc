@@ -6,7 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/paragraph.h"
-#include "cli/progress.h"
+#include "base/quantity.h"
 #include "federation/model_metrics.h"
 #include "federation/terms/terms.h"
 #include "nlohmann/json.hpp"
