@@ -19,7 +19,11 @@
 
 namespace dure {
 
+// Most clients with a folder each, and in memory.
 inline constexpr uint32_t kMaxPartitionClients = 10'000;
+inline constexpr uint32_t kMaxSimulatedClients = 1'000'000;
+// Of file:PATH.
+inline constexpr uint64_t kMaxPartitionFileBytes = uint64_t{256} << 20;
 
 // Sizes equal within one, records at random.
 struct IidPartition {};
@@ -35,30 +39,96 @@ struct ShardPartition {
 };
 // Consecutive records, sizes equal within one; of a text, consecutive pieces of it.
 struct ContiguousPartition {};
+// Quantity skew (Li, Diao, Chen and He 2022): what clients have beyond one record each is shared
+// out by Dirichlet(alpha), records at random.
+struct QuantityPartition {
+  double alpha = 1.0;  // 1e-3 to 1e6
+};
 // Tables: all records with one value of a column go to one client; the values, sorted by their
 // bytes, are dealt one after the other.
 struct ByPartition {
   std::string column;
 };
-using PartitionSpec = std::variant<IidPartition, DirichletPartition, ShardPartition,
-                                   ContiguousPartition, ByPartition>;
+// A file says which client has which record (docs/formats/data.md).
+struct FilePartition {
+  std::string path;
+};
+using PartitionSpec =
+    std::variant<IidPartition, DirichletPartition, ShardPartition, ContiguousPartition,
+                 QuantityPartition, ByPartition, FilePartition>;
 
-// "iid", "contiguous", "dirichlet:ALPHA", "shards:K" or "by:COLUMN". InvalidArgument with what is
-// possible.
+// "iid", "contiguous", "dirichlet:ALPHA", "shards:K", "quantity:ALPHA", "by:COLUMN" or "file:PATH".
+// InvalidArgument with what is possible.
 absl::StatusOr<PartitionSpec> ParsePartition(std::string_view text);
 std::string PartitionToString(const PartitionSpec& spec);
 
-// For each client its records, ascending. InvalidArgument if there are fewer records (or shards)
-// than clients, no client, or more than kMaxPartitionClients, or for by:COLUMN.
-absl::StatusOr<std::vector<std::vector<uint32_t>>> PartitionRecords(std::span<const float> labels,
-                                                                    uint32_t clients,
-                                                                    const PartitionSpec& spec,
-                                                                    uint64_t seed);
+// Which client has which records: one array of record numbers, each client a range of it.
+class Partition {
+ public:
+  Partition() : begins_{0} {}
+  // Record i is that of client owners[i] < clients. Precondition (DURE_CHECK).
+  Partition(std::span<const uint32_t> owners, uint32_t clients);
+
+  uint32_t clients() const { return static_cast<uint32_t>(begins_.size() - 1); }
+  // Of all clients together.
+  uint64_t records() const { return records_.size(); }
+  // The records of client < clients(), ascending.
+  std::span<const uint32_t> Of(uint32_t client) const {
+    return std::span(records_).subspan(begins_[client], begins_[client + 1] - begins_[client]);
+  }
+  uint64_t bytes() const {
+    return records_.size() * sizeof(records_[0]) + begins_.size() * sizeof(begins_[0]);
+  }
+
+  // Leaves each client `most` of its records at random, the same and more for a larger `most`.
+  void KeepAtMost(uint64_t most, uint64_t seed);
+
+ private:
+  std::vector<uint32_t> records_;
+  std::vector<uint32_t> begins_;  // of each client's range, and where the last one ends
+};
+
+// The values of a column, each value once.
+struct ColumnValues {
+  std::vector<std::string> names;  // sorted by their bytes
+  std::vector<uint32_t> of;        // record i has names[of[i]]
+};
+
+struct SplitRequest {
+  std::span<const float> labels;  // one a record
+  uint32_t clients = 0;           // 0 with by:COLUMN and file:PATH: as many as there are
+  PartitionSpec spec;
+  uint64_t seed = 0;
+  uint64_t most_records = 0;  // of one client; 0: all
+  uint32_t most_clients = kMaxPartitionClients;
+  const ColumnValues* values = nullptr;  // with by:COLUMN
+  std::span<const uint32_t> owners{};    // with file:PATH, of ReadOwners
+};
+// InvalidArgument, with the numbers, if there are fewer records (or shards, or values) than
+// clients, no client, too many clients, or a client that would have no record.
+absl::StatusOr<Partition> SplitRecords(const SplitRequest& request);
+
+// What by:COLUMN needs: the values of a column of the table. InvalidArgument if `files` are no
+// table, or it has no such column.
+absl::StatusOr<ColumnValues> ReadColumnValues(const DataFiles& files, const Schema& schema,
+                                              const std::string& column);
+// What file:PATH needs: the client of each of `records` records. A file with a line for each
+// record, the number of its client from 0, or a CSV file with the column `client`. InvalidArgument,
+// with FILE:LINE, for anything else, and if there are more or fewer lines than records.
+absl::StatusOr<std::vector<uint32_t>> ReadOwners(const std::string& path, uint64_t records);
+absl::StatusOr<std::vector<uint32_t>> OwnersFromText(std::string_view text, std::string_view name,
+                                                     uint64_t records);
+
+// Splits what was read of `files` into `data`, whose labels are `classes` classes, or numbers if
+// that is 0. `request.labels`, `values` and `owners` are filled in here. Errors as the three above;
+// InvalidArgument also where labels are no classes and the way to split deals out classes.
+absl::StatusOr<Partition> PartitionDataset(const DataFiles& files, const Dataset& data,
+                                           uint64_t classes, SplitRequest request);
 
 struct PartitionRequest {
   std::string source;              // a data folder, or a CSV file or text
   std::optional<Schema> schema{};  // of a CSV file
-  uint32_t clients = 0;            // 0 with by:COLUMN: one for each value
+  uint32_t clients = 0;            // 0 with by:COLUMN and file:PATH: as many as there are
   PartitionSpec spec;
   uint64_t seed = 0;
   std::string out;  // made if it is not there; must hold no earlier partition

@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <map>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@
 #include "base/file.h"
 #include "base/printable.h"
 #include "base/status_macros.h"
+#include "learner/data/column_coder.h"
 #include "learner/data/csv.h"
 #include "learner/data/idx.h"
 #include "learner/data/partition.h"
@@ -24,15 +26,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using Groups = std::vector<std::vector<uint32_t>>;
-
 absl::Status Wrong(const std::string& text) { return absl::InvalidArgumentError(text); }
 
 // What is split: records with labels, and how those of one group are written into a folder.
 struct Source {
   std::vector<float> labels;
-  uint64_t classes = 0;             // 0: labels are no classes
-  std::vector<std::string> values;  // of the column of by:COLUMN, one a record
+  uint64_t classes = 0;                // 0: labels are no classes
+  std::optional<ColumnValues> values;  // with by:COLUMN
   std::function<absl::Status(std::span<const uint32_t> records, const std::string& folder)> write;
 };
 
@@ -62,7 +62,7 @@ absl::StatusOr<Source> IdxSource(const DataFiles& files) {
   auto data = std::make_shared<const Dataset>(std::move(read));
   return Source{.labels = data->labels,
                 .classes = data->LabelCounts().size(),
-                .values = {},
+                .values = std::nullopt,
                 .write = [data](std::span<const uint32_t> records, const std::string& folder) {
                   return WriteIdx(data->Select(records), folder);
                 }};
@@ -101,7 +101,7 @@ void AppendLine(std::span<const std::string_view> fields, char delimiter, std::s
 
 // Of a file that ReadTable has read. `column`: whose values are wanted, or "".
 absl::StatusOr<Lines> ReadLines(const DataFiles& files, const CsvFormat& format,
-                                const std::string& column, std::vector<std::string>* values) {
+                                const std::string& column, ColumnCoder* values) {
   CsvReader reader(files.images.get(), files.images_path, format.delimiter);
   bool at_record = false;
   DURE_ASSIGN_OR_RETURN(const std::vector<std::string> names,
@@ -121,7 +121,7 @@ absl::StatusOr<Lines> ReadLines(const DataFiles& files, const CsvFormat& format,
       if (!more) return lines;
     }
     DURE_RETURN_IF_ERROR(CheckFieldCount(reader, names));
-    if (!column.empty()) values->emplace_back(Trimmed(reader.fields()[index]));
+    if (!column.empty()) values->Add(Trimmed(reader.fields()[index]));
     AppendLine(reader.fields(), format.delimiter, &lines.text);
     lines.ends.push_back(lines.text.size());
   }
@@ -133,8 +133,9 @@ absl::StatusOr<Source> TableSource(const DataFiles& files, const Schema& schema,
                         BlameFile(ReadTable(files.images.get(), files.images_path, schema)));
   Source source{.labels = std::move(table.labels), .classes = schema.label.classes.size()};
   const auto* by = std::get_if<ByPartition>(&spec);
-  DURE_ASSIGN_OR_RETURN(Lines read,
-                        ReadLines(files, schema.format, by ? by->column : "", &source.values));
+  ColumnCoder values;
+  DURE_ASSIGN_OR_RETURN(Lines read, ReadLines(files, schema.format, by ? by->column : "", &values));
+  if (by != nullptr) source.values = std::move(values).Finish();
   if (read.ends.size() != source.labels.size()) {
     return absl::DataLossError(absl::StrCat(files.images_path, " changed while it was read"));
   }
@@ -153,26 +154,6 @@ absl::StatusOr<Source> TableSource(const DataFiles& files, const Schema& schema,
     return WriteFileAtomic(folder + "/records.schema", text);
   };
   return source;
-}
-
-// Values in the order of their bytes, dealt to the clients one after the other.
-absl::StatusOr<Groups> SplitByValues(const std::vector<std::string>& values, uint32_t clients) {
-  std::map<std::string, std::vector<uint32_t>> records;
-  for (size_t i = 0; i < values.size(); ++i) records[values[i]].push_back(static_cast<uint32_t>(i));
-  const size_t groups_wanted = clients == 0 ? records.size() : clients;
-  if (groups_wanted > kMaxPartitionClients || records.size() < groups_wanted) {
-    return Wrong(absl::StrCat("the column has ", records.size(), " values, for ", groups_wanted,
-                              " clients: each needs one at least, and there may be ",
-                              kMaxPartitionClients, " clients at most"));
-  }
-  Groups groups(groups_wanted);
-  size_t next = 0;
-  for (auto& [value, of_value] : records) {
-    std::vector<uint32_t>& group = groups[next++ % groups_wanted];
-    group.insert(group.end(), of_value.begin(), of_value.end());
-  }
-  for (std::vector<uint32_t>& group : groups) std::sort(group.begin(), group.end());
-  return groups;
 }
 
 // ---- text ----
@@ -324,13 +305,22 @@ absl::Status WriteText(const DataFiles& files, const PartitionRequest& request, 
   return absl::OkStatus();
 }
 
-absl::StatusOr<Groups> GroupsOf(const Source& source, const PartitionRequest& request,
+absl::StatusOr<Partition> Split(const Source& source, const PartitionRequest& request,
                                 const std::string& name) {
+  SplitRequest split{.labels = source.labels,
+                     .clients = request.clients,
+                     .spec = request.spec,
+                     .seed = request.seed};
   if (std::holds_alternative<ByPartition>(request.spec)) {
-    if (source.values.empty()) {
+    if (!source.values) {
       return Wrong(absl::StrCat(name, " is no table: by:COLUMN splits tables only"));
     }
-    return SplitByValues(source.values, request.clients);
+    split.values = &*source.values;
+  }
+  std::vector<uint32_t> owners;
+  if (const auto* file = std::get_if<FilePartition>(&request.spec)) {
+    DURE_ASSIGN_OR_RETURN(owners, ReadOwners(file->path, source.labels.size()));
+    split.owners = owners;
   }
   const bool by_class = std::holds_alternative<DirichletPartition>(request.spec) ||
                         std::holds_alternative<ShardPartition>(request.spec);
@@ -338,18 +328,19 @@ absl::StatusOr<Groups> GroupsOf(const Source& source, const PartitionRequest& re
     return Wrong(absl::StrCat(name, ": its labels are numbers to predict, and ",
                               PartitionToString(request.spec), " deals out classes"));
   }
-  return PartitionRecords(source.labels, request.clients, request.spec, request.seed);
+  return SplitRecords(split);
 }
 
 absl::Status WriteRecords(const DataFiles& files, const PartitionRequest& request,
                           Folders& folders) {
   DURE_ASSIGN_OR_RETURN(const Source source, SourceOf(files, request, request.spec));
-  DURE_ASSIGN_OR_RETURN(const Groups groups, GroupsOf(source, request, files.images_path));
-  for (size_t i = 0; i < groups.size(); ++i) {
-    const std::string name = MemberName(i, groups.size());
+  DURE_ASSIGN_OR_RETURN(const Partition partition, Split(source, request, files.images_path));
+  for (uint32_t i = 0; i < partition.clients(); ++i) {
+    const std::string name = MemberName(i, partition.clients());
+    const std::span<const uint32_t> records = partition.Of(i);
     DURE_ASSIGN_OR_RETURN(const std::string path, folders.Make(name));
-    DURE_RETURN_IF_ERROR(source.write(groups[i], path));
-    folders.AddMember(name, groups[i].size(), LabelCounts(source, groups[i]));
+    DURE_RETURN_IF_ERROR(source.write(records, path));
+    folders.AddMember(name, records.size(), LabelCounts(source, records));
   }
   absl::StatusOr<DataFiles> held_out = OpenSource(request, DataPart::kHeldOut);
   if (absl::IsNotFound(held_out.status())) return absl::OkStatus();
@@ -370,8 +361,9 @@ absl::StatusOr<PartitionReport> WritePartition(const PartitionRequest& request) 
     return Wrong(absl::StrCat(files.images_path, " holds ", opaque,
                               ", which are not split here: write one file for each client"));
   }
-  const bool by = std::holds_alternative<ByPartition>(request.spec);
-  if (request.clients > kMaxPartitionClients || (request.clients == 0 && !by)) {
+  const bool counted = std::holds_alternative<ByPartition>(request.spec) ||
+                       std::holds_alternative<FilePartition>(request.spec);
+  if (request.clients > kMaxPartitionClients || (request.clients == 0 && !counted)) {
     return Wrong(absl::StrCat("a split among ", request.clients, " clients: it must be 1 to ",
                               kMaxPartitionClients));
   }

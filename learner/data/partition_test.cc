@@ -24,6 +24,20 @@ std::vector<float> Labels(size_t count, size_t classes) {
   return labels;
 }
 
+// For each client its records.
+absl::StatusOr<std::vector<std::vector<uint32_t>>> Split(std::span<const float> labels,
+                                                         uint32_t clients,
+                                                         const PartitionSpec& spec, uint64_t seed) {
+  const auto partition =
+      SplitRecords({.labels = labels, .clients = clients, .spec = spec, .seed = seed});
+  if (!partition.ok()) return partition.status();
+  std::vector<std::vector<uint32_t>> groups;
+  for (uint32_t i = 0; i < partition->clients(); ++i) {
+    groups.emplace_back(partition->Of(i).begin(), partition->Of(i).end());
+  }
+  return groups;
+}
+
 void ExpectPartition(const std::vector<std::vector<uint32_t>>& groups, size_t records) {
   std::set<uint32_t> seen;
   for (const auto& group : groups) {
@@ -53,20 +67,20 @@ TEST(PartitionTest, EveryRecordGoesToExactlyOneClient) {
   for (const char* spec :
        {"iid", "dirichlet:0.001", "dirichlet:0.5", "dirichlet:1e6", "shards:2"}) {
     for (uint32_t clients : {1u, 2u, 10u, 97u}) {
-      auto groups = PartitionRecords(labels, clients, ParsePartition(spec).value(), 1);
+      auto groups = Split(labels, clients, ParsePartition(spec).value(), 1);
       ASSERT_TRUE(groups.ok()) << spec << ": " << groups.status();
       ASSERT_EQ(groups->size(), clients);
       ExpectPartition(*groups, labels.size());
     }
   }
   // As many clients as records: one each.
-  auto groups = PartitionRecords(Labels(50, 10), 50, DirichletPartition{0.01}, 3);
+  auto groups = Split(Labels(50, 10), 50, DirichletPartition{0.01}, 3);
   ASSERT_TRUE(groups.ok());
   ExpectPartition(*groups, 50);
 }
 
 TEST(PartitionTest, IidSizesDifferByAtMostOne) {
-  auto groups = PartitionRecords(Labels(1003, 10), 10, IidPartition{}, 1);
+  auto groups = Split(Labels(1003, 10), 10, IidPartition{}, 1);
   ASSERT_TRUE(groups.ok());
   for (const auto& group : *groups) EXPECT_TRUE(group.size() == 100 || group.size() == 101);
 }
@@ -74,7 +88,7 @@ TEST(PartitionTest, IidSizesDifferByAtMostOne) {
 TEST(PartitionTest, SmallerAlphaSkewsMore) {
   const auto labels = Labels(10'000, 10);
   auto skew = [&](double alpha) {
-    return Skew(PartitionRecords(labels, 10, DirichletPartition{alpha}, 5).value(), labels);
+    return Skew(Split(labels, 10, DirichletPartition{alpha}, 5).value(), labels);
   };
   EXPECT_LT(skew(1000), 0.15);
   EXPECT_GT(skew(0.5), 0.25);
@@ -83,7 +97,7 @@ TEST(PartitionTest, SmallerAlphaSkewsMore) {
 
 TEST(PartitionTest, ShardsGiveEachClientFewClasses) {
   const auto labels = Labels(1000, 10);
-  auto groups = PartitionRecords(labels, 10, ShardPartition{2}, 5).value();
+  auto groups = Split(labels, 10, ShardPartition{2}, 5).value();
   for (const auto& group : groups) {
     std::set<uint8_t> classes;
     for (uint32_t record : group) classes.insert(labels[record]);
@@ -94,8 +108,8 @@ TEST(PartitionTest, ShardsGiveEachClientFewClasses) {
 TEST(PartitionTest, SeedDecides) {
   const auto labels = Labels(1000, 10);
   const DirichletPartition spec{0.5};
-  EXPECT_EQ(*PartitionRecords(labels, 10, spec, 7), *PartitionRecords(labels, 10, spec, 7));
-  EXPECT_NE(*PartitionRecords(labels, 10, spec, 7), *PartitionRecords(labels, 10, spec, 8));
+  EXPECT_EQ(*Split(labels, 10, spec, 7), *Split(labels, 10, spec, 7));
+  EXPECT_NE(*Split(labels, 10, spec, 7), *Split(labels, 10, spec, 8));
 }
 
 TEST(PartitionTest, TooFewRecordsAndBadClientNumbersAreRefused) {
@@ -103,14 +117,12 @@ TEST(PartitionTest, TooFewRecordsAndBadClientNumbersAreRefused) {
     EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
     return std::string(result.status().message());
   };
-  EXPECT_THAT(message(PartitionRecords(Labels(5, 2), 6, IidPartition{}, 1)),
+  EXPECT_THAT(message(Split(Labels(5, 2), 6, IidPartition{}, 1)),
               HasSubstr("5 records are too few for 6 clients"));
-  EXPECT_THAT(message(PartitionRecords(Labels(5, 2), 0, IidPartition{}, 1)),
-              HasSubstr("0 clients"));
-  EXPECT_THAT(message(PartitionRecords(Labels(5, 2), kMaxPartitionClients + 1, IidPartition{}, 1)),
+  EXPECT_THAT(message(Split(Labels(5, 2), 0, IidPartition{}, 1)), HasSubstr("0 clients"));
+  EXPECT_THAT(message(Split(Labels(5, 2), kMaxPartitionClients + 1, IidPartition{}, 1)),
               HasSubstr("1 to 10000"));
-  EXPECT_THAT(message(PartitionRecords(Labels(5, 2), 3, ShardPartition{2}, 1)),
-              HasSubstr("at least 6"));
+  EXPECT_THAT(message(Split(Labels(5, 2), 3, ShardPartition{2}, 1)), HasSubstr("at least 6"));
 }
 
 TEST(PartitionTest, SpecsAreReadAndPrinted) {
