@@ -138,7 +138,7 @@ absl::StatusOr<RingVector> Contribution::Encode(LocalUpdate update, std::vector<
                            ? static_cast<double>(weight()) / static_cast<double>(terms_.weight_max)
                            : 1.0;
   // What happened to the update is a fact about its data, and stays here.
-  encoder_->AddUpdate(floats, share, random, /*threads=*/0, noise);
+  encoder_->AddUpdate(floats, share, random, threads_, noise);
   Wipe(&floats);
   return dp::RingFromWords(std::move(noise), static_cast<int>(terms_.bits));
 }
@@ -195,7 +195,7 @@ RingVector Contribution::FromSums(std::vector<int64_t> sums, std::vector<uint32_
 absl::StatusOr<RingVector> Contribution::OnFixedGrid(std::span<const float> update,
                                                      AesCtrRandom& random) {
   dp::GridUpdateParams params = {
-      .grid = {.scale_log2 = Log2(terms_.scale), .range = kFixedGridRange}, .threads = 0};
+      .grid = {.scale_log2 = Log2(terms_.scale), .range = kFixedGridRange}, .threads = threads_};
   if (terms_.number_bits != 0) params.coins = &random;
   if (terms_.weighted) {
     params.weight = static_cast<double>(weight()) / static_cast<double>(terms_.weight_max);

@@ -57,6 +57,8 @@ class Contribution {
   void UseControl(std::vector<float> server, std::vector<float> own) {
     control_.emplace(std::move(server), std::move(own));
   }
+  // On how many threads Encode works; 0, as it is at first: as many as the machine has.
+  void UseThreads(int threads) { threads_ = threads; }
   // For an attempt that is no training, before MakePlan: what the trainer is asked for.
   void UseSums(LocalPlan plan) { sums_plan_ = std::move(plan); }
   // What this member's own becomes if the input that Encode made is in a sum that is released. As
@@ -93,6 +95,7 @@ class Contribution {
   double learning_rate_ = 0;  // of the round, by the schedule
   RoundTerms terms_;
   uint32_t records_;
+  int threads_ = 0;
   std::optional<LocalPlan> sums_plan_;              // of an attempt that is no training
   std::optional<MemberControl> control_;            // with control variates
   std::optional<dp::ClientUpdateEncoder> encoder_;  // of unit client

@@ -219,7 +219,6 @@ class MemberEngine {
   MemberSession MakeSession(const RoundTerms& terms) const;
   // engine_local.cc: what stays with this member.
   void BeginLocalState();
-  std::vector<float> WholeModel(std::span<const float> travelling) const;
   absl::StatusOr<std::vector<float>> StateOf(const RoundOffer& offer, const RoundTerms& terms,
                                              Standardisation* standards) const;
   void StartTraining(std::vector<float> params, Standardisation standards, Outputs* out);

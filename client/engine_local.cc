@@ -1,34 +1,20 @@
 // MemberEngine: what stays with this member. Its control variate and its own values of the layers
 // that do not travel change when a round is released in whose sum its input was, and not before.
-#include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "client/engine.h"
+#include "client/local_part.h"
 #include "federation/binary16.h"
-#include "learner/initial_weights.h"
 
 namespace dure {
 
 using member::Tell;
 
-// Its own layers begin as everybody's: from model.seed.
 void MemberEngine::BeginLocalState() {
-  if (options_.role != MEMBER || !options_.parts || !options_.parts->has_personal() ||
-      !options_.local.personal.empty()) {
-    return;
-  }
-  options_.local.personal = options_.parts->Personal(
-      InitialWeights(options_.parts->whole(), options_.spec.model().seed()));
-}
-
-std::vector<float> MemberEngine::WholeModel(std::span<const float> travelling) const {
-  if (!options_.parts || !options_.parts->has_personal()) {
-    return {travelling.begin(), travelling.end()};
-  }
-  return options_.parts->Join(travelling, options_.local.personal);
+  if (options_.role != MEMBER || !options_.parts || !options_.local.personal.empty()) return;
+  options_.local.personal = FirstPersonalValues(*options_.parts, options_.spec.model());
 }
 
 // The server's control variate, and the standardisation behind it.
@@ -51,35 +37,19 @@ void MemberEngine::StartTraining(std::vector<float> params, Standardisation stan
                                  Outputs* out) {
   attempt_->training = ++trainings_;
   member::StartTraining training{.training = attempt_->training,
-                                 .params = WholeModel(params),
+                                 .params = WholeModel(options_.parts, options_.local, params),
                                  .plan = attempt_->contribution.MakePlan(bulk_random_),
                                  .standards = std::move(standards)};
-  auto* epochs = std::get_if<EpochsPlan>(&training.plan);
-  if (epochs != nullptr && !epochs->correction.empty() && options_.parts) {
-    // What stays here is steered by nobody.
-    const std::vector<float> nothing(options_.parts->personal().dim());
-    epochs->correction = options_.parts->Join(epochs->correction, nothing);
-  }
+  CorrectWhole(options_.parts, &training.plan);
   out->push_back(std::move(training));
 }
 
 // Takes out of an update what stays here, and prepares what to keep if the attempt succeeds.
 LocalUpdate MemberEngine::TravellingPart(LocalUpdate update) {
-  auto* floats = std::get_if<std::vector<float>>(&update);
-  const bool personal = options_.parts && options_.parts->has_personal();
-  if (floats == nullptr || !(personal || attempt_->terms.control_variates)) return update;
-  LocalState next{.round = attempt_->round, .personal = options_.local.personal};
-  if (personal) {
-    const std::vector<float> change = options_.parts->Personal(*floats);
-    for (size_t i = 0; i < change.size(); ++i) {
-      next.personal[i] =
-          std::clamp(next.personal[i] + change[i], -std::numeric_limits<float>::max(),
-                     std::numeric_limits<float>::max());
-    }
-    update = options_.parts->Travelling(*floats);
-  }
-  attempt_->next = std::move(next);
-  return update;
+  SplitUpdate split = TakeApart(options_.parts, options_.local, attempt_->round, attempt_->terms,
+                                std::move(update));
+  attempt_->next = std::move(split.next);
+  return std::move(split.travelling);
 }
 
 void MemberEngine::KeepNext(LocalState next, Outputs* out) {
