@@ -37,13 +37,11 @@ void Shuffle(std::vector<uint32_t>& records, AesCtrRandom& random) {
 }  // namespace
 
 EpochTraining::EpochTraining(TrainableModel* model, int threads)
-    : model_(*model),
-      sum_(model->dim()),
-      now_(model->dim()),
-      direction_(model->dim()),
-      moved_(model->dim()) {
+    : model_(*model), batch_steps_(model->MakeBatchSteps(threads)), now_(model->dim()) {
   DURE_CHECK(threads >= 1);
+  if (batch_steps_ != nullptr) return;
   for (int i = 0; i < threads; ++i) workspaces_.push_back(model->MakeWorkspace());
+  for (std::vector<double>* sums : {&sum_, &direction_, &moved_}) sums->resize(model->dim());
 }
 
 void EpochTraining::SumBatch(const Dataset& data, std::span<const uint32_t> records) {
@@ -86,35 +84,67 @@ absl::Status EpochTraining::Run(const DataView& data, std::span<const float> par
   AesCtrRandom order(plan.seed);
   order_.resize(data.records());
   for (size_t i = 0; i < order_.size(); ++i) order_[i] = static_cast<uint32_t>(data.place(i));
-  std::copy(params.begin(), params.end(), now_.begin());
-  std::fill(moved_.begin(), moved_.end(), 0.0);
-  constexpr double kLargest = std::numeric_limits<float>::max();
+  Begin(params, plan);
   for (uint32_t epoch = 0; epoch < plan.epochs; ++epoch) {
     Shuffle(order_, order);
     for (size_t first = 0; first < order_.size(); first += plan.batch_size) {
       const size_t size = std::min<size_t>(plan.batch_size, order_.size() - first);
-      model_.SetParams(now_);
-      SumBatch(data.dataset(), std::span(order_).subspan(first, size));
+      const auto batch = std::span<const uint32_t>(order_).subspan(first, size);
+      if (batch_steps_ != nullptr) {
+        batch_steps_->Step(data.dataset(), batch);
+      } else {
+        Step(data.dataset(), params, plan, batch);
+      }
       if (cancelled && cancelled()) return absl::CancelledError("local training was cancelled");
-      model_.ToManifestOrder(std::span<const double>(sum_), std::span(direction_));
-      const double factor = plan.learning_rate / static_cast<double>(size);
-      for (size_t i = 0; i < plan.correction.size(); ++i) {
-        direction_[i] -= static_cast<double>(size) * plan.correction[i];
-      }
-      const double back = plan.learning_rate * plan.proximal_mu;  // of the way from the beginning
-      for (size_t i = 0; i < dim; ++i) {
-        moved_[i] += factor * direction_[i] - back * moved_[i];
-        now_[i] = static_cast<float>(std::clamp(params[i] + moved_[i], -kLargest, kLargest));
-      }
-    }
-    // What is not a number fails every comparison.
-    if (!std::all_of(moved_.begin(), moved_.end(),
-                     [](double value) { return std::abs(value) <= kMaxLocalChange; })) {
-      return absl::FailedPreconditionError(
-          "local training diverged, the model is no longer finite: lower local.learning_rate");
     }
   }
-  std::copy(moved_.begin(), moved_.end(), change.begin());
+  return TakeChange(params, change);
+}
+
+void EpochTraining::Begin(std::span<const float> params, const EpochsPlan& plan) {
+  if (batch_steps_ != nullptr) {
+    batch_steps_->Begin(params, {.learning_rate = plan.learning_rate,
+                                 .proximal_mu = plan.proximal_mu,
+                                 .correction = plan.correction});
+    return;
+  }
+  std::copy(params.begin(), params.end(), now_.begin());
+  std::fill(moved_.begin(), moved_.end(), 0.0);
+}
+
+void EpochTraining::Step(const Dataset& data, std::span<const float> params, const EpochsPlan& plan,
+                         std::span<const uint32_t> batch) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  model_.SetParams(now_);
+  SumBatch(data, batch);
+  model_.ToManifestOrder(std::span<const double>(sum_), std::span(direction_));
+  const double size = static_cast<double>(batch.size());
+  const double factor = plan.learning_rate / size;
+  for (size_t i = 0; i < plan.correction.size(); ++i) direction_[i] -= size * plan.correction[i];
+  const double back = plan.learning_rate * plan.proximal_mu;  // of the way from the beginning
+  for (size_t i = 0; i < now_.size(); ++i) {
+    moved_[i] += factor * direction_[i] - back * moved_[i];
+    now_[i] = static_cast<float>(std::clamp(params[i] + moved_[i], -kLargest, kLargest));
+  }
+}
+
+// Parameters that are no numbers any more never become numbers again, so to look at the end is
+// enough.
+absl::Status EpochTraining::TakeChange(std::span<const float> params, std::span<float> change) {
+  if (batch_steps_ != nullptr) {
+    batch_steps_->Params(now_);
+    for (size_t i = 0; i < now_.size(); ++i) now_[i] -= params[i];
+  } else {
+    std::copy(moved_.begin(), moved_.end(), now_.begin());
+  }
+  // What is not a number fails every comparison.
+  bool fine = true;
+  for (const float value : now_) fine &= std::abs(value) <= static_cast<float>(kMaxLocalChange);
+  if (!fine) {
+    return absl::FailedPreconditionError(
+        "local training diverged, the model is no longer finite: lower local.learning_rate");
+  }
+  std::copy(now_.begin(), now_.end(), change.begin());
   return absl::OkStatus();
 }
 

@@ -2,22 +2,10 @@
 
 #include <cstring>
 
-// One body for all instruction sets: the functions marked DURE_INLINE are inlined into each of the
-// functions at the end, which differ only in their target. GCC's vector extensions split a vector
-// of 16 floats into what the target has.
-#define DURE_INLINE [[gnu::always_inline]] inline
+#include "learner/vectors.h"
 
 namespace dure::kernels {
 namespace {
-
-using Vec [[gnu::vector_size(64), gnu::may_alias]] = float;
-using IntVec [[gnu::vector_size(64), gnu::may_alias]] = int32_t;
-
-// Unaligned loads and stores; memcpy of a constant size is one instruction a vector.
-DURE_INLINE void Load(Vec* v, const float* from) { std::memcpy(v, from, sizeof(Vec)); }
-DURE_INLINE void Load(IntVec* v, const int32_t* from) { std::memcpy(v, from, sizeof(IntVec)); }
-DURE_INLINE void Store(float* to, const Vec& v) { std::memcpy(to, &v, sizeof(Vec)); }
-DURE_INLINE void Store(int32_t* to, const IntVec& v) { std::memcpy(to, &v, sizeof(IntVec)); }
 
 // kRows x kVecs vectors of c, all held in registers.
 template <int kRows, int kVecs>

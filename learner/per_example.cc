@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "learner/batch_sgd.h"
 #include "learner/data/dataset.h"
 #include "learner/kernels.h"
 #include "learner/loss.h"
@@ -206,6 +207,10 @@ std::span<const float> Network::Outputs(FeatureView record, ModelWorkspace& work
   auto& own = static_cast<NetworkWorkspace&>(workspace);
   Forward(record, &own);
   return std::span(own.layers.back().value).first(architecture_.classes);
+}
+
+std::unique_ptr<BatchSteps> Network::MakeBatchSteps(int threads) const {
+  return std::make_unique<BatchSgd>(architecture_, threads);
 }
 
 std::span<const float> Network::Direction(FeatureView record, float label,

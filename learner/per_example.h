@@ -52,6 +52,7 @@ class Network final : public TrainableModel {
   std::span<const float> Direction(FeatureView record, float label,
                                    ModelWorkspace& workspace) const override;
   std::span<const float> Outputs(FeatureView record, ModelWorkspace& workspace) const override;
+  std::unique_ptr<BatchSteps> MakeBatchSteps(int threads) const override;
 
  private:
   struct Weights {

@@ -27,6 +27,26 @@ class ModelWorkspace {
   virtual ~ModelWorkspace() = default;
 };
 
+// Plain SGD on whole mini-batches, where a model has a faster way than to add up directions. The
+// number of threads changes no bit. Not thread-safe.
+class BatchSteps {
+ public:
+  // A step moves the parameters by learning_rate times: the mean direction of its records, less
+  // `correction`, less proximal_mu times the way from where they began.
+  struct Rule {
+    double learning_rate = 0;
+    double proximal_mu = 0;
+    std::span<const float> correction;  // empty: nothing
+  };
+  virtual ~BatchSteps() = default;
+  // Begins anew at `params`. Precondition (DURE_CHECK): dim() values, in the manifest's order.
+  virtual void Begin(std::span<const float> params, const Rule& rule) = 0;
+  // One step on the records at `records`, at least one, each below data.records().
+  virtual void Step(const Dataset& data, std::span<const uint32_t> records) = 0;
+  // Writes the parameters as they are by now.
+  virtual void Params(std::span<float> params) const = 0;
+};
+
 class TrainableModel {
  public:
   virtual ~TrainableModel() = default;
@@ -56,6 +76,9 @@ class TrainableModel {
   // The most records that one AddDirections is given. Part of what local training means: another
   // number gives other bits.
   virtual size_t block_records() const { return 4; }
+
+  // What takes steps of plain SGD by itself, with parameters of its own; null: nothing does.
+  virtual std::unique_ptr<BatchSteps> MakeBatchSteps(int /*threads*/) const { return nullptr; }
 
   // What the model gives for one record, inside `workspace`: a number for each class, one number,
   // or for a text a row of numbers for each token.
