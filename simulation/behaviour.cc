@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
-#include "learner/data/partition.h"
 #include "simulation/streams.h"
 
 namespace dure::simulation {
@@ -28,64 +28,67 @@ absl::Duration TimeFor(double amount, double a_second) {
   return std::min(absl::Seconds(amount / a_second), kLongest);
 }
 
-Vanishing When(BehaviourSection::Vanishing at, double draw) {
+Vanishes When(BehaviourSection::Vanishing at, double draw) {
   switch (at) {
     case BehaviourSection::BEFORE_TRAINING:
-      return Vanishing::kBeforeTraining;
+      return Vanishes::kBeforeTraining;
     case BehaviourSection::AFTER_KEYS:
-      return Vanishing::kAfterKeys;
+      return Vanishes::kAfterKeys;
     case BehaviourSection::AFTER_UPLOAD:
-      return Vanishing::kAfterUpload;
+      return Vanishes::kAfterUpload;
     default:
       break;
   }
-  return draw < 1.0 / 3   ? Vanishing::kBeforeTraining
-         : draw < 2.0 / 3 ? Vanishing::kAfterKeys
-                          : Vanishing::kAfterUpload;
+  return draw < 1.0 / 3   ? Vanishes::kBeforeTraining
+         : draw < 2.0 / 3 ? Vanishes::kAfterKeys
+                          : Vanishes::kAfterUpload;
 }
 
 }  // namespace
 
-uint32_t ClientFate::EpochsOf(uint32_t epochs) const {
-  if (!partial || epochs == 0) return epochs;
-  return std::min(epochs, 1 + static_cast<uint32_t>(share * epochs));
+uint32_t EpochsOf(const ClientFate& fate, uint32_t epochs) {
+  if (!fate.partial || epochs == 0) return epochs;
+  return std::min(epochs, 1 + static_cast<uint32_t>(fate.share * epochs));
 }
 
-absl::StatusOr<Behaviour> Behaviour::Create(const SimulationSpec& spec, uint32_t clients,
-                                            uint64_t seed) {
-  if (clients < 1 || clients > kMaxSimulatedClients) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(clients, " clients: there must be 1 to ", kMaxSimulatedClients));
+Behaviour::Behaviour(const BehaviourSection& section, uint32_t clients, uint64_t seed)
+    : section_(section), clients_(clients), seed_(seed) {
+  if (section_.availability() != BehaviourSection::DIURNAL) return;
+  AesCtrRandom random = StreamOf(seed_, "time zones");
+  day_begins_.resize(clients_);
+  for (uint16_t& begin : day_begins_) {
+    begin = static_cast<uint16_t>(Uniform(random) * section_.time_zones() * kMinutesAnHour);
   }
-  const BehaviourSection& section = spec.behaviour();
-  Behaviour behaviour(section, seed);
-  if (section.availability() == BehaviourSection::DIURNAL) {
-    AesCtrRandom random = StreamOf(seed, "time zones");
-    behaviour.day_begins_.resize(clients);
-    for (uint16_t& begin : behaviour.day_begins_) {
-      begin = static_cast<uint16_t>(Uniform(random) * section.time_zones() * kMinutesAnHour);
-    }
-  }
-  return behaviour;
 }
 
-bool Behaviour::Available(uint32_t client, absl::Duration clock, uint32_t attempt) const {
+std::vector<uint32_t> Behaviour::AvailableClients(absl::Duration clock, uint32_t attempt) const {
+  std::vector<uint32_t> available;
   const int64_t minute = absl::ToInt64Minutes(clock);
   switch (section_.availability()) {
     case BehaviourSection::RANDOM: {
       // By the minute too: where too few are there to begin, others come.
-      AesCtrRandom random = StreamOf(seed_, absl::StrCat("available ", minute),
-                                     {.attempt = attempt, .client = client});
-      return Uniform(random) < section_.available();
+      AesCtrRandom random =
+          StreamOf(seed_, absl::StrCat("available ", minute), {.attempt = attempt});
+      for (uint32_t client = 0; client < clients_; ++client) {
+        if (Uniform(random) < section_.available()) available.push_back(client);
+      }
+      break;
     }
-    case BehaviourSection::DIURNAL: {
-      const int64_t of_day =
-          (minute % kMinutesADay + kMinutesADay - day_begins_[client]) % kMinutesADay;
-      return static_cast<double>(of_day) < section_.hours() * kMinutesAnHour;
-    }
+    case BehaviourSection::DIURNAL:
+      for (uint32_t client = 0; client < clients_; ++client) {
+        const int64_t of_day =
+            (minute % kMinutesADay + kMinutesADay - day_begins_[client]) % kMinutesADay;
+        if (static_cast<double>(of_day) < section_.hours() * kMinutesAnHour) {
+          available.push_back(client);
+        }
+      }
+      break;
     default:
-      return true;
+      available.resize(clients_);
+      std::iota(available.begin(), available.end(), 0u);
+      break;
   }
+  return available;
 }
 
 // The same draws whatever the settings are, so that one setting moves nothing but what it says.
@@ -95,14 +98,14 @@ ClientFate Behaviour::FateOf(uint32_t client, uint32_t attempt) const {
                straggling = Uniform(random), share = Uniform(random);
   ClientFate fate;
   if (vanishing < section_.dropout()) fate.vanishes = When(section_.dropout_at(), moment);
-  fate.training_fails = failing < section_.failures();
+  fate.fails = failing < section_.failures();
   fate.straggles = straggling < section_.stragglers();
   if (!fate.straggles) return fate;
   if (section_.straggler_work() == BehaviourSection::LATE) {
     fate.slowdown = section_.slowdown();
   } else {
     fate.partial = section_.straggler_work() == BehaviourSection::PARTIAL;
-    fate.too_late = !fate.partial;
+    fate.dropped = !fate.partial;
     fate.share = share;
   }
   return fate;
@@ -117,11 +120,11 @@ ClientTraits Behaviour::TraitsOf(uint32_t client) const {
   return traits;
 }
 
-absl::Duration Behaviour::TimeOf(uint32_t client, uint32_t attempt, const Work& work) const {
+WorkTimes Behaviour::TimesOf(uint32_t client, const ClientFate& fate, const Work& work) const {
   const ClientTraits traits = TraitsOf(client);
-  return TimeFor(static_cast<double>(work.download_bytes), traits.download) +
-         TimeFor(work.records * FateOf(client, attempt).slowdown, traits.speed) +
-         TimeFor(static_cast<double>(work.upload_bytes), traits.upload);
+  return {.download = TimeFor(static_cast<double>(work.download_bytes), traits.download),
+          .training = TimeFor(static_cast<double>(work.records) * fate.slowdown, traits.speed),
+          .upload = TimeFor(static_cast<double>(work.upload_bytes), traits.upload)};
 }
 
 }  // namespace dure::simulation

@@ -8,14 +8,13 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "proto/simulation.pb.h"
 
 namespace dure::simulation {
 
-enum class Vanishing {
-  kNever,
+enum class Vanishes {
+  kNot,
   kBeforeTraining,  // it never answers the offer
   kAfterKeys,       // its keys are shared, its update never comes
   kAfterUpload,     // its update is in the sum, it does not help to open it
@@ -23,24 +22,30 @@ enum class Vanishing {
 
 // What becomes of a client in an attempt.
 struct ClientFate {
-  Vanishing vanishes = Vanishing::kNever;
-  bool training_fails = false;  // and it says so
-  bool straggles = false;       // and, by behaviour.straggler_work, one of the following
-  double slowdown = 1;          // late: its training takes so many times as long
-  bool partial = false;         // it does fewer local epochs
-  bool too_late = false;        // dropped: what it sends would not be waited for
-  double share = 1;             // of what is partial, uniform on [0, 1)
-
-  // How many of `epochs` it does: each number of them, from 1, as likely if it is partial
-  // (Li et al. 2020, section 5.2), else all.
-  uint32_t EpochsOf(uint32_t epochs) const;
+  Vanishes vanishes = Vanishes::kNot;
+  bool fails = false;      // its training does, and it says so
+  bool straggles = false;  // and, by behaviour.straggler_work, one of:
+  double slowdown = 1;     // late: its training takes so many times as long
+  bool partial = false;    // it does fewer local epochs: see EpochsOf
+  bool dropped = false;    // it sends nothing
+  double share = 1;        // of what is partial, uniform on [0, 1)
 };
+
+// How many of `epochs` a client with this fate does: each number of them, from 1, as likely if it
+// is partial (Li et al. 2020, section 5.2), else all.
+uint32_t EpochsOf(const ClientFate& fate, uint32_t epochs);
 
 // What an attempt asks of a client.
 struct Work {
+  uint64_t records = 0;  // to train on, as planned: in every epoch again
   uint64_t download_bytes = 0;
-  double records = 0;  // to train on, as planned: in every epoch again
   uint64_t upload_bytes = 0;
+};
+
+// How long it takes: at most ten years each.
+struct WorkTimes {
+  absl::Duration download, training, upload;
+  absl::Duration total() const { return download + training + upload; }
 };
 
 // What stays the same of a client.
@@ -52,24 +57,24 @@ struct ClientTraits {
 
 class Behaviour {
  public:
-  // `spec` of ParseSimulation. InvalidArgument unless there are 1 to kMaxSimulatedClients clients.
-  static absl::StatusOr<Behaviour> Create(const SimulationSpec& spec, uint32_t clients,
-                                          uint64_t seed);
+  // `section` of ParseSimulation.
+  Behaviour(const BehaviourSection& section, uint32_t clients, uint64_t seed);
 
-  // Whether it can be asked at `clock`, since the run began, for an attempt. It may be another
+  // Who can be asked at `clock` since the run began for an attempt, ascending. It may be another
   // answer a virtual minute later, and not before.
-  bool Available(uint32_t client, absl::Duration clock, uint32_t attempt) const;
+  std::vector<uint32_t> AvailableClients(absl::Duration clock, uint32_t attempt) const;
+  // Whether they are always all there.
+  bool always_available() const { return section_.availability() == BehaviourSection::ALWAYS; }
 
   ClientFate FateOf(uint32_t client, uint32_t attempt) const;
   ClientTraits TraitsOf(uint32_t client) const;
-  // Download, training and upload, by its traits and its fate: at most ten years each. One that is
-  // partial or dropped stops when all its epochs would have been done at its usual speed.
-  absl::Duration TimeOf(uint32_t client, uint32_t attempt, const Work& work) const;
+  // Of a client with this fate. One that is partial or dropped stops when all its epochs would have
+  // been done.
+  WorkTimes TimesOf(uint32_t client, const ClientFate& fate, const Work& work) const;
 
  private:
-  Behaviour(const BehaviourSection& section, uint64_t seed) : section_(section), seed_(seed) {}
-
   BehaviourSection section_;
+  uint32_t clients_;
   uint64_t seed_;
   std::vector<uint16_t> day_begins_;  // of each client, in minutes; diurnal only
 };

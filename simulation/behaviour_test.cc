@@ -8,19 +8,23 @@
 #include <string>
 #include <vector>
 
-#include "learner/data/partition.h"
 #include "simulation/spec.h"
 
 namespace dure::simulation {
 namespace {
 
-using ::testing::HasSubstr;
-
 constexpr char kTop[] = "federation = \"f\"\ndata = \"d\"\n[clients]\ncount = 10\n[behaviour]\n";
 constexpr uint32_t kClients = 2000;
 
 Behaviour Of(const std::string& keys, uint64_t seed = 1, uint32_t clients = kClients) {
-  return Behaviour::Create(ParseSimulation(kTop + keys, "s.toml").value(), clients, seed).value();
+  return Behaviour(ParseSimulation(kTop + keys, "s.toml").value().behaviour(), clients, seed);
+}
+
+// Which of the clients are there.
+std::vector<bool> There(const Behaviour& behaviour, absl::Duration clock, uint32_t attempt) {
+  std::vector<bool> there(kClients);
+  for (const uint32_t client : behaviour.AvailableClients(clock, attempt)) there[client] = true;
+  return there;
 }
 
 // P(X <= k) of a binomial, by adding up its probabilities.
@@ -43,16 +47,17 @@ TEST(BehaviourTest, ByDefaultEverybodyIsThereAndDoesItsWork) {
   const Behaviour behaviour = Of("");
   for (uint32_t client = 0; client < 50; ++client) {
     const ClientFate fate = behaviour.FateOf(client, 3);
-    EXPECT_EQ(fate.vanishes, Vanishing::kNever);
-    EXPECT_FALSE(fate.training_fails || fate.straggles || fate.partial || fate.too_late);
-    EXPECT_EQ(fate.EpochsOf(7), 7u);
-    EXPECT_TRUE(behaviour.Available(client, absl::Hours(client), 3));
-    // 2 s down, 0.5 s of training, 3 s up.
-    EXPECT_NEAR(
-        absl::ToDoubleSeconds(behaviour.TimeOf(
-            client, 3, {.download_bytes = 5'000'000, .records = 500, .upload_bytes = 3'000'000})),
-        5.5, 1e-6);
+    EXPECT_EQ(fate.vanishes, Vanishes::kNot);
+    EXPECT_FALSE(fate.fails || fate.straggles || fate.partial || fate.dropped);
+    EXPECT_EQ(EpochsOf(fate, 7), 7u);
+    const WorkTimes times = behaviour.TimesOf(
+        client, fate, {.records = 500, .download_bytes = 5'000'000, .upload_bytes = 3'000'000});
+    EXPECT_NEAR(absl::ToDoubleSeconds(times.download), 2, 1e-6);
+    EXPECT_NEAR(absl::ToDoubleSeconds(times.training), 0.5, 1e-6);
+    EXPECT_NEAR(absl::ToDoubleSeconds(times.total()), 5.5, 1e-6);
   }
+  EXPECT_TRUE(behaviour.always_available());
+  EXPECT_EQ(behaviour.AvailableClients(absl::Hours(7), 3).size(), kClients);
 }
 
 TEST(BehaviourTest, FatesComeAsOftenAsTheySay) {
@@ -61,12 +66,12 @@ TEST(BehaviourTest, FatesComeAsOftenAsTheySay) {
   int before = 0, keys = 0, upload = 0, failures = 0, stragglers = 0, both = 0;
   for (uint32_t client = 0; client < kClients; ++client) {
     const ClientFate fate = behaviour.FateOf(client, 5);
-    before += fate.vanishes == Vanishing::kBeforeTraining;
-    keys += fate.vanishes == Vanishing::kAfterKeys;
-    upload += fate.vanishes == Vanishing::kAfterUpload;
-    failures += fate.training_fails;
+    before += fate.vanishes == Vanishes::kBeforeTraining;
+    keys += fate.vanishes == Vanishes::kAfterKeys;
+    upload += fate.vanishes == Vanishes::kAfterUpload;
+    failures += fate.fails;
     stragglers += fate.straggles;
-    both += fate.straggles && fate.vanishes != Vanishing::kNever;
+    both += fate.straggles && fate.vanishes != Vanishes::kNot;
     EXPECT_EQ(fate.slowdown, fate.straggles ? 4 : 1);
   }
   ExpectFrequency(before, kClients, 0.1);
@@ -85,8 +90,8 @@ TEST(BehaviourTest, AFateIsOfTheSeedTheAttemptAndTheClient) {
     const auto fate = behaviour.FateOf(client, 1).vanishes;
     EXPECT_EQ(behaviour.FateOf(client, 1).vanishes, fate);
     attempts +=
-        (fate == Vanishing::kNever) == (behaviour.FateOf(client, 2).vanishes == Vanishing::kNever);
-    seeds += (fate == Vanishing::kNever) == (other.FateOf(client, 1).vanishes == Vanishing::kNever);
+        (fate == Vanishes::kNot) == (behaviour.FateOf(client, 2).vanishes == Vanishes::kNot);
+    seeds += (fate == Vanishes::kNot) == (other.FateOf(client, 1).vanishes == Vanishes::kNot);
   }
   ExpectFrequency(attempts, kClients, 0.5);
   ExpectFrequency(seeds, kClients, 0.5);
@@ -98,7 +103,7 @@ TEST(BehaviourTest, OneSettingMovesNothingElse) {
   for (uint32_t client = 0; client < 300; ++client) {
     EXPECT_EQ(few.FateOf(client, 1).straggles, many.FateOf(client, 1).straggles);
     // Who vanishes at 0.1 vanishes at 0.6.
-    if (few.FateOf(client, 1).vanishes != Vanishing::kNever) {
+    if (few.FateOf(client, 1).vanishes != Vanishes::kNot) {
       EXPECT_EQ(many.FateOf(client, 1).vanishes, few.FateOf(client, 1).vanishes);
     }
   }
@@ -107,16 +112,16 @@ TEST(BehaviourTest, OneSettingMovesNothingElse) {
 TEST(BehaviourTest, WhenItVanishesCanBeChosen) {
   const struct {
     const char* name;
-    Vanishing when;
-  } kinds[] = {{"before_training", Vanishing::kBeforeTraining},
-               {"after_keys", Vanishing::kAfterKeys},
-               {"after_upload", Vanishing::kAfterUpload}};
+    Vanishes when;
+  } kinds[] = {{"before_training", Vanishes::kBeforeTraining},
+               {"after_keys", Vanishes::kAfterKeys},
+               {"after_upload", Vanishes::kAfterUpload}};
   for (const auto& kind : kinds) {
     const Behaviour behaviour =
         Of(std::string("dropout = 0.9\ndropout_at = \"") + kind.name + "\"\n");
     for (uint32_t client = 0; client < 50; ++client) {
-      const Vanishing vanishes = behaviour.FateOf(client, 1).vanishes;
-      EXPECT_TRUE(vanishes == kind.when || vanishes == Vanishing::kNever);
+      const Vanishes vanishes = behaviour.FateOf(client, 1).vanishes;
+      EXPECT_TRUE(vanishes == kind.when || vanishes == Vanishes::kNot);
     }
   }
 }
@@ -127,11 +132,11 @@ TEST(BehaviourTest, PartialStragglersDoEachNumberOfEpochsAsOften) {
   std::vector<int> counts(6);
   for (uint32_t client = 0; client < kClients; ++client) {
     const ClientFate fate = behaviour.FateOf(client, 9);
-    EXPECT_TRUE(fate.partial && !fate.too_late);
+    EXPECT_TRUE(fate.partial && !fate.dropped);
     EXPECT_EQ(fate.slowdown, 1);
-    EXPECT_EQ(fate.EpochsOf(1), 1u);
-    EXPECT_EQ(fate.EpochsOf(0), 0u);
-    ++counts.at(fate.EpochsOf(5));
+    EXPECT_EQ(EpochsOf(fate, 1), 1u);
+    EXPECT_EQ(EpochsOf(fate, 0), 0u);
+    ++counts.at(EpochsOf(fate, 5));
   }
   EXPECT_EQ(counts[0], 0);
   for (int i = 1; i <= 5; ++i) ExpectFrequency(counts[i], kClients, 0.2);
@@ -139,24 +144,28 @@ TEST(BehaviourTest, PartialStragglersDoEachNumberOfEpochsAsOften) {
 
 TEST(BehaviourTest, DroppedStragglersAreTooLateAndLateOnesOnlySlow) {
   const Behaviour dropped = Of("stragglers = 1.0\nstraggler_work = \"dropped\"\n");
-  EXPECT_TRUE(dropped.FateOf(3, 1).too_late);
-  EXPECT_EQ(dropped.FateOf(3, 1).EpochsOf(5), 5u);
+  EXPECT_TRUE(dropped.FateOf(3, 1).dropped);
+  EXPECT_EQ(EpochsOf(dropped.FateOf(3, 1), 5), 5u);
   const Work work{.records = 1000};
-  EXPECT_NEAR(absl::ToDoubleSeconds(dropped.TimeOf(3, 1, work)), 1, 1e-6);
+  EXPECT_NEAR(absl::ToDoubleSeconds(dropped.TimesOf(3, dropped.FateOf(3, 1), work).total()), 1,
+              1e-6);
   const Behaviour late = Of("stragglers = 1.0\nslowdown = 7\n");
-  EXPECT_FALSE(late.FateOf(3, 1).too_late);
-  EXPECT_NEAR(absl::ToDoubleSeconds(late.TimeOf(3, 1, work)), 7, 1e-6);
+  EXPECT_FALSE(late.FateOf(3, 1).dropped);
+  EXPECT_NEAR(absl::ToDoubleSeconds(late.TimesOf(3, late.FateOf(3, 1), work).total()), 7, 1e-6);
 }
 
 TEST(BehaviourTest, ARandomShareIsThereInEveryAttemptAndMinute) {
   const Behaviour behaviour = Of("availability = \"random\"\navailable = 0.3\n");
+  EXPECT_FALSE(behaviour.always_available());
+  const std::vector<bool> now = There(behaviour, absl::Seconds(30), 1),
+                          next = There(behaviour, absl::Seconds(30), 2),
+                          then = There(behaviour, absl::Minutes(2), 1);
+  EXPECT_EQ(There(behaviour, absl::Seconds(59), 1), now);
   int there = 0, again = 0, later = 0;
   for (uint32_t client = 0; client < kClients; ++client) {
-    const bool now = behaviour.Available(client, absl::Seconds(30), 1);
-    there += now;
-    EXPECT_EQ(behaviour.Available(client, absl::Seconds(59), 1), now);
-    again += now && behaviour.Available(client, absl::Seconds(30), 2);
-    later += now && behaviour.Available(client, absl::Minutes(2), 1);
+    there += now[client];
+    again += now[client] && next[client];
+    later += now[client] && then[client];
   }
   ExpectFrequency(there, kClients, 0.3);
   ExpectFrequency(again, kClients, 0.09);
@@ -165,29 +174,25 @@ TEST(BehaviourTest, ARandomShareIsThereInEveryAttemptAndMinute) {
 
 TEST(BehaviourTest, DiurnalClientsComeAtTheSameHoursEveryDay) {
   const Behaviour behaviour = Of("availability = \"diurnal\"\nhours = 6\ntime_zones = 24\n");
-  int noon = 0;
-  for (uint32_t client = 0; client < kClients; ++client) {
-    noon += behaviour.Available(client, absl::Hours(12), 1);
-    EXPECT_EQ(behaviour.Available(client, absl::Hours(12), 1),
-              behaviour.Available(client, absl::Hours(36), 7));
-  }
-  ExpectFrequency(noon, kClients, 0.25);
-  for (uint32_t client = 0; client < 20; ++client) {
-    int minutes = 0, changes = 0;
-    for (int minute = 0; minute < 24 * 60; ++minute) {
-      const bool now = behaviour.Available(client, absl::Minutes(minute), 1);
-      minutes += now;
-      changes += now != behaviour.Available(client, absl::Minutes(minute + 1), 1);
+  const std::vector<bool> noon = There(behaviour, absl::Hours(12), 1);
+  EXPECT_EQ(There(behaviour, absl::Hours(36), 7), noon);
+  ExpectFrequency(static_cast<int>(std::count(noon.begin(), noon.end(), true)), kClients, 0.25);
+  std::vector<int> minutes(kClients), changes(kClients);
+  std::vector<bool> before = There(behaviour, absl::Minutes(24 * 60 - 1), 1);
+  for (int minute = 0; minute < 24 * 60; ++minute) {
+    const std::vector<bool> now = There(behaviour, absl::Minutes(minute), 1);
+    for (uint32_t client = 0; client < kClients; ++client) {
+      minutes[client] += now[client];
+      changes[client] += now[client] != before[client];
     }
-    EXPECT_EQ(minutes, 6 * 60);
-    EXPECT_EQ(changes, 2);
+    before = now;
   }
+  EXPECT_THAT(minutes, ::testing::Each(6 * 60));
+  EXPECT_THAT(changes, ::testing::Each(2));
   const Behaviour together = Of("availability = \"diurnal\"\nhours = 6\ntime_zones = 0\n");
-  for (uint32_t client = 0; client < 20; ++client) {
-    EXPECT_TRUE(together.Available(client, absl::Hours(5.9), 1));
-    EXPECT_FALSE(together.Available(client, absl::Hours(6), 1));
-    EXPECT_TRUE(together.Available(client, absl::Hours(24), 1));
-  }
+  EXPECT_EQ(together.AvailableClients(absl::Hours(5.9), 1).size(), kClients);
+  EXPECT_EQ(together.AvailableClients(absl::Hours(6), 1).size(), 0u);
+  EXPECT_EQ(together.AvailableClients(absl::Hours(24), 1).size(), kClients);
 }
 
 TEST(BehaviourTest, TraitsAreLogNormalAndStay) {
@@ -210,19 +215,11 @@ TEST(BehaviourTest, TraitsAreLogNormalAndStay) {
 TEST(BehaviourTest, TimesStayFinite) {
   const Behaviour behaviour =
       Of("speed = 1e-300\nupload = 1e-300\ndownload = 1e-300\nstragglers = 1.0\n");
-  const absl::Duration time = behaviour.TimeOf(
-      1, 1, {.download_bytes = UINT64_MAX, .records = 1e300, .upload_bytes = UINT64_MAX});
-  EXPECT_EQ(time, 3 * absl::Hours(24 * 365 * 10));
-  EXPECT_EQ(behaviour.TimeOf(1, 1, {}), absl::ZeroDuration());
-}
-
-TEST(BehaviourTest, ThereMustBeClients) {
-  const SimulationSpec spec = ParseSimulation(kTop, "s.toml").value();
-  for (const uint32_t clients : {0u, kMaxSimulatedClients + 1}) {
-    const auto behaviour = Behaviour::Create(spec, clients, 1);
-    EXPECT_EQ(behaviour.status().code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(std::string(behaviour.status().message()), HasSubstr("there must be 1 to 1000000"));
-  }
+  const WorkTimes times = behaviour.TimesOf(
+      1, behaviour.FateOf(1, 1),
+      {.records = UINT64_MAX, .download_bytes = UINT64_MAX, .upload_bytes = UINT64_MAX});
+  EXPECT_EQ(times.total(), 3 * absl::Hours(24 * 365 * 10));
+  EXPECT_EQ(behaviour.TimesOf(1, {}, {}).total(), absl::ZeroDuration());
 }
 
 }  // namespace
