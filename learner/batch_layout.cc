@@ -35,21 +35,29 @@ BatchOp OpOf(const Layer& layer) {
   return op;
 }
 
-// Calls visit(packed, flat, outputs): `packed` is where a row of a panel is, `flat` where the same
-// input's weight of the panel's first output is, each output's `distance` after the one before it.
-// Of a row without a weight, `outputs` is 0.
+// Weights of one input channel, or of all where there is one tap, that lie together in the
+// manifest's order for each output: `count` of them, which in a panel are rows `apart` floats
+// apart.
+struct Run {
+  size_t packed = 0;  // where the first one's row begins
+  size_t flat = 0;    // where the first is, of the panel's first output
+  size_t count = 0, apart = 0;
+  size_t outputs = 0;  // of this panel
+};
+
 template <typename Visit>
-void ForEachRow(const BatchOp& op, Visit visit) {
+void ForEachRun(const BatchOp& op, Visit visit) {
   const size_t channels = op.in.channels, distance = channels * op.taps;
   for (size_t panel = 0; panel < op.panels; ++panel) {
-    const size_t outputs = std::min(kLanes, op.out.channels - panel * kLanes);
-    const size_t packed = op.weight + panel * op.rows * kLanes;
-    const size_t flat = op.manifest + panel * kLanes * distance;
-    for (size_t channel = 0; channel < op.in_lanes; ++channel) {
-      for (size_t tap = 0; tap < op.taps; ++tap) {
-        visit(packed + (tap * op.in_lanes + channel) * kLanes, flat + channel * op.taps + tap,
-              channel < channels ? outputs : 0);
-      }
+    Run run = {.packed = op.weight + panel * op.rows * kLanes,
+               .flat = op.manifest + panel * kLanes * distance,
+               .count = op.taps == 1 ? channels : op.taps,
+               .apart = op.taps == 1 ? kLanes : op.in_lanes * kLanes,
+               .outputs = std::min(kLanes, op.out.channels - panel * kLanes)};
+    for (size_t done = 0; done < distance; done += run.count) {
+      visit(run);
+      run.packed += kLanes;
+      run.flat += run.count;
     }
   }
 }
@@ -97,26 +105,29 @@ BatchLayout::BatchLayout(const Architecture& architecture) {
       ops_.begin());
 }
 
-void BatchLayout::Pack(std::span<const float> params, float* packed) const {
+void BatchLayout::Pack(const kernels::TileKernels& tile_kernels, std::span<const float> params,
+                       float* packed) const {
   for (const BatchOp& op : ops_) {
     if (!op.has_params()) continue;
+    const bool full = op.in_lanes == op.in.channels && op.out_width() == op.out.channels;
+    if (!full) std::fill_n(packed + op.weight, op.weight_size() + op.out_width(), 0.0f);
     const size_t distance = op.in.channels * op.taps;
-    ForEachRow(op, [&](size_t to, size_t from, size_t outputs) {
-      for (size_t j = 0; j < outputs; ++j) packed[to + j] = params[from + j * distance];
-      for (size_t j = outputs; j < kLanes; ++j) packed[to + j] = 0;
+    ForEachRun(op, [&](const Run& run) {
+      tile_kernels.transpose(params.data() + run.flat, run.outputs, run.count, distance,
+                             packed + run.packed, run.apart);
     });
-    const std::span<const float> bias = params.subspan(FlatBias(op), op.out.channels);
-    std::fill_n(std::copy(bias.begin(), bias.end(), packed + op.bias), op.out_width() - bias.size(),
-                0.0f);
+    std::copy_n(params.data() + FlatBias(op), op.out.channels, packed + op.bias);
   }
 }
 
-void BatchLayout::Unpack(const float* packed, std::span<float> params) const {
+void BatchLayout::Unpack(const kernels::TileKernels& tile_kernels, const float* packed,
+                         std::span<float> params) const {
   for (const BatchOp& op : ops_) {
     if (!op.has_params()) continue;
     const size_t distance = op.in.channels * op.taps;
-    ForEachRow(op, [&](size_t from, size_t to, size_t outputs) {
-      for (size_t j = 0; j < outputs; ++j) params[to + j * distance] = packed[from + j];
+    ForEachRun(op, [&](const Run& run) {
+      tile_kernels.transpose(packed + run.packed, run.count, run.outputs, run.apart,
+                             params.data() + run.flat, distance);
     });
     std::copy_n(packed + op.bias, op.out.channels, params.data() + FlatBias(op));
   }

@@ -15,6 +15,7 @@
 
 #include "learner/architecture.h"
 #include "learner/kernels.h"
+#include "learner/tile_kernels.h"
 
 namespace dure {
 
@@ -58,8 +59,10 @@ class BatchLayout {
   size_t size() const { return size_; }
 
   // From the manifest's order and back. `packed` has size() floats, `params` the manifest's dim().
-  void Pack(std::span<const float> params, float* packed) const;
-  void Unpack(const float* packed, std::span<float> params) const;
+  void Pack(const kernels::TileKernels& kernels, std::span<const float> params,
+            float* packed) const;
+  void Unpack(const kernels::TileKernels& kernels, const float* packed,
+              std::span<float> params) const;
 
  private:
   std::vector<BatchOp> ops_;

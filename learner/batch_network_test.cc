@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "learner/test_networks.h"
 #include "learner/initial_weights.h"
 #include "learner/per_example.h"
+#include "learner/test_networks.h"
 
 namespace dure {
 namespace {
@@ -32,13 +32,13 @@ class BatchNetworkTest : public ::testing::TestWithParam<std::pair<const TileKer
     // Biases too, or a wrong one would not be seen.
     for (size_t i = 0; i < params_.size(); i += 3) params_[i] += 0.03125f;
     one_by_one_.SetParams(params_);
-    network_.layout().Pack(params_, packed_.data());
+    network_.layout().Pack(kernels_, params_, packed_.data());
     data_ = TestRecords(architecture_, kBatchChunk, /*floats=*/GetParam().second % 2 == 1);
   }
 
   std::vector<float> Unpacked(const float* packed) const {
     std::vector<float> values(params_.size());
-    network_.layout().Unpack(packed, values);
+    network_.layout().Unpack(kernels_, packed, values);
     return values;
   }
 

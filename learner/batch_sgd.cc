@@ -24,7 +24,7 @@ void BatchSgd::Begin(std::span<const float> params, const Rule& rule) {
   DURE_CHECK(params.size() == dim_);
   DURE_CHECK(rule.correction.empty() || rule.correction.size() == dim_);
   const BatchLayout& layout = network_.layout();
-  layout.Pack(params, weights_.data());
+  layout.Pack(network_.kernels(), params, weights_.data());
   learning_rate_ = static_cast<float>(rule.learning_rate);
   proximal_mu_ = static_cast<float>(rule.proximal_mu);
   proximal_ = rule.proximal_mu > 0;
@@ -35,13 +35,13 @@ void BatchSgd::Begin(std::span<const float> params, const Rule& rule) {
   }
   if (corrected_) {
     correction_.Reserve(layout.size());
-    layout.Pack(rule.correction, correction_.data());
+    layout.Pack(network_.kernels(), rule.correction, correction_.data());
   }
 }
 
 void BatchSgd::Params(std::span<float> params) const {
   DURE_CHECK(params.size() == dim_);
-  network_.layout().Unpack(weights_.data(), params);
+  network_.layout().Unpack(network_.kernels(), weights_.data(), params);
 }
 
 void BatchSgd::Step(const Dataset& data, std::span<const uint32_t> records) {

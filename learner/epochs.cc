@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "crypto/random.h"
 #include "learner/on_threads.h"
+#include "learner/tile_kernels.h"
 #include "privacy/dp/blocks.h"
 
 namespace dure {
@@ -131,15 +132,16 @@ void EpochTraining::Step(const Dataset& data, std::span<const float> params, con
 // Parameters that are no numbers any more never become numbers again, so to look at the end is
 // enough.
 absl::Status EpochTraining::TakeChange(std::span<const float> params, std::span<float> change) {
+  bool fine = true;
+  constexpr auto kLimit = static_cast<float>(kMaxLocalChange);
   if (batch_steps_ != nullptr) {
     batch_steps_->Params(now_);
-    for (size_t i = 0; i < now_.size(); ++i) now_[i] -= params[i];
+    fine = kernels::BestTileKernels().subtract(params.data(), kLimit, now_.data(), now_.size());
   } else {
     std::copy(moved_.begin(), moved_.end(), now_.begin());
+    // What is not a number fails every comparison.
+    for (const float value : now_) fine &= std::abs(value) <= kLimit;
   }
-  // What is not a number fails every comparison.
-  bool fine = true;
-  for (const float value : now_) fine &= std::abs(value) <= static_cast<float>(kMaxLocalChange);
   if (!fine) {
     return absl::FailedPreconditionError(
         "local training diverged, the model is no longer finite: lower local.learning_rate");

@@ -121,14 +121,82 @@ void Multiply(const TileProduct& p) {
   for (; panel < p.panels; ++panel) Columns<Set, 1>(p, panel);
 }
 
+DURE_INLINE void TransposeNumbers(const float* from, size_t rows, size_t columns, size_t from_row,
+                                  float* to, size_t to_row) {
+  for (size_t j = 0; j < columns; ++j) {
+    for (size_t i = 0; i < rows; ++i) to[j * to_row + i] = from[i * from_row + j];
+  }
+}
+
+// Swaps the right half of each group of 2 kHalfGroup columns of `a` with the left half of `b`.
+template <size_t kHalfGroup, size_t... kColumn>
+DURE_INLINE void SwapHalves(Vec* a, Vec* b, std::index_sequence<kColumn...>) {
+  const Vec upper = __builtin_shufflevector(
+      *a, *b, ((kColumn & kHalfGroup) == 0 ? kColumn : kLanes + kColumn - kHalfGroup)...);
+  *b = __builtin_shufflevector(
+      *a, *b, ((kColumn & kHalfGroup) == 0 ? kColumn + kHalfGroup : kLanes + kColumn)...);
+  *a = upper;
+}
+
+template <size_t kHalfGroup>
+DURE_INLINE void SwapAllHalves(Vec* rows) {
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kLanes; ++i) {
+    if ((i & kHalfGroup) != 0) continue;
+    SwapHalves<kHalfGroup>(&rows[i], &rows[i + kHalfGroup], std::make_index_sequence<kLanes>());
+  }
+}
+
+// 16 x 16 numbers in registers; only worth it where there are 32 of them.
+DURE_INLINE void TransposeBlock(const float* from, size_t from_row, float* to, size_t to_row) {
+  Vec rows[kLanes];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kLanes; ++i) Read(&rows[i], from + i * from_row);
+  SwapAllHalves<8>(rows);
+  SwapAllHalves<4>(rows);
+  SwapAllHalves<2>(rows);
+  SwapAllHalves<1>(rows);
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kLanes; ++i) Write(to + i * to_row, rows[i]);
+}
+
+template <typename V>
 DURE_INLINE void TransposeBody(const float* from, size_t rows, size_t columns, size_t from_row,
                                float* to, size_t to_row) {
-  for (size_t i0 = 0; i0 < rows; i0 += kLanes) {
-    const size_t i1 = std::min(rows, i0 + kLanes);
-    for (size_t j = 0; j < columns; ++j) {
-      for (size_t i = i0; i < i1; ++i) to[j * to_row + i] = from[i * from_row + j];
+  for (size_t i = 0; i < rows; i += kLanes) {
+    const size_t now = std::min(kLanes, rows - i);
+    size_t j = 0;
+    if constexpr (kWidth<V> == kLanes) {
+      for (; now == kLanes && j + kLanes <= columns; j += kLanes) {
+        TransposeBlock(from + i * from_row + j, from_row, to + j * to_row + i, to_row);
+      }
     }
+    TransposeNumbers(from + i * from_row + j, now, columns - j, from_row, to + j * to_row + i,
+                     to_row);
   }
+}
+
+template <typename V>
+DURE_INLINE bool SubtractBody(const float* other, float limit, float* x, size_t n) {
+  size_t i = 0;
+  bool within = true;
+  V beyond = {};
+  // What is not a number fails every comparison.
+  for (; i + kWidth<V> <= n; i += kWidth<V>) {
+    V v, less;
+    Read(&v, x + i);
+    Read(&less, other + i);
+    v -= less;
+    Write(x + i, v);
+    const V size = v < 0.0f ? -v : v;
+    beyond = size <= limit ? beyond : V{} + 1.0f;
+  }
+  for (size_t j = 0; j < kWidth<V>; ++j) within &= beyond[j] == 0;
+  for (; i < n; ++i) {
+    x[i] -= other[i];
+    within &= (x[i] < 0 ? -x[i] : x[i]) <= limit;
+  }
+  return within;
 }
 
 template <typename V>
@@ -239,7 +307,7 @@ DURE_INLINE void BytesToFloatsBody(const uint8_t* from, float* to, size_t n) {
     }                                                                                             \
     TARGET static void Transpose(const float* from, size_t rows, size_t columns, size_t from_row, \
                                  float* to, size_t to_row) {                                      \
-      TransposeBody(from, rows, columns, from_row, to, to_row);                                   \
+      TransposeBody<VECTOR>(from, rows, columns, from_row, to, to_row);                           \
     }                                                                                             \
     TARGET static void SumRows(const float* from, size_t rows, size_t n, size_t apart,            \
                                float* to) {                                                       \
@@ -254,13 +322,16 @@ DURE_INLINE void BytesToFloatsBody(const uint8_t* from, float* to, size_t n) {
     TARGET static void Apply(Then then, float factor, const float* x, float* to, size_t n) {      \
       ApplyBody<VECTOR>(then, factor, x, to, n);                                                  \
     }                                                                                             \
+    TARGET static bool Subtract(const float* other, float limit, float* x, size_t n) {            \
+      return SubtractBody<VECTOR>(other, limit, x, n);                                            \
+    }                                                                                             \
     TARGET static void Step(const SgdStep& step) { SgdStepBody<VECTOR>(step); }                   \
     TARGET static void BytesToFloats(const uint8_t* from, float* to, size_t n) {                  \
       BytesToFloatsBody<VECTOR>(from, to, n);                                                     \
     }                                                                                             \
     static constexpr TileKernels Make() {                                                         \
-      return {WORD, Multiply<NAME>, Transpose, SumRows,      ReluBackward,                        \
-              Relu, Apply,          Step,      BytesToFloats};                                    \
+      return {WORD, Multiply<NAME>, Transpose, SumRows, ReluBackward,                             \
+              Relu, Apply,          Subtract,  Step,    BytesToFloats};                           \
     }                                                                                             \
   };                                                                                              \
   constexpr TileKernels k##NAME = NAME::Make()

@@ -69,6 +69,8 @@ struct TileKernels {
   void (*relu)(const float* from, float* to, size_t n);
   // to = x, to += x or to += factor x.
   void (*apply)(Then then, float factor, const float* x, float* to, size_t n);
+  // x[i] -= other[i]; whether each of them is a number then, of at most `limit` in size.
+  bool (*subtract)(const float* other, float limit, float* x, size_t n);
   void (*sgd_step)(const SgdStep& step);
   // As ByteToFloat of learner/data/dataset.h.
   void (*bytes_to_floats)(const uint8_t* from, float* to, size_t n);

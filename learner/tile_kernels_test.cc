@@ -203,9 +203,26 @@ TEST_P(TileKernelsTest, SgdStepTakesOffCorrectionAndDrawsBack) {
   }
 }
 
+TEST_P(TileKernelsTest, DifferencesAndWhetherTheyAreWithinBounds) {
+  for (const size_t n : {1, 16, 37}) {
+    const auto x = Noise(n, 1), y = Noise(n, 2);
+    std::vector<float> difference = x;
+    EXPECT_TRUE(kernels_.subtract(y.data(), 2.0f, difference.data(), n));
+    for (size_t i = 0; i < n; ++i) EXPECT_EQ(difference[i], x[i] - y[i]);
+    for (const float bad : {3.5f, -3.5f, std::numeric_limits<float>::quiet_NaN(),
+                            std::numeric_limits<float>::infinity()}) {
+      for (size_t i = 0; i < n; ++i) {
+        difference = x;
+        difference[i] = bad;
+        EXPECT_FALSE(kernels_.subtract(y.data(), 2.0f, difference.data(), n)) << bad << " at " << i;
+      }
+    }
+  }
+}
+
 TEST_P(TileKernelsTest, TransposeAndSumOfRows) {
   for (const size_t rows : {1, 5, 16, 33}) {
-    for (const size_t columns : {1, 16, 21}) {
+    for (const size_t columns : {1, 16, 21, 48}) {
       const size_t apart = columns + 3, to_row = rows + 2;
       const auto from = Noise(rows * apart, 1);
       std::vector<float> to(columns * to_row, 9.0f), sum(columns);
