@@ -210,7 +210,7 @@ absl::StatusOr<Checkpoint> DecodeCheckpoint(std::string_view bytes) {
       return Damaged("what a client keeps cannot be read");
     }
     absl::StatusOr<SavedLocalState> saved = DecodeLocalState(client.state());
-    if (!saved.ok()) return Damaged(saved.status().message());
+    if (!saved.ok()) return Damaged(std::string(saved.status().message()));
     if (client.client() >= checkpoint.run.clients) {
       return Damaged(absl::StrCat("client ", client.client(), " of ", checkpoint.run.clients));
     }

@@ -167,70 +167,127 @@ std::vector<size_t> CohortTraining::OwnPart(std::span<const Asked> cohort) const
   return own;
 }
 
+absl::StatusOr<LocalUpdate> CohortTraining::TrainMember(const OfferedAttempt& offered,
+                                                        const Asked& asked,
+                                                        const std::vector<float>& params,
+                                                        LocalPlan plan, Worker* worker) const {
+  if (const auto* evaluation = std::get_if<EvaluationPlan>(&plan)) {
+    // The held-out records are dealt one after the other.
+    std::vector<uint32_t> own;
+    for (uint64_t i = asked.client; options_.held_out && i < options_.held_out->records();
+         i += options_.clients) {
+      own.push_back(static_cast<uint32_t>(i));
+    }
+    if (own.empty()) return std::vector<int64_t>(offered.terms.coordinates);
+    worker->model->SetParams(params);
+    return EvaluationSums(*worker->model, DataView(*options_.held_out, own), /*threads=*/1,
+                          *evaluation);
+  }
+  if (auto* epochs = std::get_if<EpochsPlan>(&plan); epochs && asked.epochs != 0) {
+    epochs->epochs = asked.epochs;
+  }
+  return worker->Train(DataView(*options_.data, options_.records_of(asked.client)), params, plan);
+}
+
 absl::StatusOr<MemberInput> CohortTraining::MakeInput(const OfferedAttempt& offered,
-                                                      const Asked& asked, const AlterUpdate& alter,
-                                                      Worker* worker) {
-  const std::span<const uint32_t> records = options_.records_of(asked.client);
-  const DataView data(*options_.data, records);
+                                                      const Asked& asked,
+                                                      const LocalUpdate* together,
+                                                      Worker* worker) const {
+  const uint32_t attempt = offered.config.attempt();
   AesCtrRandom random =
-      StreamOf(options_.seed, "contribution",
-               {.attempt = offered.config.attempt(), .client = asked.client});
+      StreamOf(options_.seed, "contribution", {.attempt = attempt, .client = asked.client});
+  const Attack* const attack = options_.attack;
+  const bool byzantine = attack != nullptr && attack->Byzantine(asked.client);
   const auto train = [&](const std::vector<float>& params,
                          LocalPlan plan) -> absl::StatusOr<LocalUpdate> {
-    if (const auto* evaluation = std::get_if<EvaluationPlan>(&plan)) {
-      // The held-out records are dealt one after the other.
-      std::vector<uint32_t> own;
-      for (uint64_t i = asked.client; options_.held_out && i < options_.held_out->records();
-           i += options_.clients) {
-        own.push_back(static_cast<uint32_t>(i));
-      }
-      if (own.empty()) return std::vector<int64_t>(offered.terms.coordinates);
-      worker->model->SetParams(params);
-      return EvaluationSums(*worker->model, DataView(*options_.held_out, own), /*threads=*/1,
-                            *evaluation);
-    }
-    if (auto* epochs = std::get_if<EpochsPlan>(&plan); epochs && asked.epochs != 0) {
-      epochs->epochs = asked.epochs;
-    }
-    DURE_ASSIGN_OR_RETURN(LocalUpdate update, worker->Train(data, params, plan));
-    if (alter) alter(asked.client, &update);
+    if (byzantine && together != nullptr) return *together;
+    DURE_ASSIGN_OR_RETURN(LocalUpdate update,
+                          TrainMember(offered, asked, params, std::move(plan), worker));
+    if (byzantine && attack->alters_updates()) attack->Alter(attempt, asked.client, &update);
     return update;
   };
-  return Contribute(options_.approved, offered, StateOf(asked.client),
-                    static_cast<uint32_t>(records.size()), train, random);
+  const auto records = static_cast<uint32_t>(options_.records_of(asked.client).size());
+  return Contribute(options_.approved, offered, StateOf(asked.client), records, train, random);
+}
+
+template <typename Work>
+void CohortTraining::OnWorkers(std::span<const size_t> places, const Work& work) {
+  std::atomic<size_t> taken = 0;
+  OnThreads(std::max<size_t>(1, std::min(workers_.size(), places.size())), [&](size_t thread) {
+    for (size_t i = taken++; i < places.size(); i = taken++) work(i, thread);
+  });
+}
+
+// Those who collude are trained here, on every process: what they send depends on all of them.
+absl::StatusOr<std::optional<LocalUpdate>> CohortTraining::Collude(const OfferedAttempt& offered,
+                                                                   std::span<const Asked> cohort,
+                                                                   size_t members) {
+  const Attack* const attack = options_.attack;
+  const bool training = offered.terms.sums == SumsKind::kTraining;
+  if (attack == nullptr || !attack->colludes() || !training) return std::nullopt;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < cohort.size(); ++i) {
+    if (attack->Byzantine(cohort[i].client)) places.push_back(i);
+  }
+  std::vector<std::optional<LocalUpdate>> updates(places.size());
+  OnWorkers(places, [&](size_t i, size_t thread) {
+    const Asked& asked = cohort[places[i]];
+    AesCtrRandom random = StreamOf(options_.seed, "contribution",
+                                   {.attempt = offered.config.attempt(), .client = asked.client});
+    // Only the update is wanted: what follows it is made with what they agree on.
+    const auto train = [&](const std::vector<float>& params,
+                           LocalPlan plan) -> absl::StatusOr<LocalUpdate> {
+      absl::StatusOr<LocalUpdate> update =
+          TrainMember(offered, asked, params, std::move(plan), workers_[thread].get());
+      if (update.ok()) updates[i] = *std::move(update);
+      return absl::CancelledError("the update is known");
+    };
+    (void)Contribute(options_.approved, offered, StateOf(asked.client),
+                     static_cast<uint32_t>(options_.records_of(asked.client).size()), train,
+                     random);
+  });
+  Collusion collusion(*attack, members);
+  bool any = false;
+  for (const std::optional<LocalUpdate>& update : updates) {
+    if (!update) continue;
+    collusion.Add(*update);
+    any = true;
+  }
+  if (!any) return std::nullopt;
+  return std::optional<LocalUpdate>(collusion.Finish());
 }
 
 absl::StatusOr<CohortInputs> CohortTraining::Run(const OfferedAttempt& offered,
-                                                 std::span<const Asked> cohort, uint32_t groups,
-                                                 bool keep_inputs, const AlterUpdate& alter) {
-  DURE_CHECK(!keep_inputs || options_.ranks->size() == 1);
+                                                 std::span<const Asked> cohort,
+                                                 const Wanted& wanted) {
+  DURE_CHECK(!wanted.keep_inputs || options_.ranks->size() == 1);
+  DURE_ASSIGN_OR_RETURN(const std::optional<LocalUpdate> together,
+                        Collude(offered, cohort, wanted.members));
   const std::vector<size_t> own = OwnPart(cohort);
   CohortInputs made;
-  made.inputs.resize(groups);
-  made.kept.resize(keep_inputs ? cohort.size() : 0);
+  made.inputs.resize(wanted.groups);
+  made.kept.resize(wanted.keep_inputs ? cohort.size() : 0);
   next_.clear();
-  const size_t threads = std::max<size_t>(1, std::min(workers_.size(), own.size()));
-  Sums sums(threads, groups);
-  std::atomic<size_t> taken = 0;
+  Sums sums(workers_.size(), wanted.groups);
   std::mutex lock;  // of `made` and next_
-  OnThreads(threads, [&](size_t thread) {
-    for (size_t i = taken++; i < own.size(); i = taken++) {
-      const Asked& asked = cohort[own[i]];
-      absl::StatusOr<MemberInput> input =
-          MakeInput(offered, asked, alter, workers_[thread].get());
-      if (input.ok() && !keep_inputs) sums.Add(thread, asked.group, std::move(input->input));
-      const std::lock_guard guard(lock);
-      if (!input.ok()) {
-        made.failure = std::string(input.status().message());
-        continue;
-      }
-      ++made.inputs[asked.group];
-      made.cut_off += input->cut_off;
-      if (input->next) next_[asked.client] = *std::move(input->next);
-      if (keep_inputs) made.kept[own[i]] = std::move(input->input);
+  OnWorkers(own, [&](size_t i, size_t thread) {
+    const Asked& asked = cohort[own[i]];
+    absl::StatusOr<MemberInput> input =
+        MakeInput(offered, asked, together ? &*together : nullptr, workers_[thread].get());
+    if (input.ok() && !wanted.keep_inputs) {
+      sums.Add(thread, asked.group, std::move(input->input));
     }
+    const std::lock_guard guard(lock);
+    if (!input.ok()) {
+      made.failure = std::string(input.status().message());
+      return;
+    }
+    ++made.inputs[asked.group];
+    made.cut_off += input->cut_off;
+    if (input->next) next_[asked.client] = *std::move(input->next);
+    if (wanted.keep_inputs) made.kept[own[i]] = std::move(input->input);
   });
-  if (keep_inputs) return made;
+  if (wanted.keep_inputs) return made;
   made.sums = sums.Take();
   if (options_.ranks->size() > 1) {
     for (RingVector& sum : made.sums) {
@@ -238,7 +295,7 @@ absl::StatusOr<CohortInputs> CohortTraining::Run(const OfferedAttempt& offered,
         sum = RingZeros(offered.terms.coordinates, static_cast<int>(offered.terms.bits));
       }
     }
-    AddUpOverRanks(groups, &made);
+    AddUpOverRanks(wanted.groups, &made);
   }
   return made;
 }

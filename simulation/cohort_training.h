@@ -22,6 +22,7 @@
 #include "client/local_state.h"
 #include "learner/data/dataset.h"
 #include "learner/trainable_model.h"
+#include "simulation/attack.h"
 #include "simulation/offered_attempt.h"
 #include "simulation/ranks.h"
 
@@ -33,9 +34,6 @@ struct Asked {
   uint32_t group = 0;  // whose sum its input goes into
   uint32_t epochs = 0;  // of local training, fewer than the plan's; 0: as many
 };
-
-// What becomes of one member's update before it is encoded: for simulated attackers.
-using AlterUpdate = std::function<void(uint32_t client, LocalUpdate* update)>;
 
 struct CohortInputs {
   // By group; empty where no input came. Sums over all processes.
@@ -56,6 +54,7 @@ class CohortTraining {
     const Dataset* held_out = nullptr;  // borrowed; null: there are none
     uint32_t clients = 0;
     std::function<std::span<const uint32_t>(uint32_t client)> records_of;
+    const Attack* attack = nullptr;  // borrowed; null: nobody is byzantine
     uint64_t seed = 0;
     int threads = 1;
     Ranks* ranks = nullptr;  // borrowed
@@ -63,9 +62,14 @@ class CohortTraining {
   static absl::StatusOr<std::unique_ptr<CohortTraining>> Create(Options options);
   ~CohortTraining();
 
-  // Collective over all processes. `keep_inputs`: the inputs of all, which only one process can.
+  // Collective over all processes.
+  struct Wanted {
+    size_t members = 0;        // of the whole cohort
+    uint32_t groups = 1;
+    bool keep_inputs = false;  // in the place of sums; one process alone can
+  };
   absl::StatusOr<CohortInputs> Run(const OfferedAttempt& offered, std::span<const Asked> cohort,
-                                   uint32_t groups, bool keep_inputs, const AlterUpdate& alter);
+                                   const Wanted& wanted);
   // The attempt was released: what its members keep is kept.
   void Commit();
 
@@ -84,8 +88,19 @@ class CohortTraining {
   bool keeps_states() const;
   // Which of the cohort this process trains, those that take longest first.
   std::vector<size_t> OwnPart(std::span<const Asked> cohort) const;
+  // What a member of the attempt trains to, by itself.
+  absl::StatusOr<LocalUpdate> TrainMember(const OfferedAttempt& offered, const Asked& asked,
+                                          const std::vector<float>& params, LocalPlan plan,
+                                          Worker* worker) const;
   absl::StatusOr<MemberInput> MakeInput(const OfferedAttempt& offered, const Asked& asked,
-                                        const AlterUpdate& alter, Worker* worker);
+                                        const LocalUpdate* together, Worker* worker) const;
+  // What the byzantine members of `cohort` send together, if they do.
+  absl::StatusOr<std::optional<LocalUpdate>> Collude(const OfferedAttempt& offered,
+                                                     std::span<const Asked> cohort,
+                                                     size_t members);
+  // Calls work(place in `places`, worker) for each, on all threads.
+  template <typename Work>
+  void OnWorkers(std::span<const size_t> places, const Work& work);
   const LocalState& StateOf(uint32_t client) const;
   void AddUpOverRanks(uint32_t groups, CohortInputs* made);
 

@@ -66,6 +66,8 @@ Simulator::Simulator(Options options)
       start_(absl::FromUnixSeconds(kFirstSecond)),
       now_(start_) {}
 
+Simulator::~Simulator() = default;
+
 absl::StatusOr<std::unique_ptr<Simulator>> Simulator::Create(Options options,
                                                              SimulationState state) {
   const FederationSpec& spec = options.approved.spec;
@@ -102,7 +104,7 @@ absl::Status Simulator::Prepare(SimulationState state) {
                                                 .held_out = options_.held_out,
                                                 .clients = options_.clients,
                                                 .records_of = options_.records_of,
-                                                .behaviour = options_.behaviour,
+                                                .attack = options_.attack,
                                                 .seed = options_.seed,
                                                 .threads = options_.threads,
                                                 .ranks = options_.ranks}));
@@ -136,34 +138,34 @@ absl::Status Simulator::Prepare(SimulationState state) {
   return absl::OkStatus();
 }
 
-// Without replacement: the first that are there of a random order, of which only as much is drawn
-// as is needed.
+// Without replacement, each subset as likely as any other. Of all clients only as much of a random
+// order is drawn as is needed.
 std::vector<secagg::MemberId> Simulator::DrawCohort(absl::Time now, AttemptNumber attempt,
                                                     size_t most) {
   random_->Begin(attempt.value());
   AesCtrRandom random = StreamOf(options_.seed, "cohort", {.attempt = attempt.value()});
+  std::vector<uint32_t> there;
+  const bool all = options_.behaviour->always_available();
+  if (!all) there = options_.behaviour->AvailableClients(now - start_, attempt.value());
+  const auto count = all ? options_.clients : static_cast<uint32_t>(there.size());
   std::unordered_map<uint32_t, uint32_t> moved;  // places of the order that are not their own
   const auto at = [&](uint32_t place) {
     const auto found = moved.find(place);
     return found == moved.end() ? place : found->second;
   };
-  std::vector<uint32_t> drawn;
-  for (uint32_t i = 0; i < options_.clients && drawn.size() < most; ++i) {
-    // 64 bits modulo at most a million: the bias is below 2^-44.
-    const auto other = static_cast<uint32_t>(i + random.NextU64() % (options_.clients - i));
-    const uint32_t client = at(other);
-    moved[other] = at(i);
-    if (options_.behaviour->Available(client, now - start_, attempt.value())) {
-      drawn.push_back(client);
-    }
-  }
+  Attempt next;
   std::vector<secagg::MemberId> cohort;
-  for (const uint32_t client : drawn) {
+  for (uint32_t i = 0; i < count && cohort.size() < most; ++i) {
+    // 64 bits modulo at most a million: the bias is below 2^-44.
+    const auto other = static_cast<uint32_t>(i + random.NextU64() % (count - i));
+    const uint32_t client = all ? at(other) : there[at(other)];
+    moved[other] = at(i);
+    next.clients.push_back(client);
     cohort.push_back(options_.depth == Depth::kFull
                          ? secagg::MemberIdOf(IdentityOf(options_.seed, client).public_key())
                          : NumberedId(client));
   }
-  attempt_ = Attempt{.offer = {}, .clients = std::move(drawn), .direct = nullptr};
+  attempt_ = std::move(next);
   return cohort;
 }
 
@@ -343,16 +345,19 @@ std::vector<Simulator::Part> Simulator::PlanParts(const OfferedAttempt& offered)
                                                      : terms.sampling_rate;
   std::vector<Part> parts;
   for (const uint32_t client : attempt_->clients) {
-    Part part{.client = client, .fate = options_.behaviour->FateOf(client, attempt), .takes = {}};
+    Part part{.client = client,
+              .fate = options_.behaviour->FateOf(client, attempt),
+              .takes = {}};
     const Work work{
+        .records = static_cast<uint64_t>(
+            std::llround(passes * static_cast<double>(options_.records_of(client).size()))),
         .download_bytes = attempt_->offer.model.size() + attempt_->offer.state.size(),
-        .records = passes * static_cast<double>(options_.records_of(client).size()),
         .upload_bytes = terms.upload_bytes};
-    part.takes = options_.behaviour->TimeOf(client, attempt, work);
-    part.answers = part.fate.vanishes != Vanishing::kBeforeTraining;
-    const bool comes = part.answers && part.fate.vanishes != Vanishing::kAfterKeys &&
-                       !part.fate.training_fails;
-    part.late = comes && (part.fate.too_late || part.takes > attempt_->offer.deadline);
+    part.answers = part.fate.vanishes != Vanishes::kBeforeTraining;
+    if (part.answers) part.takes = options_.behaviour->TimesOf(client, part.fate, work).total();
+    const bool comes = part.answers && part.fate.vanishes != Vanishes::kAfterKeys &&
+                       !part.fate.fails && !part.fate.dropped;
+    part.late = comes && part.takes > attempt_->offer.deadline;
     part.asked = comes && !part.late;
     parts.push_back(part);
   }
@@ -381,14 +386,17 @@ absl::StatusOr<CohortInputs> Simulator::Train(const OfferedAttempt& offered,
                                               const std::vector<Part>& parts,
                                               std::span<const uint32_t> group_of,
                                               uint32_t groups) {
+  const uint32_t epochs = options_.approved.spec.local().epochs();
   std::vector<Asked> asked;
   for (size_t i = 0; i < parts.size(); ++i) {
     if (!parts[i].asked) continue;
     asked.push_back({.client = parts[i].client,
-                     .group = group_of.empty() ? 0 : group_of[i],
-                     .epochs = parts[i].fate.EpochsOf(options_.approved.spec.local().epochs())});
+                     .group = group_of.empty() ? 0u : group_of[i],
+                     .epochs = parts[i].fate.partial ? EpochsOf(parts[i].fate, epochs) : 0});
   }
-  return training_->Run(offered, asked, groups, options_.depth == Depth::kFull);
+  return training_->Run(offered, asked, {.members = parts.size(),
+                                         .groups = groups,
+                                         .keep_inputs = options_.depth == Depth::kFull});
 }
 
 }  // namespace dure::simulation

@@ -25,8 +25,10 @@
 #include "learner/data/dataset.h"
 #include "learner/metrics.h"
 #include "learner/trainable_model.h"
+#include "simulation/attack.h"
 #include "simulation/behaviour.h"
 #include "simulation/cohort_training.h"
+#include "simulation/direct_round.h"
 #include "simulation/metrics_log.h"
 #include "simulation/offered_attempt.h"
 #include "simulation/protocol_members.h"
@@ -70,6 +72,7 @@ class Simulator {
     uint32_t clients = 0;
     std::function<std::span<const uint32_t>(uint32_t client)> records_of;
     const Behaviour* behaviour = nullptr;  // borrowed
+    const Attack* attack = nullptr;        // borrowed; null: nobody is byzantine
     uint64_t seed = 0;
     int threads = 1;
     Depth depth = Depth::kSums;
@@ -81,6 +84,8 @@ class Simulator {
   };
   // FailedPrecondition, with the remedy, if this federation cannot be simulated so.
   static absl::StatusOr<std::unique_ptr<Simulator>> Create(Options options, SimulationState state);
+
+  ~Simulator();
 
   // Goes on to the end of the next attempt, and measures what is to be measured. False: the run is
   // over, and status() says how.

@@ -75,7 +75,7 @@ absl::StatusOr<round::Closed> Simulator::OpenDirectly(const OfferedAttempt& offe
   for (const size_t i : answering) {
     GroupCount& count = counts[group_of[i]];
     ++count.members;
-    count.stayed += parts[i].asked && parts[i].fate.vanishes != Vanishing::kAfterUpload;
+    count.stayed += parts[i].asked && parts[i].fate.vanishes != Vanishes::kAfterUpload;
   }
   DURE_ASSIGN_OR_RETURN(CohortInputs made, Train(offered, parts, group_of, groups));
   uint32_t inputs = 0, stayed = 0;

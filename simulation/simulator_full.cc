@@ -91,7 +91,7 @@ absl::Status Simulator::Answer(const OfferedAttempt& offered, const Part& part, 
   ClientMessage said;
   *said.mutable_secagg() = *std::move(up);
   Step(run::Said{member.id, std::move(said)});
-  const bool helps = part.fate.vanishes != Vanishing::kAfterUpload;
+  const bool helps = part.fate.vanishes != Vanishes::kAfterUpload;
   if ((shares && progress.leaves) || (input && !helps)) leave();
   return absl::OkStatus();
 }
