@@ -31,6 +31,10 @@ void AddPrivacyCommands(CLI::App& app, int* exit_code);
 void AddAuditCommands(CLI::App& app, int* exit_code);
 // model …, which is a program of its own.
 void AddModelCommand(CLI::App& app, int* exit_code);
+// simulate, which is a program of its own.
+void AddSimulateCommand(CLI::App& app, int* exit_code);
+// report.
+void AddReportCommand(CLI::App& app, int* exit_code);
 // bench, which is a program of its own.
 void AddBenchCommand(CLI::App& app, int* exit_code);
 // version.

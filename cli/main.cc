@@ -115,6 +115,8 @@ int main(int argc, char** argv) {
   AddTermsCommand(app, &exit_code);
   AddAuditCommands(app, &exit_code);
   AddModelCommand(app, &exit_code);
+  AddSimulateCommand(app, &exit_code);
+  AddReportCommand(app, &exit_code);
   AddPrivacyCommands(app, &exit_code);
   AddBenchCommand(app, &exit_code);
   AddVersionCommand(app, &exit_code);
