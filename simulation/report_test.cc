@@ -57,7 +57,8 @@ ReportRun MadeRun(uint64_t seed, const std::string& rate, std::vector<double> ac
                     .rounds = 3,
                     .threads = 1,
                     .ranks = 1,
-                    .configuration = {{"clients.seed", absl::StrCat(seed)},
+                    .configuration = {{"simulation.clients.seed", absl::StrCat(seed)},
+                                      {"simulation.sweep.repeats", absl::StrCat(seed)},
                                       {"local.learning_rate", rate},
                                       {"rounds.total", "3"}}};
   for (uint32_t i = 0; i < accuracies.size(); ++i) {

@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "base/file.h"
 #include "base/paragraph.h"
 #include "base/printable.h"
@@ -95,13 +96,17 @@ absl::StatusOr<std::vector<Found>> FindRuns(std::span<const std::string> paths) 
   return found;
 }
 
-// Whether a run's results may not depend on `key`, but for chance.
-bool IsSeed(const std::string& key) { return key == "seed" || absl::EndsWith(key, ".seed"); }
+// Whether `key` is the run's seed, or says which other runs there are beside it.
+bool IsSeedOrSweep(std::string_view key) {
+  absl::string_view name(key.data(), key.size());
+  absl::ConsumePrefix(&name, "simulation.");
+  return name == "clients.seed" || absl::StartsWith(name, "sweep.");
+}
 
 // All that makes a run what it is, but for its seed.
 Configuration SettingsOf(const RunLine& run) {
   Configuration settings = run.configuration;
-  std::erase_if(settings, [](const auto& entry) { return IsSeed(entry.first); });
+  std::erase_if(settings, [](const auto& entry) { return IsSeedOrSweep(entry.first); });
   settings["dure version"] = run.version;
   settings["data records"] = absl::StrCat(run.records);
   settings.emplace("name", run.name);
