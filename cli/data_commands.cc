@@ -13,6 +13,7 @@
 #include "cli/data_add.h"
 #include "cli/exit_code.h"
 #include "cli/node_folder.h"
+#include "cli/partition_show.h"
 #include "cli/stop_signal.h"
 #include "cli/table_flags.h"
 #include "client/service/node.h"
@@ -167,6 +168,34 @@ int RunPartition(const PartitionRequest& request, const std::string& how, const 
   return kSuccess;
 }
 
+void AddShow(CLI::App* data, int* exit_code) {
+  auto show = std::make_shared<PartitionView>();
+  CLI::App* command =
+      AddCommand(*data, "show", "Previews records, and how simulated clients would share them",
+                 "dure data show /usr/share/datasets/fashion-mnist --partition dirichlet:0.1 "
+                 "--clients 100");
+  command->add_option("PATH", show->path, "the folder or file")->required();
+  AddTableFlags(command, &show->table, /*with_schema=*/true);
+  command->add_option("--partition", show->how,
+                      "draw this split: iid, contiguous, dirichlet:ALPHA, shards:K, "
+                      "quantity:ALPHA, by:COLUMN or file:PATH");
+  command->add_option("--clients", show->clients, "among so many");
+  command->add_option("--seed", show->seed, "the same seed splits the same way")
+      ->check(WholeNumber(0))
+      ->capture_default_str();
+  command->add_option("--records", show->records, "the most records of one client; 0: all")
+      ->check(WholeNumber(0));
+  command->add_flag("--json", show->as_json, "one JSON object");
+  command->callback([=] {
+    if (!show->wanted()) {
+      *exit_code = PrintPreview(show->path, show->as_json, show->table);
+      return;
+    }
+    const absl::Status status = ShowPartition(*show);
+    *exit_code = status.ok() ? kSuccess : Fail(status);
+  });
+}
+
 }  // namespace
 
 void AddDataCommands(CLI::App& app, int* exit_code) {
@@ -194,14 +223,7 @@ void AddDataCommands(CLI::App& app, int* exit_code) {
   command->add_flag("--json", *list_json, "one JSON object");
   command->callback([=] { *exit_code = RunList(*list, *list_json); });
 
-  auto show = std::make_shared<Addition>();
-  auto show_json = std::make_shared<bool>(false);
-  command = AddCommand(*data, "show", "Previews a folder of records or a CSV file",
-                       "dure data show /srv/patients.csv --label outcome");
-  command->add_option("PATH", show->path, "the folder or file")->required();
-  AddTableFlags(command, &show->table, /*with_schema=*/true);
-  command->add_flag("--json", *show_json, "one JSON object");
-  command->callback([=] { *exit_code = PrintPreview(show->path, *show_json, show->table); });
+  AddShow(data, exit_code);
 
   auto schema = std::make_shared<Addition>();
   command = AddCommand(*data, "schema", "Prints what the columns of a CSV file are, for --schema",
@@ -224,10 +246,11 @@ void AddDataCommands(CLI::App& app, int* exit_code) {
       ->add_option("PATH", partition->request.source, "a folder of records, a CSV file or a text")
       ->required();
   command->add_option("--clients", partition->request.clients,
-                      "how many; with by:COLUMN, without it, one for each value");
+                      "how many; by:COLUMN and file:PATH know it without");
   command
       ->add_option("--partition", partition->how,
-                   "iid, contiguous, dirichlet:ALPHA, shards:K or by:COLUMN")
+                   "iid, contiguous, dirichlet:ALPHA, shards:K, quantity:ALPHA, by:COLUMN or "
+                   "file:PATH")
       ->required();
   AddTableFlags(command, &partition->table, /*with_schema=*/true);
   command->add_option("--out", partition->request.out, "the folder to fill")->required();

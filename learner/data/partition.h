@@ -124,6 +124,10 @@ absl::StatusOr<std::vector<uint32_t>> OwnersFromText(std::string_view text, std:
 // InvalidArgument also where labels are no classes and the way to split deals out classes.
 absl::StatusOr<Partition> PartitionDataset(const DataFiles& files, const Dataset& data,
                                            uint64_t classes, SplitRequest request);
+// The same of records whose labels are known; `schema` is that of a table, else null.
+absl::StatusOr<Partition> PartitionLabels(const DataFiles& files, const Schema* schema,
+                                          std::span<const float> labels, uint64_t classes,
+                                          SplitRequest request);
 
 struct PartitionRequest {
   std::string source;              // a data folder, or a CSV file or text

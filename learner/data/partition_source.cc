@@ -108,9 +108,10 @@ absl::StatusOr<std::vector<uint32_t>> ReadOwners(const std::string& path, uint64
   return OwnersOf(reader, records);
 }
 
-absl::StatusOr<Partition> PartitionDataset(const DataFiles& files, const Dataset& data,
-                                           uint64_t classes, SplitRequest request) {
-  request.labels = data.labels;
+absl::StatusOr<Partition> PartitionLabels(const DataFiles& files, const Schema* schema,
+                                          std::span<const float> labels, uint64_t classes,
+                                          SplitRequest request) {
+  request.labels = labels;
   const bool by_class = std::holds_alternative<DirichletPartition>(request.spec) ||
                         std::holds_alternative<ShardPartition>(request.spec);
   if (by_class && classes == 0) {
@@ -120,23 +121,32 @@ absl::StatusOr<Partition> PartitionDataset(const DataFiles& files, const Dataset
   }
   ColumnValues values;
   if (const auto* by = std::get_if<ByPartition>(&request.spec)) {
-    if (!IsTable(files)) {
+    if (schema == nullptr) {
       return absl::InvalidArgumentError(
           absl::StrCat(files.images_path, " is no table: by:COLUMN splits tables only"));
     }
-    DURE_ASSIGN_OR_RETURN(const Schema schema, ReadSchema(files.labels.get(), files.labels_path));
-    DURE_ASSIGN_OR_RETURN(values, ReadColumnValues(files, schema, by->column));
-    if (values.of.size() != data.records()) {
+    DURE_ASSIGN_OR_RETURN(values, ReadColumnValues(files, *schema, by->column));
+    if (values.of.size() != labels.size()) {
       return absl::DataLossError(absl::StrCat(files.images_path, " changed while it was read"));
     }
     request.values = &values;
   }
   std::vector<uint32_t> owners;
   if (const auto* file = std::get_if<FilePartition>(&request.spec)) {
-    DURE_ASSIGN_OR_RETURN(owners, ReadOwners(file->path, data.records()));
+    DURE_ASSIGN_OR_RETURN(owners, ReadOwners(file->path, labels.size()));
     request.owners = owners;
   }
   return SplitRecords(request);
+}
+
+absl::StatusOr<Partition> PartitionDataset(const DataFiles& files, const Dataset& data,
+                                           uint64_t classes, SplitRequest request) {
+  std::optional<Schema> schema;
+  if (IsTable(files) && std::holds_alternative<ByPartition>(request.spec)) {
+    DURE_ASSIGN_OR_RETURN(schema, ReadSchema(files.labels.get(), files.labels_path));
+  }
+  return PartitionLabels(files, schema ? &*schema : nullptr, data.labels, classes,
+                         std::move(request));
 }
 
 }  // namespace dure
