@@ -124,6 +124,12 @@ void LiveView::Show(const EvaluationLine& evaluation) {
   line_.Print(text);
 }
 
+void LiveView::Note(const std::string& text) {
+  std::string lines;
+  AppendParagraph("  note: ", Printable(text), 4, &lines);
+  line_.Print(lines);
+}
+
 void LiveView::End(const EndLine& end) {
   line_.Finish();
   std::string text = absl::StrCat("after round ", newest_.round, " of ", rounds_);

@@ -43,6 +43,8 @@ class LiveView {
   // The first few in full, all of them counted.
   void Show(const AttemptFailedLine& failure);
   void Show(const EvaluationLine& evaluation);
+  // What people should know, in words.
+  void Note(const std::string& text);
   void End(const EndLine& end);
 
  private:

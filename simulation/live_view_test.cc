@@ -111,6 +111,7 @@ EvaluationLine Evaluation(uint32_t round, double loss) {
 TEST_F(ViewTest, WithoutATerminalThereAreLinesOnly) {
   LiveView view(out_, /*terminal=*/false, &clock_);
   view.Begin(Heading());
+  view.Note("the noise is large");
   view.Show(Evaluation(0, 2.3));
   view.Show(Round(1));
   view.Progress(3, 10);
@@ -124,6 +125,7 @@ TEST_F(ViewTest, WithoutATerminalThereAreLinesOnly) {
                   "  model     mlp, 26010 parameters", "  privacy   none",
                   "  sums      simulated: the masks, which cancel, are left out",
                   "  on        2 threads; about 300.0 MB of memory", "  into      runs/1",
+                  "  note: the noise is large",
                   "      round       loss    accuracy   epsilon    survivors  simulated     time",
                   "        0/4     2.3000      0.5000         -            -    1:01:01     0:12",
                   "        2/4          -      0.5000    0.1235         9/10    1:01:01     0:12",
