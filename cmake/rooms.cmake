@@ -69,6 +69,7 @@ set(DURE_FOREIGN
   "toml\\+\\+/" "^federation/.*\\.cc$"
   "spdlog/" "^base/.*\\.cc$"
   "kissfft/" "^privacy/dp/.*\\.cc$"
+  "mpi\\.h" "^simulation/mpi_ranks\\.cc$"
   "CLI/" "^cli/.*\\.(h|cc)$|^(learner|simulation)/.*_main\\.cc$")
 
 function(dure_check_rooms root)

@@ -211,6 +211,23 @@ absl::StatusOr<ModelFile> ModelOfModule(const FederationSpec& spec, const std::s
 
 }  // namespace
 
+absl::StatusOr<ModelFile> FirstModel(const FederationSpec& spec, const std::string& federation,
+                                     uint64_t seed) {
+  if (spec.model().architecture() == ModelSection::TORCHSCRIPT) {
+    return ModelOfModule(spec, federation);
+  }
+  DURE_ASSIGN_OR_RETURN(Architecture architecture, BlameUsage(MakeArchitecture(spec.model())));
+  ModelFile model = {.manifest = ManifestOf(architecture),
+                     .params = InitialWeights(ManifestOf(architecture), seed),
+                     .metadata = ArchitectureMetadata(architecture)};
+  model.metadata["dure.seed"] = absl::StrCat(seed);
+  if (spec.model().tokens() == ModelSection::WORDS) {
+    model.metadata[kTokensKey] = kWordTokens;
+    model.metadata["dure.vocabulary_sha256"] = spec.model().vocabulary_sha256();
+  }
+  return model;
+}
+
 absl::Status RunInit(const InitCommand& command, bool json, std::ostream& out) {
   DURE_ASSIGN_OR_RETURN(FederationSpec spec,
                         BlameUsage(ReadFederationWithFiles(command.federation)));
@@ -218,22 +235,9 @@ absl::Status RunInit(const InitCommand& command, bool json, std::ostream& out) {
     return absl::AlreadyExistsError(
         absl::StrCat(command.out, " is there already: remove it or choose another place"));
   }
-  ModelFile model;
   const uint64_t seed = command.seed.value_or(spec.model().seed());
   const bool script = spec.model().architecture() == ModelSection::TORCHSCRIPT;
-  if (script) {
-    DURE_ASSIGN_OR_RETURN(model, ModelOfModule(spec, command.federation));
-  } else {
-    DURE_ASSIGN_OR_RETURN(Architecture architecture, BlameUsage(MakeArchitecture(spec.model())));
-    model = {.manifest = ManifestOf(architecture),
-             .params = InitialWeights(ManifestOf(architecture), seed),
-             .metadata = ArchitectureMetadata(architecture)};
-    model.metadata["dure.seed"] = absl::StrCat(seed);
-    if (spec.model().tokens() == ModelSection::WORDS) {
-      model.metadata[kTokensKey] = kWordTokens;
-      model.metadata["dure.vocabulary_sha256"] = spec.model().vocabulary_sha256();
-    }
-  }
+  DURE_ASSIGN_OR_RETURN(ModelFile model, FirstModel(spec, command.federation, seed));
   const std::string name = model.metadata["dure.architecture"];
   const std::string folder = command.out.substr(0, command.out.find_last_of('/') + 1);
   if (!folder.empty()) DURE_RETURN_IF_ERROR(MakeFolder(folder.substr(0, folder.size() - 1)));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "federation/model_file.h"
 #include "learner/data/dataset.h"
 #include "learner/released_model.h"
 
@@ -22,6 +23,11 @@ struct InitCommand {
 };
 // AlreadyExists if `out` is there.
 absl::Status RunInit(const InitCommand& command, bool json, std::ostream& out);
+
+// The model that a federation begins with: initial weights of `seed`, or the parameters of a
+// TorchScript module beside the federation file at `federation`.
+absl::StatusOr<ModelFile> FirstModel(const FederationSpec& spec, const std::string& federation,
+                                     uint64_t seed);
 
 struct ExportCommand {
   std::string model;

@@ -49,6 +49,29 @@ class MpiRanks final : public Ranks {
       MPI_Bcast(bytes->data() + done, static_cast<int>(now), MPI_BYTE, 0, MPI_COMM_WORLD);
     }
   }
+  std::vector<std::string> Gather(const std::string& bytes) override {
+    constexpr int kTag = 1;
+    std::vector<std::string> all;
+    if (rank_ != 0) {
+      uint64_t size = bytes.size();
+      MPI_Send(&size, 1, MPI_UINT64_T, 0, kTag, MPI_COMM_WORLD);
+      for (size_t done = 0; done < size; done += kMostElements) {
+        MPI_Send(bytes.data() + done, static_cast<int>(std::min(size - done, kMostElements)),
+                 MPI_BYTE, 0, kTag, MPI_COMM_WORLD);
+      }
+      return all;
+    }
+    for (int rank = 1; rank < size_; ++rank) {
+      uint64_t size = 0;
+      MPI_Recv(&size, 1, MPI_UINT64_T, rank, kTag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+      std::string& part = all.emplace_back(size, '\0');
+      for (size_t done = 0; done < size; done += kMostElements) {
+        MPI_Recv(part.data() + done, static_cast<int>(std::min(size - done, kMostElements)),
+                 MPI_BYTE, rank, kTag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+      }
+    }
+    return all;
+  }
 
  private:
   int rank_ = 0, size_ = 1;

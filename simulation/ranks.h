@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace dure::simulation {
 
@@ -23,6 +24,8 @@ class Ranks {
   virtual void Sum(std::span<uint64_t> words) = 0;
   // Every process gets what process 0 has.
   virtual void Broadcast(std::string* bytes) = 0;
+  // What each of the others gave, at process 0; nothing at the others.
+  virtual std::vector<std::string> Gather(const std::string& bytes) = 0;
 };
 
 class OneRank final : public Ranks {
@@ -32,6 +35,7 @@ class OneRank final : public Ranks {
   void Sum(std::span<uint32_t>) override {}
   void Sum(std::span<uint64_t>) override {}
   void Broadcast(std::string*) override {}
+  std::vector<std::string> Gather(const std::string&) override { return {}; }
 };
 
 }  // namespace dure::simulation

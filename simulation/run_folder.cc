@@ -1,5 +1,6 @@
 #include "simulation/run_folder.h"
 
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -88,6 +89,11 @@ absl::Status RunFolder::WriteCheckpoint(SimulationState state, double wall_secon
   return simulation::WriteCheckpoint(
       In(path_, kCheckpointFile),
       {.run = identity_, .state = std::move(state), .wall_seconds = wall_seconds});
+}
+
+void RunFolder::RemoveCheckpoint() {
+  std::error_code ignored;
+  std::filesystem::remove(In(path_, kCheckpointFile), ignored);
 }
 
 absl::Status RunFolder::WriteModel(const ModelFile& model) {

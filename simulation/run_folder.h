@@ -51,6 +51,8 @@ class RunFolder {
   absl::Status WriteRound(const RoundLine& line, absl::Time now);
   absl::Status WriteEvaluation(const EvaluationLine& line, absl::Time now);
   absl::Status WriteCheckpoint(SimulationState state, double wall_seconds);
+  // The run is over.
+  void RemoveCheckpoint();
   absl::Status WriteModel(const ModelFile& model);
 
  private:
