@@ -84,6 +84,11 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
   if (S_ISDIR(info.st_mode)) return ErrnoStatus(EISDIR, absl::StrCat("cannot read ", path));
+  const auto too_large = [&] {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path, " is larger than its limit of ", max_bytes, " bytes"));
+  };
+  if (S_ISREG(info.st_mode) && static_cast<uint64_t>(info.st_size) > max_bytes) return too_large();
   std::string contents;
   contents.reserve(std::min(static_cast<uint64_t>(info.st_size), max_bytes));
   char buffer[1 << 16];
@@ -92,10 +97,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
     if (got == 0) return contents;
-    if (contents.size() + static_cast<size_t>(got) > max_bytes) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(path, " is larger than its limit of ", max_bytes, " bytes"));
-    }
+    if (contents.size() + static_cast<size_t>(got) > max_bytes) return too_large();
     contents.append(buffer, static_cast<size_t>(got));
   }
 }

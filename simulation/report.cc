@@ -65,7 +65,7 @@ std::string BytesCell(const Spread& spread) {
 // Rounded up; the largest of all seeds.
 std::string EpsilonCell(const Spread& spread) {
   if (spread.count == 0) return NoCell();
-  return Cell(spread.most, absl::StrFormat("%.4g", std::ceil(spread.most * 1e3) / 1e3));
+  return Cell(spread.most, absl::StrFormat("%.3f", std::ceil(spread.most * 1e3) / 1e3));
 }
 
 // A line in the colour and dash of a series.
@@ -114,8 +114,9 @@ std::string Legend(const RunSeries& all, const std::vector<bool>& coloured) {
   }
   std::string json = names.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   // Nothing in it may end the script.
-  for (size_t at = 0; (at = json.find('<', at)) != std::string::npos;)
+  for (size_t at = 0; (at = json.find('<', at)) != std::string::npos;) {
     json.replace(at, 1, "\\u003c");
+  }
   return absl::StrCat(html, "</div>\n<script type=\"application/json\" id=\"names\">", json,
                       "</script>\n");
 }
@@ -128,9 +129,10 @@ std::string Charts(const RunSeries& all, std::optional<double> target) {
     chart.title = Capitalised(chart.title);
     absl::StrAppend(&html, ChartHtml(chart));
   }
-  if (html.empty())
+  if (html.empty()) {
     return "<p>No run has measured its model, and none spends privacy: there is nothing to "
            "draw.</p>\n";
+  }
   return absl::StrCat("<div class=\"charts\">", html, "</div>\n<p class=\"faint\">",
                       several ? "Curves are means over seeds, bands reach from the smallest to the "
                                 "largest of them. "
