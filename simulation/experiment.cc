@@ -118,6 +118,8 @@ absl::StatusOr<std::unique_ptr<Experiment>> Experiment::Load(ExperimentOptions o
   DURE_RETURN_IF_ERROR(CheckTogether(made->simulation(), made->spec()));
   DURE_RETURN_IF_ERROR(made->ReadRecords(cache));
   DURE_RETURN_IF_ERROR(made->DealOut());
+  DURE_ASSIGN_OR_RETURN(const MemoryEstimate memory, made->Memory());
+  DURE_RETURN_IF_ERROR(CheckFits(memory, ReadFreeMemory(), made->options_.neighbours));
   return made;
 }
 
@@ -260,8 +262,24 @@ std::string Experiment::PrivacyInWords() const {
                          privacy.max_epsilon(), privacy.delta());
 }
 
-RunHeading Experiment::Heading() const {
+uint32_t Experiment::cohort() const {
   const RoundsSection& rounds = spec().rounds();
+  return rounds.has_cohort() ? rounds.cohort()
+                             : std::min<uint32_t>(clients_.clients(), secagg::kMaxDenseMembers);
+}
+
+absl::StatusOr<MemoryEstimate> Experiment::Memory() const {
+  DURE_ASSIGN_OR_RETURN(const RoundTerms terms, DeriveTerms(spec(), approved_.dim, cohort()));
+  return EstimateMemory(
+      spec(), terms,
+      {.clients = clients_.clients(),
+       .threads = options_.threads,
+       .full = options_.depth == Depth::kFull,
+       .records = clients_.records(),
+       .conspirators = attack_->colludes() ? simulation().attack().byzantine() : 0});
+}
+
+RunHeading Experiment::Heading() const {
   const bool secure = spec().secure_aggregation().enabled();
   RunHeading heading;
   heading.name = spec().federation().name();
@@ -270,10 +288,8 @@ RunHeading Experiment::Heading() const {
   heading.parameters = first_model_.manifest.dim();
   heading.clients = clients_.clients();
   heading.records = clients_.records();
-  heading.cohort = rounds.has_cohort()
-                       ? rounds.cohort()
-                       : std::min<uint32_t>(clients_.clients(), secagg::kMaxDenseMembers);
-  heading.rounds = rounds.count();
+  heading.cohort = cohort();
+  heading.rounds = spec().rounds().count();
   heading.privacy = PrivacyInWords();
   heading.secure_aggregation =
       options_.depth == Depth::kFull ? (secure ? "full: every message of the protocol"
@@ -281,6 +297,10 @@ RunHeading Experiment::Heading() const {
       : secure ? "simulated: masks cancel and are left out, the sums are the same"
                : "off by the terms";
   heading.threads = static_cast<uint32_t>(options_.threads);
+  if (const absl::StatusOr<MemoryEstimate> memory = Memory(); memory.ok()) {
+    heading.memory_bytes = memory->total() + DatasetBytes(records_->training) +
+                           (records_->held_out ? DatasetBytes(*records_->held_out) : 0);
+  }
   return heading;
 }
 

@@ -22,6 +22,7 @@
 #include "proto/simulation.pb.h"
 #include "simulation/behaviour.h"
 #include "simulation/checkpoint.h"
+#include "simulation/estimate.h"
 #include "simulation/live_view.h"
 #include "simulation/metrics_log.h"
 #include "simulation/simulator.h"
@@ -42,6 +43,7 @@ struct ExperimentOptions {
   std::string federation;  // path of the federation file
   std::vector<KeyOverride> federation_keys;
   SimulationSpec simulation;  // validated; its `data` is what is dealt out
+  int neighbours = 1;         // runs and processes on this machine, this one included
   bool privacy = true;        // false: without noise, and without clipping where nothing needs it
   Depth depth = Depth::kSums;
   int threads = 1;
@@ -88,6 +90,8 @@ class Experiment {
   std::string ResolvedFederation() const;
   RunHeading Heading() const;
   RunLine Line(int ranks) const;
+  // What it takes beside the records, which are in memory.
+  absl::StatusOr<MemoryEstimate> Memory() const;
   std::string PrivacyInWords() const;
 
   absl::StatusOr<std::unique_ptr<Simulator>> Start(SimulationState state, Ranks* ranks,
@@ -100,6 +104,7 @@ class Experiment {
   absl::Status ReadFederation();
   absl::Status ReadRecords(RecordsCache* cache);
   absl::Status DealOut();
+  uint32_t cohort() const;
   absl::StatusOr<std::unique_ptr<TrainableModel>> MakeModel() const;
 
   ExperimentOptions options_;

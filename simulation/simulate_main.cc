@@ -127,21 +127,28 @@ absl::StatusOr<Wanted> ReadWanted(const Flags& flags) {
   }
   DURE_ASSIGN_OR_RETURN(const std::string toml, ReadFile(flags.file, kMaxTomlFileBytes));
   wanted.federation = flags.file;
-  if (IsSimulationFile(toml)) wanted.toml = toml;
+  if (IsSimulationFile(toml)) {
+    wanted.toml = toml;
+  } else {
+    wanted.keys.simulation.push_back(
+        {.shown = flags.file, .path = "federation", .value = flags.file});
+  }
   DURE_ASSIGN_OR_RETURN(wanted.simulation, ReadSimulation(flags, wanted, {}));
   if (!wanted.toml.empty()) wanted.federation = wanted.simulation.federation();
   return wanted;
 }
 
+// Processes of the job on this machine.
+int ProcessesHere() {
+  uint32_t here = 1;
+  const char* text = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+  return text != nullptr && absl::SimpleAtoi(text, &here) ? std::max(1, static_cast<int>(here)) : 1;
+}
+
 int ThreadsOf(const Flags& flags) {
   if (flags.threads != 0) return flags.threads;
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-  // Of the processes of a job on this machine, each takes its part.
-  uint32_t here = 1;
-  if (const char* text = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE"); text != nullptr) {
-    if (!absl::SimpleAtoi(text, &here)) here = 1;
-  }
-  return static_cast<int>(std::max(1u, cores / std::max(1u, here)));
+  return std::max(1, static_cast<int>(cores) / ProcessesHere());  // each takes its part
 }
 
 Learner StockLearner() {
@@ -166,7 +173,8 @@ class Program {
  private:
   bool first() const { return ranks_.rank() == 0; }
 
-  absl::StatusOr<ExperimentOptions> OptionsOf(const Overrides& more, int threads) const {
+  absl::StatusOr<ExperimentOptions> OptionsOf(const Overrides& more, int threads,
+                                              int at_once) const {
     ExperimentOptions options;
     options.federation = wanted_.federation;
     options.federation_keys = wanted_.keys.federation;
@@ -176,6 +184,7 @@ class Program {
     options.privacy = flags_.privacy == "exact";
     options.depth = flags_.depth == "full" ? Depth::kFull : Depth::kSums;
     options.threads = threads;
+    options.neighbours = at_once * ProcessesHere();
     return options;
   }
 
@@ -203,7 +212,7 @@ class Program {
 
   absl::StatusOr<int> One() {
     RecordsCache cache;
-    DURE_ASSIGN_OR_RETURN(ExperimentOptions options, OptionsOf({}, ThreadsOf(flags_)));
+    DURE_ASSIGN_OR_RETURN(ExperimentOptions options, OptionsOf({}, ThreadsOf(flags_), 1));
     DURE_ASSIGN_OR_RETURN(const std::unique_ptr<Experiment> experiment,
                           Experiment::Load(std::move(options), learner_, &cache));
     RunOptions run = RunFlags();
@@ -231,8 +240,8 @@ class Program {
     options.name = spec.federation().name();
     DURE_ASSIGN_OR_RETURN(options.folder, OutOf(absl::StrCat(options.name, "-sweep")));
     options.runs = runs;
-    options.options_of = [this](const SweepRun& run, int threads) {
-      return OptionsOf(run.overrides, threads);
+    options.options_of = [this](const SweepRun& run, int threads, int at_once) {
+      return OptionsOf(run.overrides, threads, at_once);
     };
     options.run = RunFlags();
     options.threads = ThreadsOf(flags_);
@@ -275,8 +284,8 @@ int Main(int argc, char** argv) {
     return error.get_exit_code() == 0 ? app.exit(error) : (app.exit(error), kWrongUsage);
   }
   absl::StatusOr<std::unique_ptr<Ranks>> ranks = JoinRanks();
-  absl::StatusOr<int> code = ranks.status();
-  if (ranks.ok()) code = Program(flags, ranks->get(), &stop).Run();
+  const absl::StatusOr<int> code = ranks.ok() ? Program(flags, ranks->get(), &stop).Run()
+                                              : absl::StatusOr<int>(ranks.status());
   if (code.ok()) return *code;
   const int exit_code = absl::IsInvalidArgument(code.status()) ? kWrongUsage : kFailure;
   std::fprintf(stderr, "dure simulate: %s\n", std::string(code.status().message()).c_str());

@@ -114,7 +114,8 @@ absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options, const Learner
       std::error_code ignored;
       std::filesystem::remove(absl::StrCat(own.folder, "/", kMetricsFile), ignored);
     }
-    DURE_ASSIGN_OR_RETURN(ExperimentOptions experiment, options.options_of(run, threads));
+    DURE_ASSIGN_OR_RETURN(ExperimentOptions experiment,
+                          options.options_of(run, threads, static_cast<int>(at_once)));
     DURE_ASSIGN_OR_RETURN(const std::unique_ptr<Experiment> loaded,
                           Experiment::Load(std::move(experiment), learner, &cache));
     return RunExperiment(*loaded, own, ranks, stop);

@@ -23,8 +23,9 @@ struct SweepOptions {
   std::string name;  // of the federation
   std::string folder;
   std::vector<SweepRun> runs;
-  // What one of them needs, on so many threads.
-  std::function<absl::StatusOr<ExperimentOptions>(const SweepRun& run, int threads)> options_of;
+  // What one of them needs, on so many threads and beside so many others.
+  std::function<absl::StatusOr<ExperimentOptions>(const SweepRun& run, int threads, int at_once)>
+      options_of;
   RunOptions run;        // of each; its folder, view and progress are made here
   int threads = 1;       // for all of them together
   uint32_t at_once = 0;  // 0: as many as memory and threads allow
