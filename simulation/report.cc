@@ -54,7 +54,9 @@ std::string RoundsCell(const Spread& spread, const Spread& of) {
 }
 
 std::string TimeCell(const Spread& spread) {
-  return spread.count == 0 ? NoCell() : Cell(spread.mean, SecondsInWords(spread.mean));
+  if (spread.count == 0) return NoCell();
+  return Cell(spread.mean, spread.mean < 60 ? absl::StrFormat("%.3g s", spread.mean)
+                                            : SecondsInWords(spread.mean));
 }
 
 std::string BytesCell(const Spread& spread) {

@@ -65,7 +65,7 @@ th, td { padding: .3rem .55rem; text-align: right; border-bottom: 1px solid var(
 th { font-weight: 600; }
 thead th { border-bottom-width: 2px; vertical-align: bottom; white-space: normal; }
 th:first-child, td:first-child, .words td, .words th { text-align: left; }
-td:first-child { min-width: 11rem; max-width: 24rem; white-space: normal;
+td:first-child { min-width: 14rem; max-width: 24rem; white-space: normal;
   overflow-wrap: break-word; }
 .words td.long { min-width: 11rem; max-width: 30rem; white-space: normal;
   overflow-wrap: break-word; }
@@ -76,7 +76,7 @@ tbody tr:hover { background: var(--raised); }
 details { margin: .9rem 0; } summary { cursor: pointer; font-weight: 600; }
 summary + * { margin-top: .5rem; }
 @media (max-width: 600px) { body { padding: .9rem .7rem 2rem; font-size: 14px; }
-  th, td { padding: .3rem .5rem; } .plot text { font-size: 13.5px; } }
+  th, td { padding: .3rem .5rem; } td:first-child { min-width: 10rem; } .plot text { font-size: 13.5px; } }
 @media print { .legend button { border: none; } details > * { display: block; } }
 )css";
 

@@ -107,6 +107,13 @@ TEST(GroupRunsTest, TheSameSeedTwiceCountsOnce) {
   EXPECT_THAT(all.notes, ElementsAre(HasSubstr("1 run left out")));
 }
 
+TEST(GroupRunsTest, NamesHaveNoQuotes) {
+  const RunSeries all = GroupRuns({MadeRun(1, "\"a\"", {0.2}), MadeRun(1, "\"", {0.2})});
+  EXPECT_EQ(all.series[0].name, "learning_rate=a");
+  EXPECT_EQ(all.series[0].differences.at("local.learning_rate"), "\"a\"");
+  EXPECT_EQ(all.series[1].name, "learning_rate=\"");
+}
+
 TEST(GroupRunsTest, NamesAreDifferent) {
   std::vector<ReportRun> runs;
   for (int i = 0; i < 3; ++i) {

@@ -109,7 +109,7 @@ Configuration SettingsOf(const RunLine& run) {
   std::erase_if(settings, [](const auto& entry) { return IsSeedOrSweep(entry.first); });
   settings["dure version"] = run.version;
   settings["data records"] = absl::StrCat(run.records);
-  settings.emplace("name", run.name);
+  if (!settings.contains("federation.name")) settings["name"] = run.name;
   return settings;
 }
 
@@ -131,6 +131,12 @@ std::vector<std::string> Differing(const std::vector<Configuration>& all) {
   return differing;
 }
 
+// A text of TOML without its quotes.
+std::string Unquoted(const std::string& value) {
+  const bool quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
+  return quoted ? value.substr(1, value.size() - 2) : value;
+}
+
 std::string LastPart(const std::string& key) { return key.substr(key.rfind('.') + 1); }
 
 // "learning_rate=0.1, partition=iid", with whole keys where their last parts are ambiguous.
@@ -140,7 +146,7 @@ std::string NameByKeys(const Configuration& differences) {
   return absl::StrJoin(differences, ", ", [&](std::string* out, const auto& entry) {
     const std::string part = LastPart(entry.first);
     absl::StrAppend(out, parts[part] == 1 ? part : entry.first, "=",
-                    Printable(entry.second, kMaxNameBytes / 2));
+                    Printable(Unquoted(entry.second), kMaxNameBytes / 2));
   });
 }
 
