@@ -87,10 +87,9 @@ SimulationCheckpoint ToMessage(const Checkpoint& checkpoint) {
 absl::StatusOr<Checkpoint> FromMessage(SimulationCheckpoint message) {
   Checkpoint checkpoint;
   RunIdentity& identity = checkpoint.run;
-  for (const auto& [bytes, digest] :
-       {std::pair(&message.spec_digest(), &identity.spec),
-        std::pair(&message.clients_digest(), &identity.records),
-        std::pair(&message.settings_digest(), &identity.settings)}) {
+  for (const auto& [bytes, digest] : {std::pair(&message.spec_digest(), &identity.spec),
+                                      std::pair(&message.clients_digest(), &identity.records),
+                                      std::pair(&message.settings_digest(), &identity.settings)}) {
     const std::optional<Digest> read = DigestFromBytes(*bytes);
     if (!read) return Damaged("a digest that has not 32 bytes");
     *digest = *read;
@@ -146,8 +145,8 @@ absl::StatusOr<std::string_view> TakeRecord(std::string_view* bytes) {
   if (bytes->size() < kLengthBytes) return Damaged("a record is missing");
   const uint64_t length = TakeNumber(kLengthBytes, bytes);
   if (length > kMaxCheckpointRecordBytes || length > bytes->size()) {
-    return Damaged(absl::StrCat("a record of ", length, " bytes, of ", bytes->size(),
-                                " that are left"));
+    return Damaged(
+        absl::StrCat("a record of ", length, " bytes, of ", bytes->size(), " that are left"));
   }
   const std::string_view record = bytes->substr(0, length);
   bytes->remove_prefix(length);
@@ -242,9 +241,9 @@ absl::Status CheckSameRun(const RunIdentity& checkpoint, const RunIdentity& run)
     what = "other settings of the simulation (behaviour, attack or privacy)";
   }
   if (what.empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("the checkpoint is of ", what, ": go on with what it was begun with, or begin "
-                   "anew with another --out"));
+  return absl::FailedPreconditionError(absl::StrCat("the checkpoint is of ", what,
+                                                    ": go on with what it was begun with, or begin "
+                                                    "anew with another --out"));
 }
 
 }  // namespace dure::simulation

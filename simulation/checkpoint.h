@@ -25,7 +25,7 @@ inline constexpr uint64_t kMaxCheckpointRecordBytes = uint64_t{2'000'000'000};
 
 // Which run a checkpoint is of.
 struct RunIdentity {
-  Digest spec{};      // SpecDigest
+  Digest spec{};  // SpecDigest
   uint64_t seed = 0;
   uint32_t clients = 0;
   Digest records{};   // who has which

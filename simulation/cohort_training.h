@@ -31,7 +31,7 @@ namespace dure::simulation {
 // A member that is asked for an input.
 struct Asked {
   uint32_t client = 0;
-  uint32_t group = 0;  // whose sum its input goes into
+  uint32_t group = 0;   // whose sum its input goes into
   uint32_t epochs = 0;  // of local training, fewer than the plan's; 0: as many
 };
 
@@ -64,7 +64,7 @@ class CohortTraining {
 
   // Collective over all processes.
   struct Wanted {
-    size_t members = 0;        // of the whole cohort
+    size_t members = 0;  // of the whole cohort
     uint32_t groups = 1;
     bool keep_inputs = false;  // in the place of sums; one process alone can
   };
@@ -96,8 +96,7 @@ class CohortTraining {
                                         const LocalUpdate* together, Worker* worker) const;
   // What the byzantine members of `cohort` send together, if they do.
   absl::StatusOr<std::optional<LocalUpdate>> Collude(const OfferedAttempt& offered,
-                                                     std::span<const Asked> cohort,
-                                                     size_t members);
+                                                     std::span<const Asked> cohort, size_t members);
   // Calls work(place in `places`, worker) for each, on all threads.
   template <typename Work>
   void OnWorkers(std::span<const size_t> places, const Work& work);

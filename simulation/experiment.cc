@@ -59,8 +59,7 @@ absl::StatusOr<DataFiles> OpenRecords(const std::string& path, DataPart part) {
 }
 
 absl::StatusOr<Records> ReadFiles(const std::string& path, const FederationSpec& spec,
-                                  const std::string& federation_folder,
-                                  const TrainerParts& parts) {
+                                  const std::string& federation_folder, const TrainerParts& parts) {
   Records records;
   for (const DataPart part : {DataPart::kTraining, DataPart::kHeldOut}) {
     absl::StatusOr<DataFiles> opened = OpenRecords(path, part);
@@ -72,8 +71,9 @@ absl::StatusOr<Records> ReadFiles(const std::string& path, const FederationSpec&
     if (IsTable(*opened) && opened->labels_path == opened->images_path) {
       if (!opened->schema.valid()) {
         return absl::FailedPreconditionError(absl::StrCat(
-            path, " is a table without its schema: name a data folder (`dure data add` makes one), "
-                  "or a schema in the federation file (data.schema)"));
+            path,
+            " is a table without its schema: name a data folder (`dure data add` makes one), "
+            "or a schema in the federation file (data.schema)"));
       }
       DURE_ASSIGN_OR_RETURN(opened->labels, OpenNamed(spec, "data.schema", federation_folder));
       opened->labels_path = spec.data().schema();
@@ -144,8 +144,7 @@ absl::Status Experiment::ReadFederation() {
   approved_.dim = parts.travelling().dim();
   approved_.parts = std::move(parts);
   if (spec.data().has_schema()) {
-    const std::string path =
-        absl::StrCat(FolderOf(options_.federation), "/", spec.data().schema());
+    const std::string path = absl::StrCat(FolderOf(options_.federation), "/", spec.data().schema());
     DURE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxSchemaFileBytes));
     DURE_ASSIGN_OR_RETURN(approved_.schema, SchemaFromText(text, path));
   }
@@ -172,19 +171,17 @@ absl::Status Experiment::DealOut() {
   const ClientsSection& section = simulation().clients();
   DURE_ASSIGN_OR_RETURN(const PartitionSpec how, ParsePartition(section.partition()));
   const Loss loss = spec().model().loss();
-  const bool classes =
-      loss == ModelSection::CROSS_ENTROPY || loss == ModelSection::BCE_WITH_LOGITS;
+  const bool classes = loss == ModelSection::CROSS_ENTROPY || loss == ModelSection::BCE_WITH_LOGITS;
   const uint64_t count = loss == ModelSection::BCE_WITH_LOGITS ? 2
-                         : classes ? spec().model().input().classes()
-                                   : 0;
-  DURE_ASSIGN_OR_RETURN(clients_,
-                        PartitionDataset(records_->files, records_->training, count,
-                                         {.labels = {},
-                                          .clients = section.count(),
-                                          .spec = how,
-                                          .seed = section.seed(),
-                                          .most_records = section.records(),
-                                          .most_clients = kMaxSimulatedClients}));
+                         : classes                             ? spec().model().input().classes()
+                                                               : 0;
+  DURE_ASSIGN_OR_RETURN(clients_, PartitionDataset(records_->files, records_->training, count,
+                                                   {.labels = {},
+                                                    .clients = section.count(),
+                                                    .spec = how,
+                                                    .seed = section.seed(),
+                                                    .most_records = section.records(),
+                                                    .most_clients = kMaxSimulatedClients}));
   DURE_RETURN_IF_ERROR(CheckClients(clients_, spec()));
   behaviour_.emplace(simulation().behaviour(), clients_.clients(), seed());
   attack_.emplace(simulation().attack(), clients_.clients(), seed());
@@ -201,8 +198,7 @@ ModelFile Experiment::ModelOf(std::vector<float> params) const {
   model.metadata["dure.federation"] = spec().federation().name();
   model.metadata["dure.purpose"] = spec().federation().purpose();
   model.metadata["dure.license"] = spec().federation().license();
-  model.metadata["dure.simulated"] =
-      absl::StrCat(clients_.clients(), " clients, seed ", seed());
+  model.metadata["dure.simulated"] = absl::StrCat(clients_.clients(), " clients, seed ", seed());
   return model;
 }
 
@@ -346,9 +342,8 @@ absl::StatusOr<std::unique_ptr<TrainableModel>> Experiment::MakeModel() const {
   if (spec().model().architecture() != ModelSection::TORCHSCRIPT) {
     return learner_.parts.make_model(spec().model(), /*threads=*/1);
   }
-  DURE_ASSIGN_OR_RETURN(
-      const FileDescriptor module,
-      OpenNamed(spec(), "model.torchscript", FolderOf(options_.federation)));
+  DURE_ASSIGN_OR_RETURN(const FileDescriptor module,
+                        OpenNamed(spec(), "model.torchscript", FolderOf(options_.federation)));
   return learner_.parts.make_module(spec().model(), /*threads=*/1, module.get());
 }
 

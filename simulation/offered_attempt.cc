@@ -81,8 +81,8 @@ absl::StatusOr<OfferedAttempt> Understand(const Approved& approved, const RoundO
                      .attempt = offered.config.attempt(),
                      .model_hash = *DigestFromBytes(offered.config.model_hash())};
   const Digest task = *DigestFromBytes(offered.config.task());
-  DURE_RETURN_IF_ERROR(CompareConfigs(
-      offered.config, MakeRoundConfig(approved.spec, task, offered.terms, id)));
+  DURE_RETURN_IF_ERROR(
+      CompareConfigs(offered.config, MakeRoundConfig(approved.spec, task, offered.terms, id)));
   return offered;
 }
 
@@ -90,9 +90,8 @@ absl::StatusOr<MemberInput> Contribute(const Approved& approved, const OfferedAt
                                        const LocalState& local, uint32_t records,
                                        const TrainFunction& train, AesCtrRandom& random) {
   const RoundTerms& terms = offered.terms;
-  DURE_ASSIGN_OR_RETURN(
-      Contribution contribution,
-      Contribution::Create(approved.spec, terms, offered.config, records));
+  DURE_ASSIGN_OR_RETURN(Contribution contribution,
+                        Contribution::Create(approved.spec, terms, offered.config, records));
   contribution.UseThreads(1);  // other members have the other threads
   if (terms.control_variates) contribution.UseControl(offered.control, local.control);
   if (offered.sums_plan) contribution.UseSums(*offered.sums_plan);
@@ -106,11 +105,11 @@ absl::StatusOr<MemberInput> Contribute(const Approved& approved, const OfferedAt
             std::move(plan));
   MemberInput made;
   if (update.ok()) {
-    SplitUpdate split = TakeApart(approved.parts, local, RoundNumber(offered.config.round()),
-                                  terms, *std::move(update));
+    SplitUpdate split = TakeApart(approved.parts, local, RoundNumber(offered.config.round()), terms,
+                                  *std::move(update));
     made.next = std::move(split.next);
-    DURE_ASSIGN_OR_RETURN(made.input, contribution.Encode(std::move(split.travelling),
-                                                          noise.Take(terms), random));
+    DURE_ASSIGN_OR_RETURN(
+        made.input, contribution.Encode(std::move(split.travelling), noise.Take(terms), random));
     if (made.next) made.next->control = contribution.control();
     made.cut_off = contribution.cut_off();
     return made;

@@ -45,8 +45,8 @@ struct OfferedAttempt {
 absl::StatusOr<OfferedAttempt> Understand(const Approved& approved, const RoundOptions& offer);
 
 // Trains, or adds up, as Trainer::Train.
-using TrainFunction = std::function<absl::StatusOr<LocalUpdate>(const std::vector<float>& params,
-                                                                LocalPlan plan)>;
+using TrainFunction =
+    std::function<absl::StatusOr<LocalUpdate>(const std::vector<float>& params, LocalPlan plan)>;
 
 struct MemberInput {
   RingVector input;

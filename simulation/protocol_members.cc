@@ -59,22 +59,20 @@ SigningKey IdentityOf(uint64_t seed, uint32_t client) {
   return SigningKey::Generate(random);
 }
 
-ProtocolMembers::ProtocolMembers(uint64_t seed, std::span<const uint32_t> clients,
-                                 uint32_t attempt, const RoundTerms& terms,
-                                 const PublicKey& coordinator) {
+ProtocolMembers::ProtocolMembers(uint64_t seed, std::span<const uint32_t> clients, uint32_t attempt,
+                                 const RoundTerms& terms, const PublicKey& coordinator) {
   for (const uint32_t client : clients) {
-    members_.push_back(
-        {.client = client,
-         .key = IdentityOf(seed, client),
-         .id = {},
-         .random = StreamOf(seed, "session", {.attempt = attempt, .client = client}),
-         .session = MemberSession(secagg::PlainClient(coordinator))});
+    members_.push_back({.client = client,
+                        .key = IdentityOf(seed, client),
+                        .id = {},
+                        .random = StreamOf(seed, "session", {.attempt = attempt, .client = client}),
+                        .session = MemberSession(secagg::PlainClient(coordinator))});
     Member& member = members_.back();
     member.id = secagg::MemberIdOf(member.key.public_key());
-    member.session = MakeSession(
-        terms, coordinator, member.key,
-        SimulatedCertificates::CertificateOf(member.key.public_key(), client), &certificates_,
-        &member.random);
+    member.session =
+        MakeSession(terms, coordinator, member.key,
+                    SimulatedCertificates::CertificateOf(member.key.public_key(), client),
+                    &certificates_, &member.random);
     places_[member.id] = members_.size() - 1;
   }
 }

@@ -129,9 +129,9 @@ class LastState {
 
 EndLine EndOf(const Simulator& simulator, const Recorder& recorder, bool stopped, double seconds) {
   EndLine end;
-  end.status = stopped                      ? RunEnd::kStopped
-               : simulator.status().ok()    ? RunEnd::kFinished
-                                            : RunEnd::kFailed;
+  end.status = stopped                   ? RunEnd::kStopped
+               : simulator.status().ok() ? RunEnd::kFinished
+                                         : RunEnd::kFailed;
   end.text = stopped ? absl::StrCat("stopped after round ", simulator.run().round.value())
              : simulator.status().ok() ? simulator.end_text()
                                        : std::string(simulator.status().message());
@@ -156,10 +156,10 @@ absl::StatusOr<RunOutcome> RunExperiment(const Experiment& experiment, const Run
   double wall_before = 0;
   if (first) {
     DURE_ASSIGN_OR_RETURN(
-        folder, RunFolder::Open({.path = options.folder,
-                                 .tensorboard = options.tensorboard,
-                                 .resume = options.resume},
-                                experiment, experiment.Line(ranks->size()), begun));
+        folder,
+        RunFolder::Open(
+            {.path = options.folder, .tensorboard = options.tensorboard, .resume = options.resume},
+            experiment, experiment.Line(ranks->size()), begun));
     wall_before = folder->wall_seconds_before();
     state = folder->TakeState();
   } else if (options.resume) {

@@ -46,8 +46,7 @@ absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Open(const RunFolderOption
     const RunState& run = folder->resumed_.state.run;
     DURE_ASSIGN_OR_RETURN(
         ResumedMetrics log,
-        MetricsLog::Resume(metrics,
-                           {.round = run.round.value(), .attempt = run.attempts.value()}));
+        MetricsLog::Resume(metrics, {.round = run.round.value(), .attempt = run.attempts.value()}));
     folder->log_ = std::move(log.log);
     kept = std::move(log.kept);
   } else {
@@ -68,8 +67,8 @@ absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::Open(const RunFolderOption
   line.started = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", now, absl::UTCTimeZone());
   DURE_RETURN_IF_ERROR(folder->log_->Write(line));
   if (options.tensorboard) {
-    DURE_ASSIGN_OR_RETURN(folder->tensorboard_, TensorBoardWriter::Create(
-                                                    options.path, now, kept ? &*kept : nullptr));
+    DURE_ASSIGN_OR_RETURN(folder->tensorboard_,
+                          TensorBoardWriter::Create(options.path, now, kept ? &*kept : nullptr));
   }
   return folder;
 }

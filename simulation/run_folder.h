@@ -34,8 +34,8 @@ class RunFolder {
   // Makes the folder, or goes on in one with a checkpoint of the same run. AlreadyExists, with the
   // remedy, if a run is there and is not to be resumed; NotFound if there is none to resume.
   static absl::StatusOr<std::unique_ptr<RunFolder>> Open(const RunFolderOptions& options,
-                                                         const Experiment& experiment,
-                                                         RunLine line, absl::Time now);
+                                                         const Experiment& experiment, RunLine line,
+                                                         absl::Time now);
 
   const std::string& path() const { return path_; }
   // What the run goes on with; empty without --resume.

@@ -61,8 +61,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   "iid (default), contiguous, dirichlet:ALPHA, shards:K, quantity:ALPHA, "
                   "by:COLUMN or file:PATH");
   app->add_option("--records", flags->records, "most records of one client; 0: all (default)");
-  app->add_option("--seed", flags->seed,
-                  "everything drawn by chance follows from it (default 1)");
+  app->add_option("--seed", flags->seed, "everything drawn by chance follows from it (default 1)");
   app->add_option("--set", flags->set,
                   "KEY=VALUE: a key of the federation file (local.epochs=5), or of the simulation "
                   "file (simulation.behaviour.dropout=0.1); may be repeated")
@@ -227,8 +226,10 @@ class Program {
         WriteReport({run.folder}, absl::StrCat(run.folder, "/", kReportFile), std::nullopt)
             .status());
     if (outcome.end.status == RunEnd::kStopped) {
-      std::fprintf(stderr, "dure simulate: stopped; go on with the same command and --resume "
-                           "--out %s\n", run.folder.c_str());
+      std::fprintf(stderr,
+                   "dure simulate: stopped; go on with the same command and --resume "
+                   "--out %s\n",
+                   run.folder.c_str());
     }
     return ExitCodeOf(outcome.end.status);
   }
@@ -249,12 +250,10 @@ class Program {
     SystemClock clock;
     SweepView view(stdout, IsTerminal(STDOUT_FILENO), &clock);
     if (!flags_.json) options.view = &view;
-    DURE_ASSIGN_OR_RETURN(const SweepOutcome outcome,
-                          RunSweep(options, learner_, &ranks_, &stop_));
+    DURE_ASSIGN_OR_RETURN(const SweepOutcome outcome, RunSweep(options, learner_, &ranks_, &stop_));
     if (first() && outcome.finished > 0) {
       DURE_RETURN_IF_ERROR(WriteReport({options.folder},
-                                       absl::StrCat(options.folder, "/", kReportFile),
-                                       std::nullopt)
+                                       absl::StrCat(options.folder, "/", kReportFile), std::nullopt)
                                .status());
     }
     if (stop_.requested()) return stop_.exit_code();
@@ -284,8 +283,8 @@ int Main(int argc, char** argv) {
     return error.get_exit_code() == 0 ? app.exit(error) : (app.exit(error), kWrongUsage);
   }
   absl::StatusOr<std::unique_ptr<Ranks>> ranks = JoinRanks();
-  const absl::StatusOr<int> code = ranks.ok() ? Program(flags, ranks->get(), &stop).Run()
-                                              : absl::StatusOr<int>(ranks.status());
+  const absl::StatusOr<int> code =
+      ranks.ok() ? Program(flags, ranks->get(), &stop).Run() : absl::StatusOr<int>(ranks.status());
   if (code.ok()) return *code;
   const int exit_code = absl::IsInvalidArgument(code.status()) ? kWrongUsage : kFailure;
   std::fprintf(stderr, "dure simulate: %s\n", std::string(code.status().message()).c_str());

@@ -84,10 +84,9 @@ absl::StatusOr<std::unique_ptr<Simulator>> Simulator::Create(Options options,
   const RoundsSection& rounds = spec.rounds();
   const uint32_t least = rounds.has_cohort() ? rounds.cohort() : rounds.minimum();
   if (least > options.clients) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("rounds.", rounds.has_cohort() ? "cohort" : "minimum", " is ", least,
-                     ", and there are ", options.clients,
-                     " clients: raise --clients, or --set rounds.cohort=", options.clients));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "rounds.", rounds.has_cohort() ? "cohort" : "minimum", " is ", least, ", and there are ",
+        options.clients, " clients: raise --clients, or --set rounds.cohort=", options.clients));
   }
   auto made = std::unique_ptr<Simulator>(new Simulator(std::move(options)));
   DURE_RETURN_IF_ERROR(made->Prepare(std::move(state)));
@@ -97,17 +96,16 @@ absl::StatusOr<std::unique_ptr<Simulator>> Simulator::Create(Options options,
 absl::Status Simulator::Prepare(SimulationState state) {
   state_ = std::move(state);
   now_ = start_ + state_.clock;
-  DURE_ASSIGN_OR_RETURN(training_,
-                        CohortTraining::Create({.approved = options_.approved,
-                                                .make_model = options_.make_model,
-                                                .data = options_.data,
-                                                .held_out = options_.held_out,
-                                                .clients = options_.clients,
-                                                .records_of = options_.records_of,
-                                                .attack = options_.attack,
-                                                .seed = options_.seed,
-                                                .threads = options_.threads,
-                                                .ranks = options_.ranks}));
+  DURE_ASSIGN_OR_RETURN(training_, CohortTraining::Create({.approved = options_.approved,
+                                                           .make_model = options_.make_model,
+                                                           .data = options_.data,
+                                                           .held_out = options_.held_out,
+                                                           .clients = options_.clients,
+                                                           .records_of = options_.records_of,
+                                                           .attack = options_.attack,
+                                                           .seed = options_.seed,
+                                                           .threads = options_.threads,
+                                                           .ranks = options_.ranks}));
   training_->Restore(std::move(state_.states));
   FederationEngine::Options options;
   options.spec = options_.approved.spec;
@@ -174,8 +172,7 @@ absl::StatusOr<std::unique_ptr<RoundMachine>> Simulator::StartRound(
   attempt_->offer = options;
   attempt_->begun = true;
   if (options_.depth == Depth::kFull) {
-    DURE_ASSIGN_OR_RETURN(std::unique_ptr<Round> round,
-                          Round::Start(now, std::move(options), out));
+    DURE_ASSIGN_OR_RETURN(std::unique_ptr<Round> round, Round::Start(now, std::move(options), out));
     return round;
   }
   auto direct = std::make_unique<DirectRound>();
@@ -212,8 +209,7 @@ void Simulator::PassTime() {
     over_ = true;
     status_ = absl::FailedPreconditionError(absl::StrCat(
         "for ", absl::FormatDuration(kIdleStep * kMostIdleSteps),
-        " of virtual time fewer than rounds.minimum = ",
-        options_.approved.spec.rounds().minimum(),
+        " of virtual time fewer than rounds.minimum = ", options_.approved.spec.rounds().minimum(),
         " clients were available: change behaviour.availability, or lower rounds.minimum"));
     return;
   } else {
@@ -263,8 +259,7 @@ void Simulator::TakeFact(const Fact& fact) {
                    .update_norm = Norm(*after, before_),
                    .virtual_seconds = seconds(released->at),
                    .wall_seconds = options_.wall_seconds(),
-                   .bytes_received =
-                       released->bytes_received - state_.bytes_received_at_release,
+                   .bytes_received = released->bytes_received - state_.bytes_received_at_release,
                    .bytes_sent = released->bytes_sent - state_.bytes_sent_at_release};
     state_.bytes_received_at_release = released->bytes_received;
     state_.bytes_sent_at_release = released->bytes_sent;
@@ -273,8 +268,7 @@ void Simulator::TakeFact(const Fact& fact) {
       line.epsilon = released->epsilon;
     }
     if (privacy.clipping() == PrivacySection::ADAPTIVE) {
-      line.clip_norm =
-          state_.run.clip_norm == 0 ? privacy.clip_norm() : state_.run.clip_norm;
+      line.clip_norm = state_.run.clip_norm == 0 ? privacy.clip_norm() : state_.run.clip_norm;
     }
     before_ = *std::move(after);
     options_.observer->OnRound(line);
@@ -289,6 +283,8 @@ void Simulator::TakeFact(const Fact& fact) {
                                      .virtual_seconds = seconds(evaluation->at),
                                      .wall_seconds = options_.wall_seconds()});
   }
+  attempt_over_ |= !std::holds_alternative<AttemptBegun>(fact) &&
+                   !std::holds_alternative<EvaluationReceived>(fact);
   ApplyFact(fact, &state_.run);
 }
 
@@ -338,21 +334,18 @@ std::vector<Simulator::Part> Simulator::PlanParts(const OfferedAttempt& offered)
   const RoundTerms& terms = offered.terms;
   const FederationSpec& spec = options_.approved.spec;
   const uint32_t attempt = offered.config.attempt();
-  const double passes =
-      terms.sums != SumsKind::kTraining              ? 1
-      : terms.mode == LocalSection::EPOCHS           ? spec.local().epochs()
-      : terms.mode == LocalSection::DP_SGD           ? spec.local().steps() * terms.sampling_rate
-                                                     : terms.sampling_rate;
+  const double passes = terms.sums != SumsKind::kTraining    ? 1
+                        : terms.mode == LocalSection::EPOCHS ? spec.local().epochs()
+                        : terms.mode == LocalSection::DP_SGD
+                            ? spec.local().steps() * terms.sampling_rate
+                            : terms.sampling_rate;
   std::vector<Part> parts;
   for (const uint32_t client : attempt_->clients) {
-    Part part{.client = client,
-              .fate = options_.behaviour->FateOf(client, attempt),
-              .takes = {}};
-    const Work work{
-        .records = static_cast<uint64_t>(
-            std::llround(passes * static_cast<double>(options_.records_of(client).size()))),
-        .download_bytes = attempt_->offer.model.size() + attempt_->offer.state.size(),
-        .upload_bytes = terms.upload_bytes};
+    Part part{.client = client, .fate = options_.behaviour->FateOf(client, attempt), .takes = {}};
+    const Work work{.records = static_cast<uint64_t>(std::llround(
+                        passes * static_cast<double>(options_.records_of(client).size()))),
+                    .download_bytes = attempt_->offer.model.size() + attempt_->offer.state.size(),
+                    .upload_bytes = terms.upload_bytes};
     part.answers = part.fate.vanishes != Vanishes::kBeforeTraining;
     if (part.answers) part.takes = options_.behaviour->TimesOf(client, part.fate, work).total();
     const bool comes = part.answers && part.fate.vanishes != Vanishes::kAfterKeys &&
@@ -371,7 +364,7 @@ absl::Time Simulator::EndOf(const std::vector<Part>& parts) const {
     last = std::max(last, part.late ? attempt_->offer.deadline
                                     : std::min(part.takes, attempt_->offer.deadline));
   }
-  return now_ + last;
+  return now_ + absl::Ceil(last, absl::Microseconds(1));  // as exact as a checkpoint
 }
 
 void Simulator::CountTraffic(const OfferedAttempt& offered, const std::vector<Part>& parts) {
@@ -384,8 +377,7 @@ void Simulator::CountTraffic(const OfferedAttempt& offered, const std::vector<Pa
 
 absl::StatusOr<CohortInputs> Simulator::Train(const OfferedAttempt& offered,
                                               const std::vector<Part>& parts,
-                                              std::span<const uint32_t> group_of,
-                                              uint32_t groups) {
+                                              std::span<const uint32_t> group_of, uint32_t groups) {
   const uint32_t epochs = options_.approved.spec.local().epochs();
   std::vector<Asked> asked;
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -394,9 +386,9 @@ absl::StatusOr<CohortInputs> Simulator::Train(const OfferedAttempt& offered,
                      .group = group_of.empty() ? 0u : group_of[i],
                      .epochs = parts[i].fate.partial ? EpochsOf(parts[i].fate, epochs) : 0});
   }
-  return training_->Run(offered, asked, {.members = parts.size(),
-                                         .groups = groups,
-                                         .keep_inputs = options_.depth == Depth::kFull});
+  return training_->Run(
+      offered, asked,
+      {.members = parts.size(), .groups = groups, .keep_inputs = options_.depth == Depth::kFull});
 }
 
 }  // namespace dure::simulation

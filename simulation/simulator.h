@@ -55,7 +55,7 @@ class Observer {
 // What a run can be gone on with; empty before the first attempt.
 struct SimulationState {
   RunState run;
-  absl::Duration clock;                   // since the run began
+  absl::Duration clock;  // since the run began
   uint64_t bytes_received = 0, bytes_sent = 0;
   uint64_t bytes_received_at_release = 0, bytes_sent_at_release = 0;
   std::map<uint32_t, LocalState> states;  // of clients that keep something
@@ -145,7 +145,6 @@ class Simulator {
   absl::Status RunFull(const OfferedAttempt& offered, const std::vector<Part>& parts);
   absl::Status Answer(const OfferedAttempt& offered, const Part& part, size_t place,
                       const ServerMessage& message, FullAttempt* full);
-  absl::Status EndFull(FullAttempt* full);
 
   Options options_;
   SimulatedCertificates certificates_;
@@ -161,6 +160,7 @@ class Simulator {
   std::vector<float> before_;       // the model that the attempt under way begins with
   std::optional<EvaluationRequest> asked_;
   std::deque<Message> messages_;  // to members
+  bool attempt_over_ = false;     // the one that was carried out last
   int idle_steps_ = 0;
   bool over_ = false;
   absl::Status status_;

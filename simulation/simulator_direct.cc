@@ -58,8 +58,8 @@ absl::StatusOr<round::Closed> Simulator::OpenDirectly(const OfferedAttempt& offe
       return absl::AbortedError(
           TooFew(answering.size(), parts.size(), "keys", terms.roster_minimum));
     }
-    DURE_ASSIGN_OR_RETURN(
-        rules, secagg::RulesOf(offered.config, static_cast<uint32_t>(answering.size())));
+    DURE_ASSIGN_OR_RETURN(rules,
+                          secagg::RulesOf(offered.config, static_cast<uint32_t>(answering.size())));
     groups = rules->groups;
   }
   if (groups > 1) {
@@ -94,10 +94,10 @@ absl::StatusOr<round::Closed> Simulator::OpenDirectly(const OfferedAttempt& offe
     }
     inputs += count.inputs;
     stayed += std::min(count.stayed, count.inputs);
-    closed.sums.push_back({.sum = std::move(made.sums[group]),
-                           .survivors = count.inputs,
-                           .share = static_cast<double>(count.members) /
-                                    static_cast<double>(answering.size())});
+    closed.sums.push_back(
+        {.sum = std::move(made.sums[group]),
+         .survivors = count.inputs,
+         .share = static_cast<double>(count.members) / static_cast<double>(answering.size())});
   }
   if (rules && inputs < rules->survivors_minimum) {
     return absl::AbortedError(TooFew(inputs, parts.size(), "inputs", rules->survivors_minimum));

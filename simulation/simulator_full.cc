@@ -27,11 +27,11 @@ struct Simulator::FullAttempt {
 // All inputs but the last one are there at the beginning; the last one comes when the attempt is
 // planned to end. So an attempt takes as long as without messages.
 absl::Status Simulator::RunFull(const OfferedAttempt& offered, const std::vector<Part>& parts) {
-  FullAttempt full{.members = ProtocolMembers(options_.seed, attempt_->clients,
-                                              offered.config.attempt(), offered.terms,
-                                              key_.public_key()),
-                   .progress = std::vector<FullAttempt::Progress>(parts.size()),
-                   .end = EndOf(parts)};
+  FullAttempt full{
+      .members = ProtocolMembers(options_.seed, attempt_->clients, offered.config.attempt(),
+                                 offered.terms, key_.public_key()),
+      .progress = std::vector<FullAttempt::Progress>(parts.size()),
+      .end = EndOf(parts)};
   DURE_ASSIGN_OR_RETURN(CohortInputs made, Train(offered, parts, {}, 1));
   for (size_t i = 0, kept = 0; i < parts.size(); ++i) {
     FullAttempt::Progress& progress = full.progress[i];
@@ -46,20 +46,22 @@ absl::Status Simulator::RunFull(const OfferedAttempt& offered, const std::vector
     Step(run::Arrived{full.members[i].id, absl::StrCat("client ", parts[i].client), MEMBER});
   }
   messages_ = std::move(offers);  // in the place of their welcome
-  for (;;) {
-    while (!messages_.empty()) {
-      const Message message = std::move(messages_.front());
-      messages_.pop_front();
-      if (over_ || message.second->has_attempt_ended() || message.second->has_finished()) {
-        return EndFull(&full);
-      }
-      const size_t place = full.members.PlaceOf(message.first);
-      if (full.progress[place].gone) continue;
-      DURE_RETURN_IF_ERROR(Answer(offered, parts[place], place, *message.second, &full));
+  // What follows the end of the attempt is of the next one.
+  attempt_over_ = false;
+  while (!attempt_over_ && !over_) {
+    if (messages_.empty()) {
+      now_ = std::max(now_, engine_->next_deadline());
+      Step(run::Tick{});
+      continue;
     }
-    now_ = std::max(now_, engine_->next_deadline());
-    Step(run::Tick{});
+    const Message message = std::move(messages_.front());
+    messages_.pop_front();
+    const size_t place = full.members.PlaceOf(message.first);
+    if (full.progress[place].gone) continue;
+    DURE_RETURN_IF_ERROR(Answer(offered, parts[place], place, *message.second, &full));
   }
+  messages_.clear();
+  return absl::OkStatus();
 }
 
 // What a member does with a message.
@@ -92,15 +94,7 @@ absl::Status Simulator::Answer(const OfferedAttempt& offered, const Part& part, 
   *said.mutable_secagg() = *std::move(up);
   Step(run::Said{member.id, std::move(said)});
   const bool helps = part.fate.vanishes != Vanishes::kAfterUpload;
-  if ((shares && progress.leaves) || (input && !helps)) leave();
-  return absl::OkStatus();
-}
-
-absl::Status Simulator::EndFull(FullAttempt* full) {
-  for (size_t i = 0; i < full->members.size() && !over_; ++i) {
-    if (!full->progress[i].gone) Step(run::Left{.member = full->members[i].id, .lost = false});
-  }
-  messages_.clear();
+  if (!attempt_over_ && ((shares && progress.leaves) || (input && !helps))) leave();
   return absl::OkStatus();
 }
 

@@ -68,9 +68,9 @@ absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options, const Learner
                                       Ranks* ranks, StopRequest* stop) {
   const size_t count = options.runs.size();
   // Processes go through the runs together, one after the other.
-  size_t at_once = ranks->size() > 1       ? 1
-                   : options.at_once != 0  ? options.at_once
-                                           : static_cast<size_t>(options.threads);
+  size_t at_once = ranks->size() > 1      ? 1
+                   : options.at_once != 0 ? options.at_once
+                                          : static_cast<size_t>(options.threads);
   at_once = std::clamp<size_t>(at_once, 1, count);
   const int threads = std::max(1, options.threads / static_cast<int>(at_once));
   RecordsCache cache;
@@ -133,8 +133,7 @@ absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options, const Learner
         swept.newest = outcome->newest;
         swept.end = outcome->end;
       } else {
-        swept.end = {.status = RunEnd::kFailed,
-                     .text = std::string(outcome.status().message())};
+        swept.end = {.status = RunEnd::kFailed, .text = std::string(outcome.status().message())};
       }
       switch (swept.end.status) {
         case RunEnd::kFinished:

@@ -26,9 +26,9 @@ struct SweepOptions {
   // What one of them needs, on so many threads and beside so many others.
   std::function<absl::StatusOr<ExperimentOptions>(const SweepRun& run, int threads, int at_once)>
       options_of;
-  RunOptions run;        // of each; its folder, view and progress are made here
-  int threads = 1;       // for all of them together
-  uint32_t at_once = 0;  // 0: as many as memory and threads allow
+  RunOptions run;             // of each; its folder, view and progress are made here
+  int threads = 1;            // for all of them together
+  uint32_t at_once = 0;       // 0: as many as memory and threads allow
   SweepView* view = nullptr;  // borrowed; null: shows nothing
 };
 
