@@ -76,7 +76,7 @@ tbody tr:hover { background: var(--raised); }
 details { margin: .9rem 0; } summary { cursor: pointer; font-weight: 600; }
 summary + * { margin-top: .5rem; }
 @media (max-width: 600px) { body { padding: .9rem .7rem 2rem; font-size: 14px; }
-  th, td { padding: .3rem .5rem; } td:first-child { min-width: 10rem; } .plot text { font-size: 13.5px; } }
+  th, td { padding: .3rem .5rem; } td:first-child { min-width: 12rem; } .plot text { font-size: 13.5px; } }
 @media print { .legend button { border: none; } details > * { display: block; } }
 )css";
 
@@ -131,9 +131,8 @@ for (const figure of document.querySelectorAll('figure.chart')) {
     for (const [i, p] of shown.slice(0, 12)) {
       const row = document.createElement('div'), label = document.createElement('span');
       row.append(document.querySelector(`.legend button[data-i="${i}"] svg`)?.cloneNode(true) || '');
-      label.textContent = text(p[1])
-        + (p[3] > p[2] ? ` (${text(p[2])}\u2013${text(p[3])})` : '')
-        + (names.length > 1 ? ' ' + names[i] : '');
+      label.textContent = text(p[1]) + (names.length > 1 ? ' ' + names[i]
+        : p[3] > p[2] ? ` (${text(p[2])}\u2013${text(p[3])})` : '');
       row.append(label);
       tip.append(row);
     }
