@@ -105,6 +105,16 @@ BatchLayout::BatchLayout(const Architecture& architecture) {
       ops_.begin());
 }
 
+size_t BatchLayout::record_floats() const {
+  size_t floats = ops_[0].in_stride;
+  for (const BatchOp& op : ops_) {
+    floats += op.out_stride * (op.elementwise() ? 1 : 2);
+    if (op.kind == BatchOp::Kind::kPool) floats += op.out_stride;
+    if (op.kind == BatchOp::Kind::kConv && op.padding > 0) floats += op.padded_size();
+  }
+  return floats;
+}
+
 void BatchLayout::Pack(const kernels::TileKernels& tile_kernels, std::span<const float> params,
                        float* packed) const {
   for (const BatchOp& op : ops_) {

@@ -45,6 +45,7 @@ struct BatchOp {
   size_t out_places() const { return size_t{out.height} * out.width; }
   size_t padded_height() const { return in.height + 2 * padding; }
   size_t padded_width() const { return in.width + 2 * padding; }
+  size_t padded_size() const { return padded_height() * padded_width() * in_lanes; }
 };
 
 class BatchLayout {
@@ -57,6 +58,8 @@ class BatchLayout {
   size_t first_trained() const { return first_trained_; }
   // Floats of the packed parameters.
   size_t size() const { return size_; }
+  // About as many floats as one record takes between the layers, forwards and backwards.
+  size_t record_floats() const;
 
   // From the manifest's order and back. `packed` has size() floats, `params` the manifest's dim().
   void Pack(const kernels::TileKernels& kernels, std::span<const float> params,

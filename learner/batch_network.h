@@ -1,7 +1,7 @@
-// A built-in network on mini-batches: forward and backward passes of up to kBatchChunk records at
-// once by the kernels of learner/tile_kernels.h, with everything they need allocated once. No
-// autograd, and no code made at run time, which the trainer's sandbox forbids. What one call gives
-// depends on its records and their order, on the weights and on the instruction set only.
+// A built-in network on mini-batches: forward and backward passes of a few records at once by the
+// kernels of learner/tile_kernels.h, with everything they need allocated once. No autograd, and no
+// code made at run time, which the trainer's sandbox forbids. What one call gives depends on its
+// records and their order, on the weights and on the instruction set only.
 //
 // Everything const is thread-safe with a scratch a thread.
 #ifndef DURE_LEARNER_BATCH_NETWORK_H_
@@ -20,8 +20,10 @@
 
 namespace dure {
 
-// Most records that go through at once.
+// Most records that go through at once, and the memory that they may take between the layers: of
+// large pictures fewer go.
 inline constexpr size_t kBatchChunk = 32;
+inline constexpr size_t kBatchFloats = size_t{1} << 24;
 
 // One thread's buffers; grows to the largest chunk that it has seen.
 struct BatchScratch {
@@ -55,7 +57,9 @@ class BatchNetwork {
     float factor = 0;
     float* to = nullptr;  // with kStep it may be the weights themselves
   };
-  // `weights` are packed; `records` are numbers in `data`, 1 to kBatchChunk.
+  // How many records go through at once: 1 to kBatchChunk, a property of the network.
+  size_t most_records() const { return most_records_; }
+  // `weights` are packed; `records` are numbers in `data`, 1 to most_records().
   void Backpropagate(const float* weights, const Dataset& data, std::span<const uint32_t> records,
                      const Sink& sink, BatchScratch& scratch) const;
 
@@ -65,7 +69,6 @@ class BatchNetwork {
   size_t output_stride() const { return layout_.ops().back().out_stride; }
 
  private:
-  struct Pass;
   void Prepare(size_t records, BatchScratch& scratch) const;
   void PrepareOp(size_t i, size_t records, BatchScratch& scratch) const;
   void ReadRecords(const Dataset& data, std::span<const uint32_t> records,
@@ -75,6 +78,7 @@ class BatchNetwork {
   uint32_t classes_;
   Extent input_;
   BatchLayout layout_;
+  size_t most_records_;
   const kernels::TileKernels& kernels_;
 };
 

@@ -47,14 +47,15 @@ void BatchSgd::Params(std::span<float> params) const {
 void BatchSgd::Step(const Dataset& data, std::span<const uint32_t> records) {
   DURE_CHECK(!records.empty());
   const float factor = learning_rate_ / static_cast<float>(records.size());
-  if (records.size() <= kBatchChunk && !proximal_ && !corrected_) {
+  if (records.size() <= network_.most_records() && !proximal_ && !corrected_) {
     network_.Backpropagate(weights_.data(), data, records,
                            {.then = Then::kStep, .factor = factor, .to = weights_.data()},
                            scratch_[0]);
     return;
   }
   SumChunks(data, records);
-  const int threads = records.size() <= kBatchChunk ? 1 : static_cast<int>(scratch_.size());
+  const int threads =
+      records.size() <= network_.most_records() ? 1 : static_cast<int>(scratch_.size());
   dp::ForEachBlock(weights_.size(), threads, [&](const dp::Block& part) {
     network_.kernels().sgd_step(
         {.n = part.size,
@@ -69,22 +70,22 @@ void BatchSgd::Step(const Dataset& data, std::span<const uint32_t> records) {
 }
 
 void BatchSgd::SumChunks(const Dataset& data, std::span<const uint32_t> records) {
+  const size_t most = network_.most_records();
   bool first = true;
   while (!records.empty()) {
-    const size_t chunks = (records.size() + kBatchChunk - 1) / kBatchChunk;
+    const size_t chunks = (records.size() + most - 1) / most;
     const size_t threads = std::min(chunks, scratch_.size());
     OnThreads(threads, [&](size_t thread) {
-      const auto chunk = records.subspan(thread * kBatchChunk);
+      const auto chunk = records.subspan(thread * most);
       sums_[thread].Reserve(weights_.size());
       // The first of these chunks follows all that have been added up.
       const Then then = thread == 0 && !first ? Then::kAdd : Then::kStore;
-      network_.Backpropagate(weights_.data(), data,
-                             chunk.first(std::min(chunk.size(), kBatchChunk)),
+      network_.Backpropagate(weights_.data(), data, chunk.first(std::min(chunk.size(), most)),
                              {.then = then, .to = sums_[thread].data()}, scratch_[thread]);
     });
     AddSums(threads);
     first = false;
-    records = records.subspan(std::min(records.size(), threads * kBatchChunk));
+    records = records.subspan(std::min(records.size(), threads * most));
   }
 }
 

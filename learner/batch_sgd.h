@@ -1,8 +1,8 @@
 // Plain SGD on mini-batches of a built-in network (learner/batch_network.h), with weights that stay
-// packed from the first step to the last. A batch goes through in chunks of kBatchChunk records, a
-// thread a chunk, and their sums are added up in the order of the chunks: the number of threads
-// changes no bit. Where a batch is one chunk and the rule is plain, the step is taken while the
-// gradient of the weights is still in registers. Not thread-safe.
+// packed from the first step to the last. A batch goes through in chunks of most_records() of the
+// network, a thread a chunk, and their sums are added up in the order of the chunks: the number of
+// threads changes no bit. Where a batch is one chunk and the rule is plain, the step is taken while
+// the gradient of the weights is still in registers. Not thread-safe.
 #ifndef DURE_LEARNER_BATCH_SGD_H_
 #define DURE_LEARNER_BATCH_SGD_H_
 

@@ -143,6 +143,30 @@ TEST_P(BatchSgdTest, EveryBeginningIsFresh) {
   }
 }
 
+// Of large pictures fewer go through at once, and a batch is the sum of its records all the same.
+TEST_P(BatchSgdTest, LargePicturesTakeBoundedMemory) {
+  const Architecture architecture = TestNetwork(
+      "large", {1, 420, 420},
+      {Conv2dLayer{"a", 16, 3, 1, 1}, ReluLayer{}, MaxPoolLayer{42, 42}, LinearLayer{"b", 3}});
+  const BatchNetwork network(architecture, *GetParam());
+  EXPECT_LT(network.most_records(), 3u);
+  EXPECT_LE(network.layout().record_floats() * network.most_records(), kBatchFloats);
+  const auto params = InitialWeights(architecture.manifest, 1);
+  const Dataset data = TestRecords(architecture, 4, /*floats=*/false);
+  const BatchSteps::Rule rule = {.learning_rate = 0.05};
+  BatchSgd sgd(architecture, 3, *GetParam());
+  Reference reference(architecture, params);
+  std::vector<float> after(params.size());
+  const std::vector<uint32_t> records = {0, 1, 2, 3};
+  sgd.Begin(params, rule);
+  sgd.Step(data, records);
+  sgd.Params(after);
+  reference.Step(data, records, rule);
+  for (size_t i = 0; i < after.size(); ++i) {
+    ASSERT_NEAR(after[i], reference.params()[i], 2e-5) << i;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(InstructionSets, BatchSgdTest,
                          ::testing::ValuesIn(kernels::TileKernelsHere()),
                          [](const auto& info) { return std::string(info.param->name); });

@@ -10,6 +10,7 @@
 #include "learner/data/dataset.h"
 #include "learner/kernels.h"
 #include "learner/loss.h"
+#include "learner/packed_outputs.h"
 
 namespace dure {
 namespace {
@@ -211,6 +212,18 @@ std::span<const float> Network::Outputs(FeatureView record, ModelWorkspace& work
 
 std::unique_ptr<BatchSteps> Network::MakeBatchSteps(int threads) const {
   return std::make_unique<BatchSgd>(architecture_, threads);
+}
+
+std::unique_ptr<BatchOutputs> Network::MakeBatchOutputs() const {
+  std::vector<float> params(dim_);
+  for (const Weights& w : weights_) {
+    for (size_t i = 0; i < w.rows.size(); ++i) {
+      params[w.offset + i] = w.rows[own_index_[w.offset + i] - w.offset];
+    }
+    std::copy_n(w.bias.begin(), w.out,
+                params.begin() + static_cast<std::ptrdiff_t>(w.offset + w.rows.size()));
+  }
+  return std::make_unique<PackedOutputs>(architecture_, params);
 }
 
 std::span<const float> Network::Direction(FeatureView record, float label,

@@ -53,6 +53,7 @@ class Network final : public TrainableModel {
                                    ModelWorkspace& workspace) const override;
   std::span<const float> Outputs(FeatureView record, ModelWorkspace& workspace) const override;
   std::unique_ptr<BatchSteps> MakeBatchSteps(int threads) const override;
+  std::unique_ptr<BatchOutputs> MakeBatchOutputs() const override;
 
  private:
   struct Weights {

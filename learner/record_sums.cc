@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <utility>
 
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "learner/data/column_sums.h"
 #include "learner/data/table.h"
-#include "learner/on_threads.h"
+#include "learner/each_output.h"
 
 namespace dure {
 namespace {
@@ -33,28 +32,24 @@ std::vector<int64_t> EvaluationSums(const TrainableModel& model, const DataView&
                                     const EvaluationPlan& plan) {
   DURE_CHECK(threads >= 1);
   const MetricSums places(model.loss(), model.classes());
-  const size_t workers =
-      std::clamp<size_t>(static_cast<size_t>(threads), 1, std::max<size_t>(1, data.records()));
-  std::vector<std::vector<int64_t>> sums(workers, std::vector<int64_t>(places.size()));
-  OnThreads(workers, [&](size_t worker) {
-    const std::unique_ptr<ModelWorkspace> workspace = model.MakeWorkspace();
-    std::vector<double> one(places.size());
-    for (uint64_t i = worker; i < data.records(); i += workers) {
-      const FeatureView record = data.Record(i);
-      const Outcome outcome =
-          Judge(model.loss(), model.Outputs(record, *workspace), record, data.label(i));
-      std::fill(one.begin(), one.end(), 0.0);
-      places.Add(outcome, data.label(i), one);
-      one[MetricSums::kLoss] = Share(one[MetricSums::kLoss], plan.loss_bound);
-      one[MetricSums::kError] = Share(one[MetricSums::kError], plan.error_bound);
-      for (size_t j = 0; j < one.size(); ++j) {
-        if (one[j] == 0) continue;
-        sums[worker][j] += static_cast<int64_t>(std::ldexp(one[j], plan.grid_log2));
-      }
-    }
-  });
-  for (size_t worker = 1; worker < workers; ++worker) {
-    for (size_t j = 0; j < sums[0].size(); ++j) sums[0][j] += sums[worker][j];
+  const auto count = static_cast<size_t>(threads);
+  std::vector<std::vector<int64_t>> sums(count, std::vector<int64_t>(places.size()));
+  std::vector<std::vector<double>> ones(count, std::vector<double>(places.size()));
+  ForEachOutput(
+      model, data, threads, [&](size_t thread, uint64_t i, std::span<const float> outputs) {
+        std::vector<double>& one = ones[thread];
+        const Outcome outcome = Judge(model.loss(), outputs, data.Record(i), data.label(i));
+        std::fill(one.begin(), one.end(), 0.0);
+        places.Add(outcome, data.label(i), one);
+        one[MetricSums::kLoss] = Share(one[MetricSums::kLoss], plan.loss_bound);
+        one[MetricSums::kError] = Share(one[MetricSums::kError], plan.error_bound);
+        for (size_t j = 0; j < one.size(); ++j) {
+          if (one[j] == 0) continue;
+          sums[thread][j] += static_cast<int64_t>(std::ldexp(one[j], plan.grid_log2));
+        }
+      });
+  for (size_t thread = 1; thread < count; ++thread) {
+    for (size_t j = 0; j < sums[0].size(); ++j) sums[0][j] += sums[thread][j];
   }
   return std::move(sums[0]);
 }

@@ -47,6 +47,20 @@ class BatchSteps {
   virtual void Params(std::span<float> params) const = 0;
 };
 
+// What a model gives for a few records at once. Holds the parameters that the model had when it was
+// made. Not thread-safe.
+class BatchOutputs {
+ public:
+  virtual ~BatchOutputs() = default;
+  // Most records at once.
+  virtual size_t most() const = 0;
+  // For the records at `records`, at most most(), each below data.records(). A record's outputs
+  // have the same bits whatever else goes through with it.
+  virtual void Run(const Dataset& data, std::span<const uint32_t> records) = 0;
+  // Those of the i-th of them: as TrainableModel::Outputs, to rounding.
+  virtual std::span<const float> Of(size_t i) const = 0;
+};
+
 class TrainableModel {
  public:
   virtual ~TrainableModel() = default;
@@ -79,6 +93,9 @@ class TrainableModel {
 
   // What takes steps of plain SGD by itself, with parameters of its own; null: nothing does.
   virtual std::unique_ptr<BatchSteps> MakeBatchSteps(int /*threads*/) const { return nullptr; }
+
+  // Null: nothing is faster than Outputs. Must not outlive the model.
+  virtual std::unique_ptr<BatchOutputs> MakeBatchOutputs() const { return nullptr; }
 
   // What the model gives for one record, inside `workspace`: a number for each class, one number,
   // or for a text a row of numbers for each token.

@@ -32,7 +32,7 @@ struct Flags {
 std::vector<Benchmark> AllBenchmarks() {
   std::vector<Benchmark> all;
   for (auto part : {ComputeBenchmarks, RuleBenchmarks, EncodeBenchmarks, SecaggBenchmarks,
-                    RoundBenchmarks, StartBenchmarks}) {
+                    RoundBenchmarks, StartBenchmarks, SimulateBenchmarks}) {
     for (Benchmark& benchmark : part()) all.push_back(std::move(benchmark));
   }
   return all;

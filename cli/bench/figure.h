@@ -44,6 +44,7 @@ std::vector<Benchmark> EncodeBenchmarks();
 std::vector<Benchmark> SecaggBenchmarks();
 std::vector<Benchmark> RoundBenchmarks();
 std::vector<Benchmark> StartBenchmarks();
+std::vector<Benchmark> SimulateBenchmarks();
 
 }  // namespace dure::bench
 
