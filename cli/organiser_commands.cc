@@ -24,6 +24,7 @@
 #include "cli/programs.h"
 #include "cli/progress.h"
 #include "cli/run_report.h"
+#include "cli/simulated_here.h"
 #include "cli/stop_signal.h"
 #include "coordinator/service/coordinator_service.h"
 #include "coordinator/service/federation_folder.h"
@@ -124,10 +125,11 @@ int RunInit(const InitFlags& flags) {
 
 // ---- dure check ----
 
-// What the file at `path` means. InvalidArgument if it is wrong or cannot work.
-absl::StatusOr<CheckReport> CheckFile(const std::string& path, const CheckOptions& options = {}) {
-  DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadOrganisersFile(path));
-  absl::StatusOr<CheckReport> report = CheckFederation(spec, options);
+// What the file at `path` means, and what it says. InvalidArgument if it is wrong or cannot work.
+absl::StatusOr<CheckReport> CheckFile(const std::string& path, const CheckOptions& options,
+                                      FederationSpec* spec) {
+  DURE_ASSIGN_OR_RETURN(*spec, ReadOrganisersFile(path));
+  absl::StatusOr<CheckReport> report = CheckFederation(*spec, options);
   if (report.ok()) return report;
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", report.status().message()));
 }
@@ -148,11 +150,14 @@ int RunCheck(const CheckFlags& flags) {
                                                   " and must be a number above 0, at most 1000")));
     }
   }
-  absl::StatusOr<CheckReport> report = CheckFile(flags.path, options);
+  FederationSpec spec;
+  absl::StatusOr<CheckReport> report = CheckFile(flags.path, options, &spec);
   if (absl::IsAborted(report.status())) return kFailure;  // told by another program
   if (!report.ok()) return Fail(report.status());
-  std::fputs(flags.as_json ? (CheckToJson(*report) + "\n").c_str() : CheckToText(*report).c_str(),
-             stdout);
+  const std::string text =
+      flags.as_json ? WithSimulatedHere(CheckToJson(*report), spec, report->terms) + "\n"
+                    : CheckToText(*report) + SimulatedHere(spec, report->terms);
+  std::fputs(text.c_str(), stdout);
   return kSuccess;
 }
 
@@ -163,7 +168,8 @@ int RunCoordinator(const CoordinatorOptions& options) {
   StopSignal stop;
   GiveMemoryBack();
   absl::Status checked = ExpectFederation(options.folder);
-  if (checked.ok()) checked = CheckFile(FederationFilePath(options.folder)).status();
+  FederationSpec spec;
+  if (checked.ok()) checked = CheckFile(FederationFilePath(options.folder), {}, &spec).status();
   if (absl::IsAborted(checked)) return kFailure;  // told by another program
   if (!checked.ok()) return Fail(checked);
   absl::StatusOr<std::unique_ptr<CoordinatorService>> started = CoordinatorService::Start(options);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/file.h"
@@ -40,8 +41,19 @@ struct Labels {
   std::vector<std::string> names;  // of classes; none if labels are numbers to predict
 };
 
+absl::Status NoRecords(const std::string& path) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(path,
+                   " is cut into records by a model or a trainer: its split is known when a "
+                   "simulation begins"));
+}
+
 absl::StatusOr<Labels> ReadLabels(const PartitionView& view) {
   Labels labels;
+  if (IsTableFile(view.path) && view.table.label.empty() && view.table.schema.empty() &&
+      absl::EndsWithIgnoreCase(view.path, ".txt")) {
+    return NoRecords(view.path);
+  }
   DURE_ASSIGN_OR_RETURN(std::optional<Table> table, TableAt(view.path, view.table));
   if (IsTableFile(view.path)) {
     labels.files.images_path = view.path;
@@ -60,13 +72,11 @@ absl::StatusOr<Labels> ReadLabels(const PartitionView& view) {
     return labels;
   }
   if (IsText(labels.files) || !OpaqueInWords(labels.files).empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(labels.files.images_path,
-                     " is cut into records by a model or a trainer: its split is known when a "
-                     "simulation begins"));
+    return NoRecords(labels.files.images_path);
   }
   DURE_ASSIGN_OR_RETURN(Dataset data, ReadDataset(labels.files));
-  for (size_t label = 0; label < data.LabelCounts().size(); ++label) {
+  const size_t classes = data.LabelCounts().size();
+  for (size_t label = 0; label < classes; ++label) {
     labels.names.push_back(absl::StrCat(label));
   }
   labels.values = std::move(data.labels);

@@ -190,6 +190,29 @@ printf 'one\ntwo\nthree\nfour\n' >lines.txt
 must dure data partition lines.txt --partition contiguous --clients 2 --out pieces
 cat pieces/member-0*/records.txt | cmp -s - lines.txt || fail "the pieces are not the text"
 expect 2 '--partition contiguous' dure data partition lines.txt --partition iid --clients 2 --out no
+
+# ---- splits that are drawn only ----
+{ printf 'age,ward,outcome\n'; for i in $(seq 200); do echo "$i,w$((i % 7)),$((i % 4))"; done; } >many.csv
+must dure data show many.csv --label outcome --partition dirichlet:0.2 --clients 20 --seed 3
+grep -q 'dirichlet:0.2 among 20 clients, seed 3' out || fail "no split in $(cat out)"
+grep -q 'records of a client' out || fail "no sizes in $(cat out)"
+LC_ALL=C.UTF-8 awk 'length > 80 { print "too long: " $0; exit 1 }' out || fail "lines of more than 80 columns"
+cp out drawn
+must dure data show many.csv --label outcome --partition dirichlet:0.2 --clients 20 --seed 3
+cmp -s out drawn || fail "the same seed drew another split"
+must dure data show many.csv --label outcome --partition by:ward --json
+grep -q '"clients":7' out || fail "not a client for each ward: $(cat out)"
+seq 0 199 | awk '{ print $1 % 5 }' >owners
+must dure data show many.csv --label outcome --partition file:owners --json
+grep -q '"clients":5' out && grep -q '"label_skew":0' out || fail "not as the file says: $(cat out)"
+sed -i 3s/.*/x/ owners
+expect 2 'owners:3: "x" is no number of a client' dure data show many.csv --label outcome --partition file:owners
+expect 2 'needs --clients N' dure data show many.csv --label outcome --partition iid
+expect 2 '200 records are too few for 201 clients' dure data show many.csv --label outcome --clients 201
+expect 2 'it must be 1 to 1000000' dure data show many.csv --label outcome --clients 1000001
+expect 2 'cut into records by a model' dure data show lines.txt --clients 2
+must dure data show many.csv --label outcome --numeric outcome --partition quantity:0.5 --clients 9
+expect 2 'its labels are no classes' dure data show many.csv --label outcome --numeric outcome --partition shards:2 --clients 9
 absent no
 
 echo "data_test: $checks faults in $SECONDS s"
