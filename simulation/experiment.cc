@@ -154,11 +154,6 @@ absl::Status Experiment::ReadFederation() {
 
 absl::Status Experiment::ReadRecords(RecordsCache* cache) {
   const std::string& path = simulation().data();
-  if (path.empty()) {
-    return absl::InvalidArgumentError(
-        "no records to deal out: name a data folder with --data, for example --data "
-        "/usr/share/datasets/fashion-mnist");
-  }
   const std::string key = absl::StrCat(path, "\n", spec().model().SerializeAsString(), "\n",
                                        spec().data().SerializeAsString());
   DURE_ASSIGN_OR_RETURN(records_, cache->Get(key, [&] {

@@ -147,7 +147,9 @@ void LiveView::End(const EndLine& end) {
   }
   std::string lines;
   AppendParagraph(label, text, 2, &lines);
-  if (!end.text.empty()) AppendParagraph("  ", Printable(end.text), 2, &lines);
+  // That all rounds are done has been said.
+  const bool says_more = end.status != RunEnd::kFinished || newest_.round < rounds_;
+  if (says_more && !end.text.empty()) AppendParagraph("  ", Printable(end.text), 2, &lines);
   line_.Print(lines);
 }
 

@@ -117,7 +117,10 @@ TEST_F(ViewTest, WithoutATerminalThereAreLinesOnly) {
   view.Progress(3, 10);
   view.Show(Round(2));
   view.Show(Evaluation(2, std::numeric_limits<double>::quiet_NaN()));
-  view.End({.virtual_seconds = 3661, .wall_seconds = 12, .peak_memory_bytes = 1 << 20});
+  view.End({.text = "no improvement",
+            .virtual_seconds = 3661,
+            .wall_seconds = 12,
+            .peak_memory_bytes = 1 << 20});
   EXPECT_THAT(Text(), Not(HasSubstr("\r")));
   EXPECT_THAT(
       Lines(),
@@ -129,7 +132,8 @@ TEST_F(ViewTest, WithoutATerminalThereAreLinesOnly) {
                   "      round       loss    accuracy   epsilon    survivors  simulated     time",
                   "        0/4     2.3000      0.5000         -            -    1:01:01     0:12",
                   "        2/4          -      0.5000    0.1235         9/10    1:01:01     0:12",
-                  "done: 2 rounds in 0:12, 1:01:01 of simulated time; at most 1.0 MB of memory"));
+                  "done: 2 rounds in 0:12, 1:01:01 of simulated time; at most 1.0 MB of memory",
+                  "  no improvement"));
 }
 
 TEST_F(ViewTest, NoLineIsWiderThanATerminal) {

@@ -76,7 +76,7 @@ enum class RunEnd { kFinished, kFailed, kStopped };
 
 struct EndLine {
   RunEnd status = RunEnd::kFinished;
-  std::string text;          // why, if not all rounds were run
+  std::string text;          // in words
   std::string model_sha256;  // 64 hexadecimal digits; "" if there is no model
   std::optional<double> epsilon;
   double virtual_seconds = 0;

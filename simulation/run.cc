@@ -50,6 +50,10 @@ class Recorder final : public Observer {
     if (options_.view != nullptr) options_.view->Show(line);
   }
 
+  void OnNote(bool warning, const std::string& text) override {
+    if (folder_ != nullptr && options_.view != nullptr && warning) options_.view->Note(text);
+  }
+
   template <typename Line>
   void Print(const Line& line) const {
     if (!options_.json) return;

@@ -132,6 +132,10 @@ absl::StatusOr<Wanted> ReadWanted(const Flags& flags) {
     wanted.keys.simulation.push_back(
         {.shown = flags.file, .path = "federation", .value = flags.file});
   }
+  if (wanted.toml.empty() && flags.data.empty()) {
+    return absl::InvalidArgumentError(
+        "no records to deal out: name a data folder, or a CSV file or text, with --data");
+  }
   DURE_ASSIGN_OR_RETURN(wanted.simulation, ReadSimulation(flags, wanted, {}));
   if (!wanted.toml.empty()) wanted.federation = wanted.simulation.federation();
   return wanted;
@@ -217,7 +221,8 @@ class Program {
     RunOptions run = RunFlags();
     DURE_ASSIGN_OR_RETURN(run.folder, OutOf(experiment->spec().federation().name()));
     SystemClock clock;
-    LiveView view(stdout, IsTerminal(STDOUT_FILENO), &clock);
+    // Launchers give their processes terminals, whatever they write to themselves.
+    LiveView view(stdout, ranks_.size() == 1 && IsTerminal(STDOUT_FILENO), &clock);
     if (first() && !flags_.json) run.view = &view;
     DURE_ASSIGN_OR_RETURN(const RunOutcome outcome,
                           RunExperiment(*experiment, run, &ranks_, &stop_));
@@ -277,6 +282,9 @@ int Main(int argc, char** argv) {
                "dure simulate");
   Flags flags;
   AddFlags(&app, &flags);
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return absl::StrCat("dure simulate: ", error.what(), "; see dure simulate --help\n");
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

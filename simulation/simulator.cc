@@ -386,9 +386,22 @@ absl::StatusOr<CohortInputs> Simulator::Train(const OfferedAttempt& offered,
                      .group = group_of.empty() ? 0u : group_of[i],
                      .epochs = parts[i].fate.partial ? EpochsOf(parts[i].fate, epochs) : 0});
   }
-  return training_->Run(
-      offered, asked,
-      {.members = parts.size(), .groups = groups, .keep_inputs = options_.depth == Depth::kFull});
+  DURE_ASSIGN_OR_RETURN(
+      CohortInputs made,
+      training_->Run(offered, asked,
+                     {.members = parts.size(),
+                      .groups = groups,
+                      .keep_inputs = options_.depth == Depth::kFull}));
+  if (made.cut_off > 0 && !std::exchange(told_cut_off_, true)) {
+    options_.observer->OnNote(
+        true, absl::StrCat("in attempt ", offered.config.attempt(), " ", made.cut_off,
+                           " coordinates of the clients' updates were beyond ", kFixedGridRange,
+                           " and were cut off there: lower local.learning_rate"));
+  }
+  if (!made.failure.empty() && !std::exchange(told_failure_, true)) {
+    options_.observer->OnNote(true, absl::StrCat("a client gave no update: ", made.failure));
+  }
+  return made;
 }
 
 }  // namespace dure::simulation

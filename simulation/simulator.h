@@ -160,6 +160,7 @@ class Simulator {
   std::vector<float> before_;       // the model that the attempt under way begins with
   std::optional<EvaluationRequest> asked_;
   std::deque<Message> messages_;  // to members
+  bool told_cut_off_ = false, told_failure_ = false;  // once in a run
   bool attempt_over_ = false;     // the one that was carried out last
   int idle_steps_ = 0;
   bool over_ = false;
