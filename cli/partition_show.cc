@@ -107,17 +107,24 @@ void PrintSizes(const Partition& partition) {
   const std::vector<SizeBar> bars = SizeHistogram(partition, kBars);
   uint64_t most = 1;
   for (const SizeBar& bar : bars) most = std::max(most, bar.clients);
-  const size_t width = absl::StrCat(bars.back().to).size();
-  std::printf("\n  records of a client%*sclients\n", static_cast<int>(width), "");
+  const auto width = static_cast<int>(absl::StrCat(bars.back().to).size());
+  absl::PrintF("\n  records of a client%*s\n", width + 7, "clients");
   for (const SizeBar& bar : bars) {
     const std::string range = bar.from == bar.to
                                   ? absl::StrFormat("%*d", 2 * width + 3, bar.from)
                                   : absl::StrFormat("%*d - %*d", width, bar.from, width, bar.to);
-    std::printf("  %s",
-                absl::StrFormat("%*s %*d  %s\n", 12 + width, range, 13, bar.clients,
-                                Bar(static_cast<double>(bar.clients) / static_cast<double>(most)))
-                    .c_str());
+    const std::string drawn = Bar(static_cast<double>(bar.clients) / static_cast<double>(most));
+    absl::PrintF("  %*s %*d%s%s\n", 12 + width, range, 13, bar.clients, drawn.empty() ? "" : "  ",
+                 drawn);
   }
+}
+
+// `text` filled up to kNameColumns characters.
+std::string Padded(std::string text) {
+  const auto characters = static_cast<size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
+  if (characters < kNameColumns) text.append(kNameColumns - characters, ' ');
+  return text;
 }
 
 // Where part i of `parts` of `count` begins.
@@ -143,8 +150,10 @@ void PrintLabels(const Partition& partition, const Labels& labels,
           1 / static_cast<double>(records.size());
     }
   }
-  std::printf("\n  label%*s   share of each label in a client's records, one column a client\n",
-              static_cast<int>(kNameColumns) - 5, "");
+  const std::string shown = columns < partition.clients()
+                                ? absl::StrCat(columns, " clients, evenly spaced")
+                                : "a column for each";
+  absl::PrintF("\n  %s  share of a client's records; %s\n", Padded("label"), shown);
   for (size_t row = 0; row < rows; ++row) {
     const size_t first = Begin(row_of.size(), rows, row), end = Begin(row_of.size(), rows, row + 1);
     double overall = 0;
@@ -153,14 +162,12 @@ void PrintLabels(const Partition& partition, const Labels& labels,
     if (end - first > 1) name = absl::StrCat("no. ", first, "-", end - 1);
     std::string cells;
     for (const double share : shares[row]) cells += Shade(share);
-    std::printf("  %-*s  |%s| %4.1f %%\n", static_cast<int>(kNameColumns), name.c_str(),
-                cells.c_str(), 100 * overall);
+    absl::PrintF("  %s  |%s| %4.1f %%\n", Padded(name), cells, 100 * overall);
   }
   const std::string last = absl::StrCat(Begin(partition.clients(), columns, columns - 1));
   const size_t gap = columns > last.size() + 1 ? columns - last.size() - 1 : 1;
-  std::printf("  %-*s   0%s%s%s\n", static_cast<int>(kNameColumns), "client",
-              std::string(columns > 1 ? gap : 0, ' ').c_str(), columns > 1 ? last.c_str() : "",
-              columns < partition.clients() ? "  evenly spaced" : "");
+  absl::PrintF("  %s   0%s%s\n", Padded("client"), std::string(columns > 1 ? gap : 0, ' '),
+               columns > 1 ? last : "");
   std::printf(
       "  \"·\" below 5 %%, \"░\" below 25 %%, \"▒\" below 50 %%, \"▓\" below 75 %%, \"█\" more\n");
 }
