@@ -6,7 +6,7 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
-#include <string>
+#include <variant>
 #include <vector>
 
 #include "learner/batch_sgd.h"
@@ -93,8 +93,18 @@ TEST_P(BatchTorchTest, StepsOfSgdAgreeWithAPlainLoop) {
   for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], want[i], tolerance) << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, BatchTorchTest,
-                         ::testing::Range(0, static_cast<int>(TestNetworks().size())),
+// Those that end with a row of numbers, as LibTorch's losses take it.
+std::vector<int> EndingWithARow() {
+  std::vector<int> networks;
+  for (size_t i = 0; i < TestNetworks().size(); ++i) {
+    if (std::holds_alternative<LinearLayer>(TestNetworks()[i].layers.back())) {
+      networks.push_back(static_cast<int>(i));
+    }
+  }
+  return networks;
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, BatchTorchTest, ::testing::ValuesIn(EndingWithARow()),
                          [](const auto& info) {
                            return TestNetworks()[static_cast<size_t>(info.param)].name;
                          });

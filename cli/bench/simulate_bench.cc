@@ -47,9 +47,11 @@ absl::StatusOr<double> OurSeconds(const SimulateWorkload& workload, int rounds, 
 
 absl::StatusOr<double> TorchSeconds(const Settings& settings, const std::string& network,
                                     int rounds, size_t workers) {
+  // A worker computes by itself: threads of a library within it would only be in each other's way.
   DURE_ASSIGN_OR_RETURN(std::unique_ptr<Child> child,
-                        Child::Start(settings, TorchProgram(),
-                                     {network, absl::StrCat(rounds), absl::StrCat(workers)}));
+                        Child::Start(settings, "/usr/bin/env",
+                                     {"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", TorchProgram(),
+                                      network, absl::StrCat(rounds), absl::StrCat(workers)}));
   DURE_ASSIGN_OR_RETURN(const std::string line, child->ReadLine(kPatience));
   double seconds = 0;
   if (!absl::SimpleAtod(line, &seconds) || seconds <= 0) {
