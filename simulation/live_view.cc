@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/paragraph.h"
@@ -147,9 +148,10 @@ void LiveView::End(const EndLine& end) {
   }
   std::string lines;
   AppendParagraph(label, text, 2, &lines);
-  // That all rounds are done has been said.
-  const bool says_more = end.status != RunEnd::kFinished || newest_.round < rounds_;
-  if (says_more && !end.text.empty()) AppendParagraph("  ", Printable(end.text), 2, &lines);
+  // Not what has just been said.
+  const bool known = absl::StartsWith(absl::StrCat(label, text), end.text) ||
+                     (end.status == RunEnd::kFinished && newest_.round == rounds_);
+  if (!known) AppendParagraph("  ", Printable(end.text), 2, &lines);
   line_.Print(lines);
 }
 
