@@ -12,17 +12,16 @@ patience_s=30
 . "$(dirname "$0")/support/commands.sh"
 
 mkdir played
-# Runs in the foreground and passes signals on, as srun does.
+# Runs what it is given, as a job step that scancel can signal.
 cat >played/srun <<'PLAYED'
 #!/usr/bin/env bash
 while [[ $1 == --* ]]; do shift; done
-"$@" &
-child=$!
-trap 'kill -TERM "$child"' TERM
-code=0
-wait "$child" || code=$?
-while kill -0 "$child" 2>/dev/null; do code=0; wait "$child" || code=$?; done
-exit "$code"
+echo $$ >step
+exec "$@"
+PLAYED
+cat >played/scancel <<'PLAYED'
+#!/usr/bin/env bash
+[ "$*" = '--signal=TERM 17' ] && kill -TERM "$(cat step)"
 PLAYED
 cat >played/scontrol <<'PLAYED'
 #!/usr/bin/env bash
