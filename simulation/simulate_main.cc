@@ -1,4 +1,5 @@
 // dure-simulate: what `dure simulate ...` runs. Alone, or as one of the processes of an MPI job.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -277,6 +278,9 @@ class Program {
 };
 
 int Main(int argc, char** argv) {
+  // A round takes and gives back the same memory as the one before: it stays with the process.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   StopRequest stop;
   CLI::App app("Simulates a federation on this machine, or on the processes of an MPI job.",
                "dure simulate");

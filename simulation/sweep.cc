@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "learner/on_threads.h"
@@ -50,14 +51,10 @@ struct Shared {
 std::string SweepRunFolder(const SweepRun& run, size_t place, size_t of) {
   const int digits = std::max(3, static_cast<int>(absl::StrCat(of).size()));
   std::string label;
-  for (const char c : LabelOf(run)) {
+  for (const char c : absl::StrReplaceAll(LabelOf(run), {{", ", "-"}})) {
     const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '=' ||
                        c == '_' || c == '-';
-    if (plain) {
-      label.push_back(c);
-    } else if (!label.empty() && label.back() != ',') {
-      label.push_back(c == ' ' ? ',' : '_');
-    }
+    label.push_back(plain ? c : '_');
   }
   label.resize(std::min(label.size(), kMaxLabelCharacters));
   return absl::StrCat(absl::StrFormat("%0*d", digits, place + 1), label.empty() ? "" : "-", label,
