@@ -123,6 +123,25 @@ absl::StatusOr<std::unique_ptr<Experiment>> Experiment::Load(ExperimentOptions o
   return made;
 }
 
+// Before the first model is made: what is known by then of the run. Faults of the terms are told
+// later, where more of them are known.
+absl::Status Experiment::CheckModelFits(const FederationSpec& spec) const {
+  const absl::StatusOr<ModelParts> parts = PartsOf(spec.model());
+  if (!parts.ok()) return absl::OkStatus();
+  const uint32_t clients = std::max(simulation().clients().count(), spec.rounds().minimum());
+  const uint32_t cohort = spec.rounds().has_cohort()
+                              ? spec.rounds().cohort()
+                              : std::min<uint32_t>(clients, secagg::kMaxDenseMembers);
+  const auto terms = DeriveTerms(spec, parts->travelling().dim(), cohort);
+  if (!terms.ok()) return absl::OkStatus();
+  DURE_ASSIGN_OR_RETURN(const MemoryEstimate memory,
+                        EstimateMemory(spec, *terms,
+                                       {.clients = clients,
+                                        .threads = options_.threads,
+                                        .full = options_.depth == Depth::kFull}));
+  return CheckFits(memory, ReadFreeMemory(), options_.neighbours);
+}
+
 absl::Status Experiment::ReadFederation() {
   std::vector<KeyOverride> keys = options_.federation_keys;
   DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadFederationWithFiles(options_.federation, keys));
@@ -139,6 +158,7 @@ absl::Status Experiment::ReadFederation() {
         "model.own is trained by a program of its own, which this one does not know: simulate one "
         "of the built-in models, or a TorchScript module");
   }
+  DURE_RETURN_IF_ERROR(CheckModelFits(spec));
   DURE_ASSIGN_OR_RETURN(first_model_, learner_.first_model(spec, options_.federation));
   DURE_ASSIGN_OR_RETURN(ModelParts parts, ModelParts::Create(first_model_.manifest, spec.model()));
   approved_.dim = parts.travelling().dim();

@@ -102,6 +102,7 @@ class Experiment {
   Experiment(ExperimentOptions options, const Learner& learner)
       : options_(std::move(options)), learner_(learner) {}
   absl::Status ReadFederation();
+  absl::Status CheckModelFits(const FederationSpec& spec) const;
   absl::Status ReadRecords(RecordsCache* cache);
   absl::Status DealOut();
   uint32_t cohort() const;
