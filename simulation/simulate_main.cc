@@ -281,7 +281,8 @@ int Main(int argc, char** argv) {
   // A round takes and gives back the same memory as the one before: it stays with the process.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  StopRequest stop;
+  // Its thread goes on until the process has ended.
+  static StopRequest& stop = *new StopRequest;
   CLI::App app("Simulates a federation on this machine, or on the processes of an MPI job.",
                "dure simulate");
   Flags flags;

@@ -6,6 +6,7 @@
 #define DURE_SIMULATION_STOP_REQUEST_H_
 
 #include <atomic>
+#include <csignal>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -20,7 +21,8 @@ class StopRequest {
 
   bool requested() const { return signal_ != 0; }
   // Of a command that was stopped before it was done, as a shell says it: 128 and the signal.
-  int exit_code() const { return 128 + signal_; }
+  // A process of a job may stop with the others before its own signal comes.
+  int exit_code() const { return 128 + (requested() ? signal_.load() : SIGTERM); }
 
   // What is done if the process has not ended a little later, before it is ended: called on a
   // thread of its own. Empty: nothing, and the process goes on to the end of its attempt.
