@@ -147,6 +147,10 @@ absl::Status Experiment::ReadFederation() {
   DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadFederationWithFiles(options_.federation, keys));
   if (!options_.privacy && spec.local().mode() == LocalSection::EPOCHS) {
     if (spec.privacy().unit() != PrivacySection::NONE) {
+      // With them, what the command line says of the privacy that is off.
+      std::erase_if(keys, [](const KeyOverride& key) {
+        return absl::StartsWith(key.path, "privacy.") || key.path == "local.weight_mean";
+      });
       keys.push_back({.shown = "--privacy off", .path = "privacy.unit", .value = "none"});
       DURE_ASSIGN_OR_RETURN(spec, ReadFederationWithFiles(options_.federation, keys));
     }
