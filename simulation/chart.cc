@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/printable.h"
+#include "simulation/report_page.h"
 
 namespace dure::simulation {
 namespace {
@@ -16,6 +17,7 @@ constexpr double kWidth = 420, kHeight = 280;
 constexpr double kLeft = 58, kRight = 12, kTop = 10, kBottom = 44;
 constexpr int kTicksX = 6, kTicksY = 6;
 constexpr double kLogarithmicAbove = 1000;
+constexpr double kKeyRow = 18;  // one name below a drawing that stands alone
 
 struct Axis {
   double least = 0, most = 1;
@@ -145,11 +147,15 @@ std::vector<ChartPoint> Thinned(const std::vector<ChartPoint>& points) {
   return kept;
 }
 
+std::string LineStyle(const ChartLine& line) {
+  return line.quiet ? "line quiet"
+                    : absl::StrCat("line c", line.series % kChartColours, " d",
+                                   line.series / kChartColours % kChartDashes);
+}
+
 void AppendLine(const ChartLine& line, const std::vector<ChartPoint>& points, const Plot& plot,
                 std::string& svg) {
-  const std::string style = line.quiet ? "line quiet"
-                                       : absl::StrCat("line c", line.series % kChartColours, " d",
-                                                      line.series / kChartColours % kChartDashes);
+  const std::string style = LineStyle(line);
   const bool has_band = !line.quiet && std::any_of(points.begin(), points.end(),
                                                    [](const auto& p) { return p.most > p.least; });
   absl::StrAppend(&svg, "<g data-s=\"", line.quiet ? "quiet" : absl::StrCat(line.series), "\">");
@@ -187,6 +193,26 @@ void AppendNumbers(const ChartLine& line, const std::vector<ChartPoint>& points,
   }
   numbers.back() = ']';
   absl::StrAppend(&numbers, "}");
+}
+
+bool HasPoints(const Chart& chart) {
+  return std::any_of(chart.lines.begin(), chart.lines.end(),
+                     [](const ChartLine& line) { return !line.points.empty(); });
+}
+
+// Axes and lines, quiet ones below the others; into `numbers`, if there is one, what they are.
+std::string Drawing(const Chart& chart, const Plot& plot, std::string* numbers) {
+  std::string svg;
+  AppendGrid(chart, plot, svg);
+  for (const bool quiet : {true, false}) {
+    for (const ChartLine& line : chart.lines) {
+      if (line.quiet != quiet || line.points.empty()) continue;
+      const std::vector<ChartPoint> points = Thinned(line.points);
+      AppendLine(line, points, plot, svg);
+      if (!quiet && numbers != nullptr) AppendNumbers(line, points, *numbers);
+    }
+  }
+  return svg;
 }
 
 }  // namespace
@@ -239,20 +265,10 @@ std::vector<double> NiceTicks(double least, double most, int wanted, bool whole)
 }
 
 std::string ChartHtml(const Chart& chart) {
-  const auto has_points = [](const ChartLine& line) { return !line.points.empty(); };
-  if (std::none_of(chart.lines.begin(), chart.lines.end(), has_points)) return "";
+  if (!HasPoints(chart)) return "";
   const Plot plot = PlotOf(chart);
-  std::string svg, numbers;
-  AppendGrid(chart, plot, svg);
-  // Quiet lines lie below the others.
-  for (const bool quiet : {true, false}) {
-    for (const ChartLine& line : chart.lines) {
-      if (line.quiet != quiet || line.points.empty()) continue;
-      const std::vector<ChartPoint> points = Thinned(line.points);
-      AppendLine(line, points, plot, svg);
-      if (!quiet) AppendNumbers(line, points, numbers);
-    }
-  }
+  std::string numbers;
+  const std::string svg = Drawing(chart, plot, &numbers);
   const std::string title = HtmlText(chart.title);
   return absl::StrCat(
       "<figure class=\"chart\" data-x=\"", HtmlText(chart.x_label), "\"><figcaption>", title,
@@ -263,6 +279,27 @@ std::string ChartHtml(const Chart& chart) {
       "],\"area\":[", kLeft, ",", kTop, ",", kWidth - kRight, ",", kHeight - kBottom, ",", kWidth,
       "],\"whole\":", chart.whole_x ? "true" : "false", ",\"lines\":[", numbers,
       "]}</script></figure>\n");
+}
+
+std::string ChartSvg(const Chart& chart, const std::vector<std::string>& names) {
+  if (!HasPoints(chart)) return "";
+  std::string key;
+  double y = kHeight + 4;
+  for (const ChartLine& line : chart.lines) {
+    if (line.quiet || line.points.empty() || line.series >= names.size()) continue;
+    absl::StrAppend(&key, "<path class=\"", LineStyle(line), "\" d=\"M", kLeft, " ", y, "h26\"/>",
+                    "<text class=\"label\" x=\"", kLeft + 34, "\" y=\"", y + 4, "\">",
+                    HtmlText(names[line.series]), "</text>");
+    y += kKeyRow;
+  }
+  const std::string title = HtmlText(chart.title);
+  return absl::StrCat("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 -24 ", kWidth, " ",
+                      y + 24, "\" width=\"", kWidth * 3 / 2, "\" height=\"", (y + 24) * 3 / 2,
+                      "\" role=\"img\" class=\"plot\"><title>", title, "</title><style>",
+                      kChartStyle, kSvgStyle, "</style><rect class=\"ground\" y=\"-24\" width=\"",
+                      kWidth, "\" height=\"", y + 24, "\" rx=\"6\"/><text class=\"title\" x=\"",
+                      kLeft, "\" y=\"-6\">", title, "</text>",
+                      Drawing(chart, PlotOf(chart), nullptr), key, "</svg>\n");
 }
 
 }  // namespace dure::simulation

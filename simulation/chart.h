@@ -56,6 +56,11 @@ inline constexpr size_t kMaxChartPoints = 240;
 // largest is over 1000 times the smallest.
 std::string ChartHtml(const Chart& chart);
 
+// The same as an SVG file that stands alone, with the names of the lines, by ChartLine::series,
+// below it; quiet lines have none. It has a background, and is in light colours everywhere. "" if
+// no line has a point.
+std::string ChartSvg(const Chart& chart, const std::vector<std::string>& names);
+
 }  // namespace dure::simulation
 
 #endif  // DURE_SIMULATION_CHART_H_

@@ -269,7 +269,8 @@ absl::StatusOr<CohortInputs> CohortTraining::Run(const OfferedAttempt& offered,
   made.kept.resize(wanted.keep_inputs ? cohort.size() : 0);
   next_.clear();
   Sums sums(workers_.size(), wanted.groups);
-  std::mutex lock;  // of `made` and next_
+  std::mutex lock;  // of `made`, next_ and `trained`
+  uint32_t trained = 0;
   OnWorkers(own, [&](size_t i, size_t thread) {
     const Asked& asked = cohort[own[i]];
     absl::StatusOr<MemberInput> input =
@@ -278,6 +279,7 @@ absl::StatusOr<CohortInputs> CohortTraining::Run(const OfferedAttempt& offered,
       sums.Add(thread, asked.group, std::move(input->input));
     }
     const std::lock_guard guard(lock);
+    options_.progress(++trained, static_cast<uint32_t>(own.size()));
     if (!input.ok()) {
       made.failure = std::string(input.status().message());
       return;

@@ -58,6 +58,8 @@ class CohortTraining {
     uint64_t seed = 0;
     int threads = 1;
     Ranks* ranks = nullptr;  // borrowed
+    // Of the attempt under way, in this process: called on any thread, one call at a time.
+    std::function<void(uint32_t trained, uint32_t clients)> progress;
   };
   static absl::StatusOr<std::unique_ptr<CohortTraining>> Create(Options options);
   ~CohortTraining();

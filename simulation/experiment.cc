@@ -123,8 +123,7 @@ absl::StatusOr<std::unique_ptr<Experiment>> Experiment::Load(ExperimentOptions o
   return made;
 }
 
-// Before the first model is made: what is known by then of the run. Faults of the terms are told
-// later, where more of them are known.
+// Before the first model is made: what is known by then of the run.
 absl::Status Experiment::CheckModelFits(const FederationSpec& spec) const {
   const absl::StatusOr<ModelParts> parts = PartsOf(spec.model());
   if (!parts.ok()) return absl::OkStatus();
@@ -133,7 +132,11 @@ absl::Status Experiment::CheckModelFits(const FederationSpec& spec) const {
                               ? spec.rounds().cohort()
                               : std::min<uint32_t>(clients, secagg::kMaxDenseMembers);
   const auto terms = DeriveTerms(spec, parts->travelling().dim(), cohort);
-  if (!terms.ok()) return absl::OkStatus();
+  if (!terms.ok()) {
+    // How many clients there are is known only if the settings say so.
+    const bool known = spec.rounds().has_cohort() || simulation().clients().has_count();
+    return known ? terms.status() : absl::OkStatus();
+  }
   DURE_ASSIGN_OR_RETURN(const MemoryEstimate memory,
                         EstimateMemory(spec, *terms,
                                        {.clients = clients,

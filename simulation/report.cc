@@ -83,6 +83,16 @@ std::string Capitalised(std::string text) {
   return text;
 }
 
+// "accuracy-against-rounds": letters, digits and dashes, whatever a figure is called.
+std::string FileNameOf(const std::string& title) {
+  std::string name;
+  for (const char c : title) {
+    const auto byte = static_cast<unsigned char>(c);
+    name += absl::ascii_isalnum(byte) ? static_cast<char>(absl::ascii_tolower(byte)) : '-';
+  }
+  return name;
+}
+
 std::string Head(const RunSeries& all) {
   size_t runs = 0;
   for (const Series& series : all.series) runs += series.runs.size();
@@ -294,7 +304,7 @@ std::string ReportHtml(const RunSeries& all, std::optional<double> target) {
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
       "'unsafe-inline'; script-src 'unsafe-inline'\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
-      HtmlText(all.title), " &middot; dure report</title>\n<style>", kReportStyle,
+      HtmlText(all.title), " &middot; dure report</title>\n<style>", kChartStyle, kReportStyle,
       "</style></head>\n<body>\n", Head(all), Legend(all, Coloured(all)), Charts(all, target),
       FinalTable(all, target), DifferencesTable(all), CommonTable(all), RunsTable(all), "<script>",
       kReportScript, "</script>\n</body></html>\n");
@@ -305,6 +315,24 @@ absl::StatusOr<RunSeries> WriteReport(const std::vector<std::string>& paths,
   DURE_ASSIGN_OR_RETURN(RunSeries all, ReadRunSeries(paths));
   DURE_RETURN_IF_ERROR(WriteFileAtomic(file, ReportHtml(all, target)));
   return all;
+}
+
+absl::StatusOr<std::vector<std::string>> WritePlots(const RunSeries& all, const std::string& folder,
+                                                    std::optional<double> target) {
+  DURE_RETURN_IF_ERROR(MakeFolder(folder));
+  const std::vector<bool> coloured = Coloured(all);
+  std::vector<std::string> names;
+  for (size_t i = 0; i < all.series.size(); ++i) {
+    if (coloured[i]) names.push_back(all.series[i].name);
+  }
+  std::vector<std::string> files;
+  for (Chart& chart : ChartsOf(all, target)) {
+    const std::string file = absl::StrCat(FileNameOf(chart.title), ".svg");
+    chart.title = Capitalised(chart.title);
+    DURE_RETURN_IF_ERROR(WriteFileAtomic(absl::StrCat(folder, "/", file), ChartSvg(chart, names)));
+    files.push_back(file);
+  }
+  return files;
 }
 
 }  // namespace dure::simulation

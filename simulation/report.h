@@ -23,6 +23,11 @@ std::string ReportHtml(const RunSeries& all, std::optional<double> target);
 absl::StatusOr<RunSeries> WriteReport(const std::vector<std::string>& paths,
                                       const std::string& file, std::optional<double> target);
 
+// Writes each chart of the page as an SVG file of its own into `folder`, which is made if it is not
+// there: accuracy-against-rounds.svg and so on. Returns their names.
+absl::StatusOr<std::vector<std::string>> WritePlots(const RunSeries& all, const std::string& folder,
+                                                    std::optional<double> target);
+
 }  // namespace dure::simulation
 
 #endif  // DURE_SIMULATION_REPORT_H_

@@ -2,11 +2,37 @@
 
 namespace dure::simulation {
 
-const char kReportStyle[] = R"css(
-:root { color-scheme: light dark; --ground: #fff; --raised: #f6f7f8; --text: #1b1f24;
+const char kChartStyle[] = R"css(
+:root { --ground: #fff; --raised: #f6f7f8; --text: #1b1f24;
   --faint: #5c6570; --rule: #d8dde2; --quiet: #b4bcc4;
   --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #b8578f; --c4: #c98a00; --c5: #3a9fd8;
   --c6: #444b53; }
+.plot text { font: 12px system-ui, sans-serif; fill: var(--faint);
+  font-variant-numeric: tabular-nums; }
+.plot .label { fill: var(--text); }
+.tx { text-anchor: middle; } .ty { text-anchor: end; dominant-baseline: central; }
+.grid { stroke: var(--rule); stroke-width: .6; }
+.axis, .tick { stroke: var(--faint); fill: none; stroke-width: .9; }
+.mark { stroke: var(--faint); stroke-dasharray: 2 4; stroke-width: 1.2; }
+.cursor { stroke: var(--faint); stroke-width: .8; }
+.line { fill: none; stroke-width: 1.9; stroke-linejoin: round; stroke-linecap: round; }
+circle.line { fill: currentColor; stroke: none; }
+.band { stroke: none; fill-opacity: .17; }
+.line.quiet { stroke: var(--quiet); stroke-width: .9; stroke-opacity: .5; } circle.quiet { fill: var(--quiet); }
+.c0 { stroke: var(--c0); color: var(--c0); } .c1 { stroke: var(--c1); color: var(--c1); }
+.c2 { stroke: var(--c2); color: var(--c2); } .c3 { stroke: var(--c3); color: var(--c3); }
+.c4 { stroke: var(--c4); color: var(--c4); } .c5 { stroke: var(--c5); color: var(--c5); }
+.c6 { stroke: var(--c6); color: var(--c6); }
+.band { fill: currentColor; stroke: none; }
+.d1 { stroke-dasharray: 7 4; } .d2 { stroke-dasharray: 1.5 4; }
+)css";
+
+const char kSvgStyle[] = R"css(
+.ground { fill: var(--ground); } .plot .title { font-weight: 600; font-size: 13px; fill: var(--text); }
+)css";
+
+const char kReportStyle[] = R"css(
+:root { color-scheme: light dark; }
 @media (prefers-color-scheme: dark) {
   :root { --ground: #14171a; --raised: #1d2125; --text: #e6e9ec; --faint: #9aa4ae;
     --rule: #353c43; --quiet: #4a535c;
@@ -34,24 +60,6 @@ ul.notes { margin: .8rem 0; padding: .6rem 1rem .6rem 2rem; background: var(--ra
 figcaption { font-weight: 600; font-size: .95rem; margin: 0 0 .2rem; }
 .plot { position: relative; }
 .plot > svg { display: block; width: 100%; height: auto; touch-action: pan-y; }
-.plot text { font: 12px system-ui, sans-serif; fill: var(--faint);
-  font-variant-numeric: tabular-nums; }
-.plot .label { fill: var(--text); }
-.tx { text-anchor: middle; } .ty { text-anchor: end; dominant-baseline: central; }
-.grid { stroke: var(--rule); stroke-width: .6; }
-.axis, .tick { stroke: var(--faint); fill: none; stroke-width: .9; }
-.mark { stroke: var(--faint); stroke-dasharray: 2 4; stroke-width: 1.2; }
-.cursor { stroke: var(--faint); stroke-width: .8; }
-.line { fill: none; stroke-width: 1.9; stroke-linejoin: round; stroke-linecap: round; }
-circle.line { fill: currentColor; stroke: none; }
-.band { stroke: none; fill-opacity: .17; }
-.line.quiet { stroke: var(--quiet); stroke-width: .9; stroke-opacity: .5; } circle.quiet { fill: var(--quiet); }
-.c0 { stroke: var(--c0); color: var(--c0); } .c1 { stroke: var(--c1); color: var(--c1); }
-.c2 { stroke: var(--c2); color: var(--c2); } .c3 { stroke: var(--c3); color: var(--c3); }
-.c4 { stroke: var(--c4); color: var(--c4); } .c5 { stroke: var(--c5); color: var(--c5); }
-.c6 { stroke: var(--c6); color: var(--c6); }
-.band { fill: currentColor; stroke: none; }
-.d1 { stroke-dasharray: 7 4; } .d2 { stroke-dasharray: 1.5 4; }
 .off { display: none; }
 .tip { position: absolute; top: 6px; z-index: 2; pointer-events: none;
   padding: .35rem .55rem; font-size: .8rem; background: var(--ground); color: var(--text);

@@ -5,8 +5,14 @@
 
 namespace dure::simulation {
 
-// Colours of curves are those of Okabe and Ito (2008), told apart with any kind of colour vision;
-// lighter ones on a dark ground.
+// What charts look like. Colours of curves are those of Okabe and Ito (2008), told apart with any
+// kind of colour vision.
+extern const char kChartStyle[];
+
+// What a chart in a file of its own needs besides.
+extern const char kSvgStyle[];
+
+// What the page needs besides: lighter colours on a dark ground too.
 extern const char kReportStyle[];
 
 // Shows values under the pointer, hides and shows series, sorts tables. The page is complete

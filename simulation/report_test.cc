@@ -237,6 +237,20 @@ TEST(ChartTest, NothingToDrawIsNothing) {
   EXPECT_EQ(ChartHtml({.lines = {{}, {}}}), "");
 }
 
+TEST(ChartTest, StandsAloneWithTheNamesOfItsLines) {
+  EXPECT_EQ(ChartSvg({}, {}), "");
+  const Chart chart{.title = "A & B",
+                    .lines = {{.series = 0, .points = {{0, 1, 1, 1, 1}, {1, 2, 2, 2, 1}}},
+                              {.series = 1},
+                              {.quiet = true, .points = {{0, 1, 1, 1, 1}}}}};
+  const std::string svg = ChartSvg(chart, {"rate=<0.1>", "no point"});
+  EXPECT_THAT(svg, HasSubstr("<title>A &amp; B</title>"));
+  EXPECT_THAT(svg, HasSubstr(">rate=&lt;0.1&gt;</text>"));
+  EXPECT_THAT(svg, Not(HasSubstr("no point")));
+  EXPECT_THAT(svg, HasSubstr("class=\"ground\""));
+  EXPECT_THAT(svg, Not(HasSubstr("<script")));
+}
+
 TEST(ChartTest, AnyNumbersAreDrawnWithinTheFrame) {
   for (const double y : {0.0, 1e-300, -1e30, 1e30}) {
     Chart chart{.lines = {{.points = {{0, y, y, y, 1}, {1e18, 1, 1, 1, 1}}}}};

@@ -50,6 +50,9 @@ class Recorder final : public Observer {
     if (options_.view != nullptr) options_.view->Show(line);
   }
 
+  void OnProgress(uint32_t trained, uint32_t clients) override {
+    if (folder_ != nullptr && options_.view != nullptr) options_.view->Progress(trained, clients);
+  }
   void OnNote(bool warning, const std::string& text) override {
     if (folder_ != nullptr && options_.view != nullptr && warning) options_.view->Note(text);
   }

@@ -92,6 +92,7 @@ struct SmallRun {
   Depth depth = Depth::kSums;
   uint64_t seed = 1;
   bool noise = true;
+  bool measured = true;  // there are held-out records
   uint32_t stop_after = 0;  // attempts; 0: the run is not stopped
 };
 
@@ -132,7 +133,7 @@ inline SmallResult Simulate(const SmallRun& run, Ranks* ranks, SimulationState s
     return std::make_unique<Network>(architecture);
   };
   options.data = &data;
-  options.held_out = &held_out;
+  options.held_out = run.measured ? &held_out : nullptr;
   options.clients = run.clients;
   options.records_of = [&](uint32_t client) { return partition->Of(client); };
   options.behaviour = &behaviour;

@@ -96,16 +96,20 @@ absl::StatusOr<std::unique_ptr<Simulator>> Simulator::Create(Options options,
 absl::Status Simulator::Prepare(SimulationState state) {
   state_ = std::move(state);
   now_ = start_ + state_.clock;
-  DURE_ASSIGN_OR_RETURN(training_, CohortTraining::Create({.approved = options_.approved,
-                                                           .make_model = options_.make_model,
-                                                           .data = options_.data,
-                                                           .held_out = options_.held_out,
-                                                           .clients = options_.clients,
-                                                           .records_of = options_.records_of,
-                                                           .attack = options_.attack,
-                                                           .seed = options_.seed,
-                                                           .threads = options_.threads,
-                                                           .ranks = options_.ranks}));
+  DURE_ASSIGN_OR_RETURN(training_,
+                        CohortTraining::Create({.approved = options_.approved,
+                                                .make_model = options_.make_model,
+                                                .data = options_.data,
+                                                .held_out = options_.held_out,
+                                                .clients = options_.clients,
+                                                .records_of = options_.records_of,
+                                                .attack = options_.attack,
+                                                .seed = options_.seed,
+                                                .threads = options_.threads,
+                                                .ranks = options_.ranks,
+                                                .progress = [this](uint32_t done, uint32_t of) {
+                                                  options_.observer->OnProgress(done, of);
+                                                }}));
   training_->Restore(std::move(state_.states));
   FederationEngine::Options options;
   options.spec = options_.approved.spec;
@@ -132,6 +136,8 @@ absl::Status Simulator::Prepare(SimulationState state) {
   }
   if (options_.held_out != nullptr) {
     Step(run::Arrived{EvaluatorId(), kEvaluatorName, EVALUATOR});
+  } else {
+    Step(run::Tick{});
   }
   return absl::OkStatus();
 }
@@ -386,12 +392,11 @@ absl::StatusOr<CohortInputs> Simulator::Train(const OfferedAttempt& offered,
                      .group = group_of.empty() ? 0u : group_of[i],
                      .epochs = parts[i].fate.partial ? EpochsOf(parts[i].fate, epochs) : 0});
   }
-  DURE_ASSIGN_OR_RETURN(
-      CohortInputs made,
-      training_->Run(offered, asked,
-                     {.members = parts.size(),
-                      .groups = groups,
-                      .keep_inputs = options_.depth == Depth::kFull}));
+  DURE_ASSIGN_OR_RETURN(CohortInputs made,
+                        training_->Run(offered, asked,
+                                       {.members = parts.size(),
+                                        .groups = groups,
+                                        .keep_inputs = options_.depth == Depth::kFull}));
   if (made.cut_off > 0 && !std::exchange(told_cut_off_, true)) {
     options_.observer->OnNote(
         true, absl::StrCat("in attempt ", offered.config.attempt(), " ", made.cut_off,

@@ -49,6 +49,8 @@ class Observer {
   virtual void OnRound(const RoundLine&) {}
   virtual void OnFailure(const AttemptFailedLine&) {}
   virtual void OnEvaluation(const EvaluationLine&) {}
+  // Of the attempt under way, in this process. On any thread, one call at a time.
+  virtual void OnProgress(uint32_t /*trained*/, uint32_t /*clients*/) {}
   virtual void OnNote(bool /*warning*/, const std::string& /*text*/) {}
 };
 

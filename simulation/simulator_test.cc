@@ -247,6 +247,18 @@ TEST(SimulatorTest, WhatCannotBeSimulatedIsRefused) {
   });
 }
 
+// With nothing to measure the model on, too.
+TEST(SimulatorTest, TheFirstAttemptBeginsAtOnce) {
+  for (const bool measured : {true, false}) {
+    SmallRun run;
+    run.measured = measured;
+    const SmallResult result = Simulate(run);
+    ASSERT_TRUE(result.status.ok()) << result.status;
+    EXPECT_LT(result.told.rounds.front().virtual_seconds, 1);
+    EXPECT_EQ(result.told.evaluations.empty(), !measured);
+  }
+}
+
 TEST(SimulatorTest, NobodyComesForAMonth) {
   SmallRun run{.simulation = "[behaviour]\navailability = \"random\"\navailable = 0.01\n"};
   const SmallResult result = Simulate(run);
