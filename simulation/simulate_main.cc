@@ -7,7 +7,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <new>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -277,7 +279,17 @@ class Program {
   Wanted wanted_;
 };
 
+// Where memory ends against what was estimated: one line, on whatever thread it is.
+[[noreturn]] void EndOutOfMemory() {
+  constexpr std::string_view kText =
+      "dure simulate: no memory is left: take fewer --threads or runs at once, a smaller cohort or "
+      "model; a run that has a checkpoint goes on with --resume\n";
+  (void)!write(STDERR_FILENO, kText.data(), kText.size());
+  _exit(kFailure);
+}
+
 int Main(int argc, char** argv) {
+  std::set_new_handler(EndOutOfMemory);
   // A round takes and gives back the same memory as the one before: it stays with the process.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
