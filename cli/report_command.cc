@@ -23,6 +23,7 @@ namespace {
 struct ReportArguments {
   std::vector<std::string> runs;
   std::string out = simulation::kReportFile;
+  std::string plots;
   std::optional<double> target;
   bool as_json = false;
 };
@@ -76,6 +77,11 @@ int RunReport(const ReportArguments& arguments) {
     AppendParagraph("note: ", Printable(note), 2, &text);
     absl::FPrintF(stderr, "%s", text);
   }
+  if (!arguments.plots.empty()) {
+    const absl::StatusOr<std::vector<std::string>> files =
+        simulation::WritePlots(*all, arguments.plots, arguments.target);
+    if (!files.ok()) return Fail(files.status());
+  }
   if (arguments.as_json) {
     absl::PrintF("%s\n", simulation::TableToJson(*all, arguments.target));
     return kSuccess;
@@ -97,6 +103,8 @@ void AddReportCommand(CLI::App& app, int* exit_code) {
                    "a folder that dure simulate wrote, or one of several such (a sweep)")
       ->required();
   command->add_option("--out", arguments->out, "the page, " + arguments->out + " without it");
+  command->add_option("--plots", arguments->plots,
+                      "a folder for the page's charts as SVG files of their own");
   command
       ->add_option(
           "--target", arguments->target,

@@ -17,7 +17,8 @@ constexpr double kWidth = 420, kHeight = 280;
 constexpr double kLeft = 58, kRight = 12, kTop = 10, kBottom = 44;
 constexpr int kTicksX = 6, kTicksY = 6;
 constexpr double kLogarithmicAbove = 1000;
-constexpr double kKeyRow = 18;  // one name below a drawing that stands alone
+constexpr double kKeyRow = 18;    // one name below a drawing that stands alone
+constexpr size_t kKeyBytes = 50;  // what fits
 
 struct Axis {
   double least = 0, most = 1;
@@ -284,12 +285,12 @@ std::string ChartHtml(const Chart& chart) {
 std::string ChartSvg(const Chart& chart, const std::vector<std::string>& names) {
   if (!HasPoints(chart)) return "";
   std::string key;
-  double y = kHeight + 4;
+  double y = kHeight + 10;
   for (const ChartLine& line : chart.lines) {
     if (line.quiet || line.points.empty() || line.series >= names.size()) continue;
     absl::StrAppend(&key, "<path class=\"", LineStyle(line), "\" d=\"M", kLeft, " ", y, "h26\"/>",
                     "<text class=\"label\" x=\"", kLeft + 34, "\" y=\"", y + 4, "\">",
-                    HtmlText(names[line.series]), "</text>");
+                    HtmlText(names[line.series], kKeyBytes), "</text>");
     y += kKeyRow;
   }
   const std::string title = HtmlText(chart.title);

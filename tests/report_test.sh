@@ -60,6 +60,19 @@ grep -q '^learning_rate=0.1 .* 1 .* 0.8000 .* 3$' out || fail "report says $(cat
 grep -q '^learning_rate=0.01 .* not reached$' out || fail "report says $(cat out)"
 grep -qx 'the page: other.html' out || fail "report says $(cat out)"
 
+# The charts as files.
+must dure report sweep --plots plots/here
+for plot in accuracy loss; do
+  for axis in rounds virtual-time; do
+    svg=plots/here/$plot-against-$axis.svg
+    if ! grep -q '^<svg ' "$svg" || ! grep -q '>learning_rate=0.01</text>' "$svg"; then
+      fail "$svg is no plot"
+    fi
+  done
+done
+: >file
+expect 1 'file' dure report sweep --plots file
+
 # A run that goes on, or was killed, is one all the same.
 run cut 3 0.1 0.5 0.6
 sed -i '$d' cut/metrics.jsonl
