@@ -173,7 +173,9 @@ class Program {
     DURE_ASSIGN_OR_RETURN(wanted_, ReadWanted(flags_));
     DURE_RETURN_IF_ERROR(PrepareStockTrainer());
     const std::vector<SweepRun> runs = RunsOf(wanted_.simulation);
-    return runs.size() > 1 ? Sweep(runs) : One();
+    // A grid of one setting is a sweep too: its values count.
+    const bool sweep = runs.size() > 1 || !wanted_.simulation.sweep().grid().empty();
+    return sweep ? Sweep(runs) : One();
   }
 
  private:
