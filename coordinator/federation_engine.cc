@@ -111,7 +111,9 @@ absl::StatusOr<std::unique_ptr<FederationEngine>> FederationEngine::Create(Optio
   // Adopted; they may be as long as the rest of the memory.
   engine->state_.model.reset();
   engine->state_.optimizer.reset();
-  engine->model_hash_ = Sha256(AsBytes(ParamsToBytes(engine->model_)));
+  if (engine->options_.hash_models) {
+    engine->model_hash_ = Sha256(AsBytes(ParamsToBytes(engine->model_)));
+  }
   if (engine->EvaluatedNow(engine->state_.round.value())) {
     engine->evaluated_ = engine->state_.round;  // by those who have not yet
   }
@@ -341,7 +343,8 @@ absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::
   RoundOptions options;
   options.model = NumbersToBytes(model_, terms.download);
   options.state = NumbersToBytes(control_.values(), terms.download) + standardisation_;
-  if (terms.download != CommunicationSection::FP32 || !options.state.empty()) {
+  if (options_.hash_models &&
+      (terms.download != CommunicationSection::FP32 || !options.state.empty())) {
     id.model_hash = OfferedModelHash(options.model, options.state);
   }
   DURE_ASSIGN_OR_RETURN(RunAccount account, sums_.Account(terms));
@@ -450,7 +453,7 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
             out);
   if (terms_.adaptive_clipping) MoveClipNorm(update->count_mean);
   std::string model = ParamsToBytes(model_);
-  model_hash_ = Sha256(AsBytes(model));
+  if (options_.hash_models) model_hash_ = Sha256(AsBytes(model));
   failures_in_a_row_ = 0;
   state_.round = RoundNumber(state_.round.value() + 1);
   state_.evaluation_attempts = 0;

@@ -113,6 +113,8 @@ class FederationEngine {
     // connected: for simulations.
     StartRound start_round = Round::Start;
     CohortSource cohorts;
+    // Without it no digest of a model is made: neither members nor a store ask a simulation for it.
+    bool hash_models = true;
   };
 
   // Goes on where `state` ends. DataLoss if a saved model or optimiser does not fit the spec.

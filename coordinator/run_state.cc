@@ -1,5 +1,7 @@
 #include "coordinator/run_state.h"
 
+#include <utility>
+
 namespace dure {
 namespace {
 
@@ -9,17 +11,17 @@ void Seen(const std::vector<Digest>& dealers, AttemptNumber attempt, RunState* s
 
 }  // namespace
 
-void ApplyFact(const Fact& fact, RunState* state) {
+void ApplyFact(Fact fact, RunState* state) {
   if (const auto* begun = std::get_if<AttemptBegun>(&fact)) {
     state->attempts = begun->attempt;
     ++state->counts.of(begun->kind);
     if (begun->kind == SumsKind::kEvaluation) ++state->evaluation_attempts;
-  } else if (const auto* released = std::get_if<RoundReleased>(&fact)) {
+  } else if (auto* released = std::get_if<RoundReleased>(&fact)) {
     Seen(released->dealers, released->attempt, state);
     state->round = released->round;
     state->evaluation_attempts = 0;
-    state->model = released->model;
-    state->optimizer = released->optimizer;
+    state->model = std::move(released->model);
+    state->optimizer = std::move(released->optimizer);
     state->clip_norm = released->clip_norm;
     state->history.push_back({.round = released->round,
                               .attempt = released->attempt,

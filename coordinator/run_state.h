@@ -111,7 +111,7 @@ struct RunState {
 };
 
 // `state` becomes what a store that wrote `fact` down would load.
-void ApplyFact(const Fact& fact, RunState* state);
+void ApplyFact(Fact fact, RunState* state);
 
 }  // namespace dure
 

@@ -1,5 +1,4 @@
 // dure-simulate: what `dure simulate ...` runs. Alone, or as one of the processes of an MPI job.
-#include <malloc.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -25,6 +24,7 @@
 #include "learner/model_commands.h"
 #include "learner/stock_trainer.h"
 #include "simulation/experiment.h"
+#include "simulation/keep_memory.h"
 #include "simulation/mpi_ranks.h"
 #include "simulation/report.h"
 #include "simulation/run.h"
@@ -292,9 +292,7 @@ class Program {
 
 int Main(int argc, char** argv) {
   std::set_new_handler(EndOutOfMemory);
-  // A round takes and gives back the same memory as the one before: it stays with the process.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  KeepMemory();
   // Its thread goes on until the process has ended.
   static StopRequest& stop = *new StopRequest;
   CLI::App app("Simulates a federation on this machine, or on the processes of an MPI job.",

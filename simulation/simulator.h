@@ -128,7 +128,7 @@ class Simulator {
                                                            std::vector<round::Output>* out);
   void Step(run::Input input);
   void Take(run::Output output);
-  void TakeFact(const Fact& fact);
+  void TakeFact(Fact fact);
   void PassTime();
   void Measure();
 

@@ -17,6 +17,7 @@
 #include "federation/spec.h"
 #include "learner/epochs.h"
 #include "learner/per_example.h"
+#include "simulation/keep_memory.h"
 #include "simulation/simulator.h"
 #include "simulation/spec.h"
 
@@ -153,6 +154,7 @@ absl::StatusOr<double> TorchSeconds(const Settings& settings, const std::string&
 absl::StatusOr<Figure> Simulate(const Settings& settings, const std::string& network) {
   DURE_ASSIGN_OR_RETURN(const SimulateWorkload workload, MakeSimulateWorkload(network));
   const int rounds = settings.runs();
+  simulation::KeepMemory();
   // One after the other, never beside each other.
   DURE_ASSIGN_OR_RETURN(const double ours, SimulatedSeconds(workload, rounds, kWorkers));
   DURE_ASSIGN_OR_RETURN(const double theirs, TorchSeconds(settings, network, rounds, kWorkers));
