@@ -69,6 +69,14 @@ absl::Status ReadTraining(const Approved& approved, const RoundOptions& offer,
   return absl::OkStatus();
 }
 
+// Whether what a member sends is made with noise of the message's own, or on top of zeros in its
+// place (client/contribution.h).
+bool TakesNoise(const RoundTerms& terms) {
+  const bool steps_have_it =
+      terms.mode == LocalSection::DP_SGD && terms.sums == SumsKind::kTraining;
+  return terms.unit != PrivacySection::NONE && !steps_have_it;
+}
+
 }  // namespace
 
 absl::StatusOr<OfferedAttempt> Understand(const Approved& approved, const RoundOptions& offer) {
@@ -95,26 +103,31 @@ absl::StatusOr<MemberInput> Contribute(const Approved& approved, const OfferedAt
   contribution.UseThreads(1);  // other members have the other threads
   if (terms.control_variates) contribution.UseControl(offered.control, local.control);
   if (offered.sums_plan) contribution.UseSums(*offered.sums_plan);
-  NoiseReserve noise;
-  noise.PrepareFor(terms, random);
+  NoiseReserve reserve;
+  if (TakesNoise(terms)) reserve.PrepareFor(terms, random);
+  const auto take_noise = [&] {
+    return TakesNoise(terms) ? reserve.Take(terms) : std::vector<uint32_t>();
+  };
   LocalPlan plan = contribution.MakePlan(random);
   CorrectWhole(approved.parts, &plan);
-  absl::StatusOr<LocalUpdate> update =
-      train(terms.sums == SumsKind::kStatistics ? std::vector<float>()
-                                                : WholeModel(approved.parts, local, offered.params),
-            std::move(plan));
+  // What travels is the whole of most models, and is not copied for every member then.
+  std::vector<float> joined;
+  const bool whole =
+      terms.sums == SumsKind::kStatistics || !approved.parts || !approved.parts->has_personal();
+  if (!whole) joined = WholeModel(approved.parts, local, offered.params);
+  absl::StatusOr<LocalUpdate> update = train(whole ? offered.params : joined, std::move(plan));
   MemberInput made;
   if (update.ok()) {
     SplitUpdate split = TakeApart(approved.parts, local, RoundNumber(offered.config.round()), terms,
                                   *std::move(update));
     made.next = std::move(split.next);
-    DURE_ASSIGN_OR_RETURN(
-        made.input, contribution.Encode(std::move(split.travelling), noise.Take(terms), random));
+    DURE_ASSIGN_OR_RETURN(made.input,
+                          contribution.Encode(std::move(split.travelling), take_noise(), random));
     if (made.next) made.next->control = contribution.control();
     made.cut_off = contribution.cut_off();
     return made;
   }
-  std::optional<RingVector> nothing = contribution.EncodeNothing(noise.Take(terms), random);
+  std::optional<RingVector> nothing = contribution.EncodeNothing(take_noise(), random);
   if (!nothing) return update.status();
   made.input = *std::move(nothing);
   return made;
