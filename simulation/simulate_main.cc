@@ -244,6 +244,22 @@ class Program {
     return ExitCodeOf(outcome.end.status);
   }
 
+  // A mistake in any setting is told before the first run begins. How many runs go on at once.
+  absl::StatusOr<uint32_t> CheckSweep(const std::vector<SweepRun>& runs, RecordsCache* cache) {
+    for (const SweepRun& run : runs) {
+      if (run.seed != runs[0].seed) continue;
+      DURE_ASSIGN_OR_RETURN(const ExperimentOptions options, OptionsOf(run.overrides, 1, 1));
+      DURE_RETURN_IF_ERROR(
+          ReadFederationWithFiles(options.federation, options.federation_keys).status());
+    }
+    const uint32_t wanted = wanted_.simulation.sweep().parallel();
+    if (wanted != 0) return wanted;
+    DURE_ASSIGN_OR_RETURN(ExperimentOptions options, OptionsOf(runs[0].overrides, 1, 1));
+    DURE_ASSIGN_OR_RETURN(const std::unique_ptr<Experiment> first,
+                          Experiment::Load(std::move(options), learner_, cache));
+    return RunsWithinMemory(*first, static_cast<uint32_t>(ThreadsOf(flags_)));
+  }
+
   absl::StatusOr<int> Sweep(const std::vector<SweepRun>& runs) {
     SweepOptions options;
     DURE_ASSIGN_OR_RETURN(const FederationSpec spec,
@@ -256,11 +272,13 @@ class Program {
     };
     options.run = RunFlags();
     options.threads = ThreadsOf(flags_);
-    options.at_once = wanted_.simulation.sweep().parallel();
+    RecordsCache cache;
+    DURE_ASSIGN_OR_RETURN(options.at_once, CheckSweep(runs, &cache));
     SystemClock clock;
     SweepView view(stdout, IsTerminal(STDOUT_FILENO), &clock);
     if (!flags_.json) options.view = &view;
-    DURE_ASSIGN_OR_RETURN(const SweepOutcome outcome, RunSweep(options, learner_, &ranks_, &stop_));
+    DURE_ASSIGN_OR_RETURN(const SweepOutcome outcome,
+                          RunSweep(options, learner_, &cache, &ranks_, &stop_));
     if (first() && outcome.finished > 0) {
       DURE_RETURN_IF_ERROR(WriteReport({options.folder},
                                        absl::StrCat(options.folder, "/", kReportFile), std::nullopt)

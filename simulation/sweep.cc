@@ -61,16 +61,19 @@ std::string SweepRunFolder(const SweepRun& run, size_t place, size_t of) {
                       "-seed", run.seed);
 }
 
+uint32_t RunsWithinMemory(const Experiment& run, uint32_t most) {
+  const absl::StatusOr<MemoryEstimate> memory = run.Memory();
+  if (!memory.ok()) return 1;
+  const uint64_t fit = ReadFreeMemory().bytes / std::max<uint64_t>(1, memory->total());
+  return static_cast<uint32_t>(std::clamp<uint64_t>(fit, 1, std::max(1u, most)));
+}
+
 absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options, const Learner& learner,
-                                      Ranks* ranks, StopRequest* stop) {
+                                      RecordsCache* cache, Ranks* ranks, StopRequest* stop) {
   const size_t count = options.runs.size();
   // Processes go through the runs together, one after the other.
-  size_t at_once = ranks->size() > 1      ? 1
-                   : options.at_once != 0 ? options.at_once
-                                          : static_cast<size_t>(options.threads);
-  at_once = std::clamp<size_t>(at_once, 1, count);
+  const size_t at_once = ranks->size() > 1 ? 1 : std::clamp<size_t>(options.at_once, 1, count);
   const int threads = std::max(1, options.threads / static_cast<int>(at_once));
-  RecordsCache cache;
   Shared shared;
   shared.progress.assign(count, -1);
   const bool shows = ranks->rank() == 0 && options.view != nullptr;
@@ -114,7 +117,7 @@ absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options, const Learner
     DURE_ASSIGN_OR_RETURN(ExperimentOptions experiment,
                           options.options_of(run, threads, static_cast<int>(at_once)));
     DURE_ASSIGN_OR_RETURN(const std::unique_ptr<Experiment> loaded,
-                          Experiment::Load(std::move(experiment), learner, &cache));
+                          Experiment::Load(std::move(experiment), learner, cache));
     return RunExperiment(*loaded, own, ranks, stop);
   };
   std::atomic<size_t> taken = 0;

@@ -39,10 +39,13 @@ struct SweepOutcome {
 // "003-learning_rate=0.1-seed2": the place of a run in its sweep, what is different, its seed.
 std::string SweepRunFolder(const SweepRun& run, size_t place, size_t of);
 
+// How many of such runs fit into the memory that is free, at least 1 and at most `most`.
+uint32_t RunsWithinMemory(const Experiment& run, uint32_t most);
+
 // With options.run.resume runs that are over are passed over, and the others gone on with. A run
 // whose setting cannot work counts as failed, and the others go on; errors are those of files.
 absl::StatusOr<SweepOutcome> RunSweep(const SweepOptions& options, const Learner& learner,
-                                      Ranks* ranks, StopRequest* stop);
+                                      RecordsCache* cache, Ranks* ranks, StopRequest* stop);
 
 }  // namespace dure::simulation
 

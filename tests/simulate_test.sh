@@ -162,6 +162,8 @@ must dure simulate sweep.toml --resume --out sweep
 [ -n "$(digest "$(echo sweep/003*)")" ] || fail "the missing run was not made again"
 
 # ---- mistakes ----
+expect 2 'server.beta1 is not used' dure simulate sweep.toml --set 'simulation.sweep.grid=["server.beta1=0.5,0.9"]' --out beta
+absent beta
 expect 1 'there is a run in one already: go on with it with --resume, or choose another --out' dure simulate "${small[@]}" --out one
 expect 2 'name a data folder, or a CSV file or text, with --data' dure simulate small.toml --clients 10
 expect 2 'clients.count' dure simulate small.toml --data data
