@@ -99,8 +99,8 @@ int main(int argc, char** argv) {
 
   CLI::App app(
       "dure: train one open model together, while everybody's data stays at home.\n"
-      "Organisers: init, check, coordinator, invite, members, status, statistics. Members: join, data, policy, "
-      "terms, client.",
+      "Organisers: init, check, coordinator, invite, members, status, statistics. Members: join, data, "
+      "policy, terms, client. Researchers: simulate, report, privacy.",
       "dure");
   app.require_subcommand(1);
   app.failure_message(FailureLine);
