@@ -286,7 +286,7 @@ uint32_t Experiment::cohort() const {
                              : std::min<uint32_t>(clients_.clients(), secagg::kMaxDenseMembers);
 }
 
-absl::StatusOr<MemoryEstimate> Experiment::Memory() const {
+absl::StatusOr<MemoryEstimate> Experiment::Memory(bool with_program) const {
   DURE_ASSIGN_OR_RETURN(const RoundTerms terms, DeriveTerms(spec(), approved_.dim, cohort()));
   return EstimateMemory(
       spec(), terms,
@@ -294,7 +294,8 @@ absl::StatusOr<MemoryEstimate> Experiment::Memory() const {
        .threads = options_.threads,
        .full = options_.depth == Depth::kFull,
        .records = clients_.records(),
-       .conspirators = attack_->colludes() ? simulation().attack().byzantine() : 0});
+       .conspirators = attack_->colludes() ? simulation().attack().byzantine() : 0,
+       .program_too = with_program});
 }
 
 RunHeading Experiment::Heading() const {
@@ -315,7 +316,7 @@ RunHeading Experiment::Heading() const {
       : secure ? "simulated: masks cancel and are left out, the sums are the same"
                : "off by the terms";
   heading.threads = static_cast<uint32_t>(options_.threads);
-  if (const absl::StatusOr<MemoryEstimate> memory = Memory(); memory.ok()) {
+  if (const auto memory = Memory(/*with_program=*/true); memory.ok()) {
     heading.memory_bytes = memory->total() + DatasetBytes(records_->training) +
                            (records_->held_out ? DatasetBytes(*records_->held_out) : 0);
   }

@@ -90,8 +90,9 @@ class Experiment {
   std::string ResolvedFederation() const;
   RunHeading Heading() const;
   RunLine Line(int ranks) const;
-  // What it takes beside the records, which are in memory.
-  absl::StatusOr<MemoryEstimate> Memory() const;
+  // What it takes beside the records, which are in memory; `with_program`: and what the program took
+  // before it read them.
+  absl::StatusOr<MemoryEstimate> Memory(bool with_program = false) const;
   std::string PrivacyInWords() const;
 
   absl::StatusOr<std::unique_ptr<Simulator>> Start(SimulationState state, Ranks* ranks,
