@@ -61,8 +61,8 @@ dure $(setting rounds-2nn version), $when; $model, $cores processors, $kernel; $
 when the runs began and $after when they ended: where that is more than the threads, other work was going on, and real times are longer than they need be; the processor time in the last section is what the runs cost. Virtual time is that of the
 simulated clients and their networks, and depends on neither.
 
-Means are over the seeds, ± the sample standard deviation. The seed decides who has which records, who is in which cohort and who is slow; the first model is the same in all runs. Learning rates and μ come from small sweeps with one seed, such as
-\`examples/literature/run --tune\` makes, by accuracy on the same records as here; the CNN has the rate of the 2NN.
+Means are over the seeds, ± the sample standard deviation. The seed decides who has which records, who is in which cohort and who is slow; the first model is the same in all runs. Learning rates, and μ of those
+above 0, are the best of small sweeps with one seed (\`examples/literature/run --tune\`), by accuracy on the same records as here; the CNN has the rate of the 2NN.
 END
 }
 
@@ -107,8 +107,8 @@ The paper counts rounds, because communication is what costs. Virtual time count
 END
   plot rounds-2nn accuracy-against-rounds "Accuracy of the 2NN against rounds"
   plot rounds-2nn accuracy-against-virtual-time "Accuracy of the 2NN against virtual time"
-  plot rounds-cnn accuracy-against-rounds "Accuracy of the CNN against rounds"
-  plot rounds-cnn accuracy-against-virtual-time "Accuracy of the CNN against virtual time"
+  plot rounds-cnn accuracy-against-rounds "Accuracy of the CNN against rounds; the first two curves have one epoch"
+  plot rounds-cnn accuracy-against-virtual-time "Accuracy of the CNN against virtual time; the first two curves have one epoch"
 }
 
 optimisers() {
