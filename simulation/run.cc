@@ -116,23 +116,57 @@ void GatherStates(Ranks* ranks, SimulationState* state) {
   }
 }
 
-// The state after the newest attempt, for last words: a process that waits for a lost one holds it
-// in the middle of the next.
+// What process 0 knows when another is lost, and it waits for that one in the middle of an attempt.
 class LastState {
  public:
   void Set(SimulationState state) {
     const std::lock_guard guard(lock_);
     state_ = std::move(state);
   }
+  void SetSaved(uint32_t round) {
+    const std::lock_guard guard(lock_);
+    saved_ = round;
+  }
+  // After the newest attempt.
   SimulationState Get() const {
     const std::lock_guard guard(lock_);
     return state_;
+  }
+  // The round of the checkpoint in the folder, if there is one.
+  std::optional<uint32_t> saved() const {
+    const std::lock_guard guard(lock_);
+    return saved_;
   }
 
  private:
   mutable std::mutex lock_;
   SimulationState state_;
+  std::optional<uint32_t> saved_;
 };
+
+// Of a run that ends without the end of its attempt. What clients keep is with the processes that
+// they are of: with any, only a checkpoint that was made before can be gone on with.
+void SayLastWords(const LastState& last, RunFolder* folder, double wall_seconds) {
+  const SimulationState newest = last.Get();
+  std::optional<uint32_t> saved = last.saved();
+  std::string trouble;
+  if (newest.states.empty()) {
+    const absl::Status status = folder->WriteCheckpoint(newest, wall_seconds);
+    if (status.ok()) {
+      saved = newest.run.round.value();
+    } else {
+      trouble = absl::StrCat("; no checkpoint could be written: ", status.message());
+    }
+  }
+  std::fprintf(stderr,
+               "dure simulate: the run was ended from outside, or one of its processes was lost, "
+               "after round %u%s. %s\n",
+               newest.run.round.value(), trouble.c_str(),
+               saved ? absl::StrCat("Go on from round ", *saved,
+                                    " with the same command and --resume --out ", folder->path())
+                           .c_str()
+                     : "There is no checkpoint yet: begin anew with another --out");
+}
 
 EndLine EndOf(const Simulator& simulator, const Recorder& recorder, bool stopped, double seconds) {
   EndLine end;
@@ -174,6 +208,7 @@ absl::StatusOr<RunOutcome> RunExperiment(const Experiment& experiment, const Run
                           ReadCheckpoint(absl::StrCat(options.folder, "/", kCheckpointFile)));
     state = std::move(saved.state);
   }
+  const uint32_t resumed_after = state.run.round.value();
   const auto wall_seconds = [=] {
     return wall_before + absl::ToDoubleSeconds(absl::Now() - begun);
   };
@@ -183,7 +218,7 @@ absl::StatusOr<RunOutcome> RunExperiment(const Experiment& experiment, const Run
     RunHeading heading = experiment.Heading();
     heading.ranks = static_cast<uint32_t>(ranks->size());
     heading.folder = options.folder;
-    heading.resumed_after = state.run.round.value();
+    heading.resumed_after = resumed_after;
     options.view->Begin(heading);
   }
   DURE_ASSIGN_OR_RETURN(const std::unique_ptr<Simulator> simulator,
@@ -192,21 +227,8 @@ absl::StatusOr<RunOutcome> RunExperiment(const Experiment& experiment, const Run
   const bool may_be_lost = ranks->size() > 1;
   if (may_be_lost && first) {
     last.Set(simulator->State());
-    stop->OnLastWords([&] {
-      const SimulationState newest = last.Get();
-      // What clients keep is with the processes that they are of: the last checkpoint has all.
-      const absl::Status saved = newest.states.empty()
-                                     ? folder->WriteCheckpoint(newest, wall_seconds())
-                                     : absl::OkStatus();
-      std::fprintf(stderr,
-                   "dure simulate: the run was ended from outside, or one of its processes was "
-                   "lost, after round %u. %s\n",
-                   newest.run.round.value(),
-                   saved.ok() ? absl::StrCat("Go on with the same command and --resume --out ",
-                                             options.folder)
-                                    .c_str()
-                              : std::string(saved.message()).c_str());
-    });
+    if (options.resume) last.SetSaved(resumed_after);
+    stop->OnLastWords([&] { SayLastWords(last, folder.get(), wall_seconds()); });
   } else if (may_be_lost) {
     stop->OnLastWords([] {});
   }
@@ -225,6 +247,7 @@ absl::StatusOr<RunOutcome> RunExperiment(const Experiment& experiment, const Run
     if (next != Next::kGoOn) GatherStates(ranks, &now);
     if (first && next != Next::kGoOn && recorder.status().ok()) {
       recorder.Keep(folder->WriteCheckpoint(now, wall_seconds()));
+      last.SetSaved(now.run.round.value());
       saved_at = absl::Now();
     }
     if (may_be_lost) last.Set(std::move(now));

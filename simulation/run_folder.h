@@ -40,7 +40,6 @@ class RunFolder {
   const std::string& path() const { return path_; }
   // What the run goes on with; empty without --resume.
   SimulationState TakeState() { return std::move(resumed_.state); }
-  uint32_t resumed_after() const { return resumed_.state.run.round.value(); }
   // Of the processes that came before.
   double wall_seconds_before() const { return wall_before_; }
 

@@ -137,7 +137,7 @@ pkill -9 -n -f "dure-simulate .*--out lost" || true
 code=0
 wait "${pids[-1]}" || code=$?
 if [ "$code" -ne 0 ]; then
-  grep -q 'one of its processes was lost, after round [0-9]*. Go on with the same command and --resume --out lost' lost.log ||
+  grep -q 'one of its processes was lost, after round [0-9]*. Go on from round [0-9]* with the same command and --resume --out lost' lost.log ||
     fail "nothing is said of the lost process: $(cat lost.log)"
   must dure simulate "${small[@]}" "${rounds[@]}" --resume --out lost
 fi
