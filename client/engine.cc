@@ -120,6 +120,8 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
       unsure_.reset();
       out->push_back(member::Done{Printable(message.finished().text())});
       return;
+    case ServerMessage::kSendInput:
+    case ServerMessage::kStanding:
     case ServerMessage::kSendLongMessage:  // for the transport
     case ServerMessage::KIND_NOT_SET:      // a newer coordinator may say more
       return;

@@ -31,7 +31,10 @@ std::vector<secagg::MemberId> FederationEngine::AvailableMembers() const {
   std::vector<secagg::MemberId> members, sitting_out;
   const auto refused = refused_sums_.find(sums_.Due(state_));
   for (const auto& [id, person] : people_) {
-    if (person.role != MEMBER || left_out_.contains(id) || broke_protocol_.contains(id)) continue;
+    if (person.role != MEMBER || !person.available || left_out_.contains(id) ||
+        broke_protocol_.contains(id)) {
+      continue;
+    }
     if (refused != refused_sums_.end() && refused->second.contains(id)) continue;
     auto tardy = tardy_.find(id);
     if (tardy == tardy_.end()) {

@@ -260,6 +260,11 @@ void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
           now, round::MessageReceived{said.member, std::move(*said.message.mutable_secagg())}, out);
     case ClientMessage::kEvaluation:
       return OnEvaluation(now, said.member, said.message.evaluation(), out);
+    case ClientMessage::kAvailability:
+      person->second.available = said.message.availability().available();
+      return;
+    case ClientMessage::kInputAhead:
+    case ClientMessage::kInputPiece:
     case ClientMessage::kLongMessageAhead:  // for the transport
     case ClientMessage::KIND_NOT_SET:       // a newer member may say more
       return;

@@ -143,6 +143,7 @@ class FederationEngine {
   struct Person {
     std::string name;
     Role role = MEMBER;
+    bool available = true;  // it may be asked, as it says itself
   };
   // A member that did not answer in time, or could not go on with an attempt. It is invited again
   // when it has been heard from, and the more often it was so in a row, the more attempts it sits

@@ -142,7 +142,8 @@ void FillDefaults(FederationSpec* spec) {
   RoundsSection* rounds = spec->mutable_rounds();
   if (!rounds->has_minimum() && rounds->has_cohort()) {
     uint64_t four_fifths = (uint64_t{4} * rounds->cohort() + 4) / 5;
-    rounds->set_minimum(std::max(kFewestMembers, static_cast<uint32_t>(four_fifths)));
+    rounds->set_minimum(
+        std::min(rounds->cohort(), std::max(kFewestMembers, static_cast<uint32_t>(four_fifths))));
   }
   if (!rounds->has_max_attempts()) {
     uint64_t attempts = uint64_t{rounds->count()} + rounds->count() / 8 + 1;
@@ -158,7 +159,11 @@ void FillDefaults(FederationSpec* spec) {
 Digest SpecDigest(const FederationSpec& spec) {
   Transcript transcript("spec");
   VisitKeys(spec, [&](const std::string& path, const Message& section, const Field& key) {
-    if (IsSet(section, key)) AddToTranscript(path, section, key, &transcript);
+    const bool unchanged_by_upgrade = RulesOf(key).added_later() && IsSet(section, key) &&
+                                      ValueToToml(section, key) == RulesOf(key).default_value();
+    if (IsSet(section, key) && !unchanged_by_upgrade) {
+      AddToTranscript(path, section, key, &transcript);
+    }
   });
   return transcript.Hash();
 }

@@ -24,6 +24,8 @@ namespace {
 // (docs/secure-aggregation.md section 2.4).
 // Values of a byte.
 constexpr uint32_t kByteTokens = 256;
+// Of a sum of two, each member could take its own input away.
+constexpr uint32_t kFewestMasked = 3;
 const double kDeltaPerAttempt = std::ldexp(1.0, -40);
 
 struct CodePoint {
@@ -189,7 +191,7 @@ std::optional<SpecFault> KeyFault(const std::string& path, const Message& sectio
                                         rules.used_if(), " ", absl::StrJoin(rules.is(), ", "))};
   }
   if (!IsSet(section, key)) {
-    if (rules.may_be_absent()) return std::nullopt;
+    if (rules.may_be_absent() || rules.added_later()) return std::nullopt;
     if (path == "rounds.minimum") {
       return SpecFault{path,
                        "rounds.minimum is missing: without rounds.cohort nothing says how "
@@ -435,6 +437,26 @@ std::optional<SpecFault> FaultBetweenKeys(const FederationSpec& spec) {
     return SpecFault{"rounds.minimum",
                      absl::StrCat("rounds.minimum is ", rounds.minimum(), ", above the cohort of ",
                                   rounds.cohort(), ": lower it, or invite more members"),
+                     kCode};
+  }
+  if (rounds.has_target() && (rounds.target() < rounds.minimum() ||
+                              (rounds.has_cohort() && rounds.target() > rounds.cohort()))) {
+    return SpecFault{"rounds.target",
+                     absl::StrCat("rounds.target is ", rounds.target(),
+                                  ": it must be at least rounds.minimum, ", rounds.minimum(),
+                                  rounds.has_cohort() ? absl::StrCat(", and at most the cohort of ",
+                                                                     rounds.cohort())
+                                                      : ""),
+                     kCode};
+  }
+  for (const auto& [key, members] :
+       {std::pair("rounds.minimum", rounds.minimum()),
+        std::pair("rounds.cohort", rounds.has_cohort() ? rounds.cohort() : kFewestMasked)}) {
+    if (members >= kFewestMasked || !spec.secure_aggregation().enabled()) continue;
+    return SpecFault{key,
+                     absl::StrCat(key, " is ", members,
+                                  ": of a sum of two each member could read the other's update; it "
+                                  "must be at least 3, or secure_aggregation.enabled = false"),
                      kCode};
   }
   if (rounds.max_attempts() < rounds.count()) {

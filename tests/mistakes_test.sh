@@ -66,7 +66,7 @@ edited 's/^minimum = .*/minimum = 12/'
 expect 2 "wrong.toml:$(line minimum):" dure check wrong.toml
 expect 2 'rounds.minimum is 12, above the cohort of 4' dure init wrong --from wrong.toml
 edited 's/^minimum = .*/minimum = 2/'
-expect 2 'it is 2 and must be 3 to 4096' dure check wrong.toml
+expect 2 "rounds.minimum is 2: of a sum of two each member could read the other's update" dure check wrong.toml
 edited 's/^max_corrupt = .*/max_corrupt = 0.5/'
 expect 2 'must be at least 0, below 0.5' dure check wrong.toml
 edited 's/^noise_multiplier = .*/noise_multiplier = nan/'
