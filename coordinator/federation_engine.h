@@ -132,6 +132,9 @@ class FederationEngine {
   // With the first `max_rounds` released rounds after `after_round`, and their evaluations.
   RunStatus Status(RoundNumber after_round, size_t max_rounds) const;
 
+  // What each member and evaluator who is connected is doing, in words for the organiser.
+  std::map<secagg::MemberId, std::string> Doings() const;
+
   // What the run has moved so far, in bytes, counted by the driver: goes into released rounds.
   void set_traffic(uint64_t received, uint64_t sent) {
     bytes_received_ = received;
@@ -211,6 +214,7 @@ class FederationEngine {
   bool EnoughAreHere(absl::Time now, size_t connected);
   bool EvaluatedNow(uint32_t round) const;
   std::string PhaseText() const;
+  std::string DoingOf(const secagg::MemberId& member, const Person& person) const;
   std::string NameOf(const secagg::MemberId& member) const;
   void TellCohort(bool released, const std::string& text, Outputs* out);
   std::shared_ptr<const ServerMessage> EvaluationMessage() const;

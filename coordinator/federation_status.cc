@@ -32,6 +32,39 @@ std::string FederationEngine::PhaseText() const {
   return "";
 }
 
+std::string FederationEngine::DoingOf(const secagg::MemberId& member, const Person& person) const {
+  if (auto measured = evaluating_.find(member); measured != evaluating_.end()) {
+    return absl::StrCat("measures the model of round ", measured->second.value());
+  }
+  if (person.role == EVALUATOR) return "ready";
+  if (broke_protocol_.contains(member)) return "broke the protocol: not invited again";
+  if (left_out_.contains(member)) return "has declined: not invited before it comes back";
+  if (round_ && declined_.contains(member)) return "has declined this attempt";
+  if (!person.available) return "not available now, as it says itself";
+  if (auto tardy = tardy_.find(member); tardy != tardy_.end()) {
+    if (tardy->second.silent) return "was late: not invited until it is heard from";
+    if (tardy->second.until > state_.attempts) {
+      return absl::StrCat("was late: sits out attempts up to ", tardy->second.until.value());
+    }
+  }
+  return "ready";
+}
+
+std::map<secagg::MemberId, std::string> FederationEngine::Doings() const {
+  std::map<secagg::MemberId, std::string> doings;
+  for (const auto& [member, person] : people_) doings[member] = DoingOf(member, person);
+  if (!round_) return doings;
+  for (const secagg::MemberId& member : cohort_) {
+    auto found = doings.find(member);
+    if (found != doings.end() && found->second == "ready") found->second = "takes part";
+  }
+  for (const secagg::MemberId& member : round_->awaited()) {
+    auto found = doings.find(member);
+    if (found != doings.end()) found->second = "is awaited";
+  }
+  return doings;
+}
+
 RunStatus FederationEngine::Status(RoundNumber after_round, size_t max_rounds) const {
   static constexpr const char* kStates[] = {"waiting",    "running",  "paused",
                                             "evaluating", "finished", "failed"};
@@ -49,6 +82,10 @@ RunStatus FederationEngine::Status(RoundNumber after_round, size_t max_rounds) c
   status.set_rounds(rounds.count());
   status.set_attempt(state_.attempts.value());
   status.set_max_attempts(MostAttempts(options_.spec));
+  const size_t ended_well = state_.history.size() + state_.member_evaluations.size() +
+                            (state_.statistics ? 1 : 0) + (round_ ? 1 : 0);
+  status.set_failed_attempts(static_cast<uint32_t>(
+      state_.attempts.value() - std::min<size_t>(state_.attempts.value(), ended_well)));
   for (const auto& [id, person] : people_) {
     if (person.role == EVALUATOR) {
       status.set_evaluators(status.evaluators() + 1);
