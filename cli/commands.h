@@ -39,6 +39,8 @@ void AddReportCommand(CLI::App& app, int* exit_code);
 void AddBenchCommand(CLI::App& app, int* exit_code);
 // version.
 void AddVersionCommand(CLI::App& app, int* exit_code);
+// completion, which describes all of the above, so that it comes last. `app` is borrowed.
+void AddReferenceCommands(CLI::App& app, int* exit_code);
 
 // Adds a command with an example, shown by --help.
 CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& description,

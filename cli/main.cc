@@ -120,6 +120,7 @@ int main(int argc, char** argv) {
   AddPrivacyCommands(app, &exit_code);
   AddBenchCommand(app, &exit_code);
   AddVersionCommand(app, &exit_code);
+  AddReferenceCommands(app, &exit_code);
   if (HasEmptyArgument(argc, argv)) {
     return Fail(absl::InvalidArgumentError("an argument is empty: write it, or leave it out"));
   }

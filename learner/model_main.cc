@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/command_tree.h"
 #include "federation/suggest.h"
 #include "learner/model_commands.h"
 #include "learner/personalize.h"
@@ -204,6 +205,7 @@ int Main(int argc, char** argv) {
   AddDescribe(&app, &run);
   Add(&app, "list", "Lists the built-in architectures.", "dure model list",
       std::make_shared<ListCommand>(), &run, RunList);
+  if (PrintedCommandTree(argc, argv, app)) return 0;
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -16,6 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/command_tree.h"
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "base/terminal.h"
@@ -317,6 +318,7 @@ int Main(int argc, char** argv) {
                "dure simulate");
   Flags flags;
   AddFlags(&app, &flags);
+  if (PrintedCommandTree(argc, argv, app)) return 0;
   app.failure_message([](const CLI::App*, const CLI::Error& error) {
     return absl::StrCat("dure simulate: ", error.what(), "; see dure simulate --help\n");
   });

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "base/command_tree.h"
 #include "base/file.h"
 #include "cli/bench/figure.h"
 #include "cli/bench/roles.h"
@@ -197,6 +198,7 @@ int main(int argc, char** argv) {
       ->delimiter(',');
   app.add_flag("--json", flags.json, "one JSON object a line");
   app.add_flag("--quick", flags.quick, "one run of each, for trying out: no figures to quote");
+  if (PrintedCommandTree(argc, argv, app)) return 0;
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
