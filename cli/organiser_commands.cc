@@ -33,6 +33,7 @@
 #include "federation/model_parts.h"
 #include "federation/spec.h"
 #include "federation/terms/check.h"
+#include "learner/first_model.h"
 #include "nlohmann/json.hpp"
 
 namespace dure::cli {
@@ -55,10 +56,21 @@ struct InitFlags {
 };
 
 // Runs `dure model init`, or the same of a trainer of one's own, which says on standard error what
-// it does not like.
+// it does not like. Weights of a built-in architecture need no other program.
 absl::StatusOr<int> MakeInitialWeights(const InitFlags& flags, const std::string& example,
                                        const FederationSpec& spec) {
   std::string program = flags.trainer;
+  if (program.empty() && spec.model().architecture() != ModelSection::TORCHSCRIPT) {
+    DURE_ASSIGN_OR_RETURN(const ModelFile model, FirstBuiltInModel(spec, spec.model().seed()));
+    const std::string path = InitialModelPath(flags.folder);
+    DURE_RETURN_IF_ERROR(MakeFolder(flags.folder + "/model"));
+    DURE_RETURN_IF_ERROR(WriteFileAtomic(path, EncodeSafetensors(model)));
+    std::printf("%s: %s, %u parameters, seed %u\n", path.c_str(),
+                model.metadata.at("dure.architecture").c_str(),
+                static_cast<unsigned>(model.manifest.dim()),
+                static_cast<unsigned>(spec.model().seed()));
+    return kSuccess;
+  }
   if (program.empty()) {
     DURE_ASSIGN_OR_RETURN(program, FindProgram("dure-model"));
   }

@@ -17,7 +17,7 @@
 #include "learner/data/idx.h"
 #include "learner/data/picture.h"
 #include "learner/data/schema_folder.h"
-#include "learner/initial_weights.h"
+#include "learner/first_model.h"
 #include "learner/loss.h"
 #include "learner/metrics.h"
 #include "learner/metrics_json.h"
@@ -216,16 +216,7 @@ absl::StatusOr<ModelFile> FirstModel(const FederationSpec& spec, const std::stri
   if (spec.model().architecture() == ModelSection::TORCHSCRIPT) {
     return ModelOfModule(spec, federation);
   }
-  DURE_ASSIGN_OR_RETURN(Architecture architecture, BlameUsage(MakeArchitecture(spec.model())));
-  ModelFile model = {.manifest = ManifestOf(architecture),
-                     .params = InitialWeights(ManifestOf(architecture), seed),
-                     .metadata = ArchitectureMetadata(architecture)};
-  model.metadata["dure.seed"] = absl::StrCat(seed);
-  if (spec.model().tokens() == ModelSection::WORDS) {
-    model.metadata[kTokensKey] = kWordTokens;
-    model.metadata["dure.vocabulary_sha256"] = spec.model().vocabulary_sha256();
-  }
-  return model;
+  return BlameUsage(FirstBuiltInModel(spec, seed));
 }
 
 absl::Status RunInit(const InitCommand& command, bool json, std::ostream& out) {

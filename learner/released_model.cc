@@ -24,15 +24,7 @@
 namespace dure {
 namespace {
 
-constexpr char kArchitectureKey[] = "dure.architecture";
 constexpr char kSchemaKey[] = "dure.schema";
-constexpr char kInputKey[] = "dure.input";
-constexpr char kClassesKey[] = "dure.classes";
-constexpr char kLossKey[] = "dure.loss";
-constexpr char kHiddenKey[] = "dure.hidden";
-constexpr char kEmbeddingKey[] = "dure.embedding";
-constexpr char kUnitsKey[] = "dure.units";
-constexpr char kLayersKey[] = "dure.layers";
 constexpr char kModuleKey[] = "dure.torchscript_sha256";
 constexpr char kTorchScript[] = "torchscript";
 constexpr uint64_t kBatch = 256;
@@ -273,30 +265,6 @@ absl::StatusOr<ModuleReport> InspectModule(const ModuleFile& module, const std::
                             BytesOf(parsed.Params()));
       }));
   return ReportOf(answer, file);
-}
-
-std::map<std::string, std::string> ArchitectureMetadata(const Architecture& architecture) {
-  std::map<std::string, std::string> metadata = {
-      {kArchitectureKey, architecture.name},
-      {kInputKey, absl::StrJoin(architecture.shape, ",")},
-      {kClassesKey, absl::StrCat(architecture.classes)}};
-  if (architecture.loss != ModelSection::CROSS_ENTROPY) {
-    metadata[kLossKey] = ChoiceName(*ModelSection::Loss_descriptor(), architecture.loss);
-  }
-  if (architecture.name == "mlp") {
-    std::vector<uint32_t> hidden;
-    for (const Layer& layer : architecture.layers) {
-      if (const auto* linear = std::get_if<LinearLayer>(&layer)) hidden.push_back(linear->out);
-    }
-    hidden.pop_back();
-    metadata[kHiddenKey] = absl::StrJoin(hidden, ",");
-  }
-  if (architecture.name == "gru" || architecture.name == "lstm") {
-    metadata[kEmbeddingKey] = absl::StrCat(architecture.recurrent.embedding);
-    metadata[kUnitsKey] = absl::StrCat(architecture.recurrent.units);
-    metadata[kLayersKey] = absl::StrCat(architecture.recurrent.layers);
-  }
-  return metadata;
 }
 
 absl::StatusOr<Architecture> ArchitectureOf(const ModelFile& model, const std::string& file) {

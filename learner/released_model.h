@@ -22,18 +22,12 @@
 #include "federation/model_file.h"
 #include "learner/architecture.h"
 #include "learner/data/dataset.h"
+#include "learner/first_model.h"
 #include "learner/model_torch.h"
 
 namespace dure {
 
-// Of the metadata of a model of text.
-inline constexpr char kTokensKey[] = "dure.tokens";
-inline constexpr char kWordTokens[] = "words";
-
 inline constexpr uint64_t kMaxModelFileBytes = uint64_t{4} << 30;
-
-// The keys above for `architecture`, but for dure.torchscript_sha256.
-std::map<std::string, std::string> ArchitectureMetadata(const Architecture& architecture);
 
 // What the metadata of `model` says it is, with its parameters checked against it.
 // InvalidArgument, naming `file`, if keys are missing or do not fit the parameters.
