@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/ascii.h"
+#include "base/log.h"
 
 namespace dure::cli {
 
@@ -16,7 +17,12 @@ std::string OneLine(std::string text) {
 }
 
 int Fail(const absl::Status& status, ExitCode code) {
-  std::fprintf(stderr, "dure: %s\n", OneLine(std::string(status.message())).c_str());
+  const std::string line = OneLine(std::string(status.message()));
+  if (CurrentLogFormat() == LogFormat::kJson) {
+    LogError(line);
+  } else {
+    std::fprintf(stderr, "dure: %s\n", line.c_str());
+  }
   return code;
 }
 

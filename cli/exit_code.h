@@ -19,7 +19,7 @@ enum ExitCode {
 // `text` without line breaks and other control characters, which file names may bring along.
 std::string OneLine(std::string text);
 
-// Prints "dure: MESSAGE" on standard error and returns kFailure, or kUnreachable for Unavailable
+// Prints "dure: MESSAGE" on standard error (with `--log json` an entry) and returns kFailure, or kUnreachable for Unavailable
 // and DeadlineExceeded, kUsage for InvalidArgument.
 int Fail(const absl::Status& status);
 // The same with a code of the caller's choice.

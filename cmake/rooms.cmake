@@ -69,6 +69,8 @@ set(DURE_FOREIGN
   "toml\\+\\+/" "^federation/.*\\.cc$"
   "spdlog/" "^base/.*\\.cc$"
   "kissfft/" "^privacy/dp/.*\\.cc$"
+  "httplib\\.h" "^coordinator/service/web_server\\.cc$"
+  "prometheus/" "^coordinator/service/web_metrics\\.cc$"
   "mpi\\.h" "^simulation/mpi_ranks\\.cc$"
   "CLI/" "^cli/.*\\.(h|cc)$|^(learner|simulation)/.*_main\\.cc$")
 

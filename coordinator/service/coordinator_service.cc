@@ -1,7 +1,5 @@
 #include "coordinator/service/coordinator_service.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <future>
 #include <limits>
@@ -19,11 +17,6 @@ namespace dure {
 namespace {
 
 constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
-// Keys, certificates, shares and signatures in one message, for up to 128 members.
-constexpr size_t kMaxOverheadBytes = size_t{1} << 20;
-// Messages longer than this come one at a time, and what gRPC read them into goes back to the
-// system before the next step.
-constexpr size_t kVeryLongBytes = size_t{16} << 20;
 // In one answer over the control socket.
 constexpr size_t kMaxReportedRounds = 1000;
 // How often the strand looks whether it still runs, and how late that is when it did not.
@@ -32,16 +25,10 @@ constexpr absl::Duration kStandstill = absl::Seconds(5);
 // A timer that is due is looked at again this much later at the earliest.
 constexpr absl::Duration kTimerResolution = absl::Milliseconds(5);
 
-// What an honest message of this federation can need, so that no stranger can make the coordinator
-// take in more: a model or a masked input (at most 64 bits a parameter), and room for the rest.
-size_t MaxMessageBytes(const FederationSpec& spec, uint64_t dim, const RunSums& sums) {
-  absl::StatusOr<RoundTerms> terms = DeriveTerms(
-      spec, dim, spec.rounds().has_cohort() ? spec.rounds().cohort() : secagg::kMaxDenseMembers);
-  uint64_t payload = dim * sizeof(float);
-  if (terms.ok()) payload = std::max(payload, terms->upload_bytes);
-  payload = std::max(payload, sums.UploadBytes(spec.rounds().has_cohort() ? spec.rounds().cohort()
-                                                                         : spec.rounds().minimum()));
-  return std::min<size_t>(kMaxMessageBytes, payload + kMaxOverheadBytes);
+// As many as are asked for and a piece may have.
+uint64_t PieceBytes(const FetchRequest& request) {
+  return request.max_bytes() == 0 ? kFetchPieceBytes
+                                  : std::min<uint64_t>(kFetchPieceBytes, request.max_bytes());
 }
 
 ControlReply ErrorReply(const absl::Status& status) {
@@ -56,6 +43,8 @@ ControlReply ErrorReply(const absl::Status& status) {
 CoordinatorService::CoordinatorService(CoordinatorOptions options, FederationFolder federation)
     : options_(std::move(options)),
       federation_(std::move(federation)),
+      staged_(options_.folder + "/state", &random_),
+      published_(options_.folder + "/state"),
       verifier_(federation_.ca_certificate, &clock_) {}
 
 CoordinatorService::~CoordinatorService() {
@@ -89,7 +78,6 @@ absl::Status CoordinatorService::Open() {
   const uint64_t dim = parts.travelling().dim();
   DURE_ASSIGN_OR_RETURN(std::optional<Schema> schema,
                         ReadFederationSchema(options_.folder, federation_.spec));
-  DURE_ASSIGN_OR_RETURN(const RunSums sums, RunSums::Create(federation_.spec, schema));
   DURE_ASSIGN_OR_RETURN(
       store_, Store::Open(options_.folder + "/state", federation_.spec_digest,
                           options_.new_terms ? TermsChange::kAccepted : TermsChange::kRefused));
@@ -109,7 +97,7 @@ absl::Status CoordinatorService::Open() {
                                                   .random = &random_},
                                                  std::move(state)));
   strand_ = std::make_unique<Strand>();
-  DURE_RETURN_IF_ERROR(Listen(dim, sums));
+  DURE_RETURN_IF_ERROR(Listen());
   DURE_ASSIGN_OR_RETURN(
       control_, ControlServer::Start(FederationPrivateFolder(options_.folder),
                                      [this](const ControlRequest& request) {
@@ -126,7 +114,7 @@ absl::Status CoordinatorService::Open() {
   return absl::OkStatus();
 }
 
-absl::Status CoordinatorService::Listen(uint64_t dim, const RunSums& sums) {
+absl::Status CoordinatorService::Listen() {
   const std::string& address = federation_.spec.federation().address();
   ServerOptions server;
   server.listen =
@@ -141,8 +129,6 @@ absl::Status CoordinatorService::Listen(uint64_t dim, const RunSums& sums) {
   server.certificate_pem = CertificateToPem(federation_.certificate);
   server.key_pem = ToString(federation_.key.ToPem().view());
   server.clock = &clock_;
-  server.max_message_bytes = MaxMessageBytes(federation_.spec, dim, sums);
-  if (server.max_message_bytes > kVeryLongBytes) server.long_messages_at_a_time = 1;
   // Events may come before Start returns; their tasks wait until there is a server to answer with.
   std::promise<void> started;
   strand_->Post([future = started.get_future().share()] { future.wait(); });
@@ -186,13 +172,11 @@ void CoordinatorService::OnOpen(Peer peer) {
 void CoordinatorService::OnMessage(PeerId peer, ClientMessage message, ReadCredit credit) {
   auto shared = std::make_shared<ClientMessage>(std::move(message));
   strand_->Post([this, peer, shared, credit = std::move(credit)] {
-    const size_t bytes = shared->ByteSizeLong();
-    if (bytes > kVeryLongBytes) malloc_trim(0);
-    traffic_.received += bytes;
+    traffic_.received += shared->ByteSizeLong();
     auto present = present_.find(peer);
     if (present == present_.end()) return;
     if (!present->second.arrived && !Greet(peer, *shared)) return;
-    Step(run::Said{present->second.member, std::move(*shared)});
+    Take(peer, present->second.member, std::move(*shared));
   });
 }
 
@@ -205,12 +189,53 @@ void CoordinatorService::OnClose(PeerId peer, absl::Status status) {
     if (peer_of_[gone.member] != peer) return;  // it is here again
     peer_of_.erase(gone.member);
     LogInfo(absl::StrCat(gone.name, " has left",
-                         status.ok() ? "" : absl::StrCat(": ", status.message())));
+                         status.ok() ? "" : absl::StrCat(": ", status.message())),
+            gone.name);
     if (!gone.arrived) return;
     // A stream that a newer one of the same member replaces was lost, too: its Hello is on the way.
     const bool lost = absl::IsUnavailable(status) || absl::IsAborted(status);
     Step(run::Left{.member = gone.member, .lost = lost});
   });
+}
+
+// A member's message; its input may have come ahead of it.
+void CoordinatorService::Take(PeerId peer, const secagg::MemberId& member, ClientMessage message) {
+  if (message.has_input_ahead()) return Announced(peer, member, message.input_ahead());
+  if (message.has_input_piece()) {
+    // Of an attempt that is over, or after a disk error: nobody waits for it.
+    if (!staged_.Has(member)) return;
+    const absl::Status added = staged_.Add(member, message.input_piece());
+    if (added.ok()) return Step(run::Moved{member, message.input_piece().data().size()});
+    LogWarning(absl::StrCat("an input cannot be taken in: ", added.message()));
+    if (absl::IsInvalidArgument(added)) server_->Close(peer, added);
+    return;
+  }
+  run::Said said{.member = member, .message = std::move(message)};
+  const secagg::UpMessage& up = said.message.secagg();
+  if ((up.has_masked_input() && up.masked_input().packed().empty()) ||
+      (up.has_plain_input() && up.plain_input().packed().empty())) {
+    absl::StatusOr<secagg::StagedInput> staged = staged_.Take(member, up.session_id());
+    // Without its input the message says nothing: the engine rejects it.
+    if (staged.ok()) said.staged = *std::move(staged);
+  }
+  Step(std::move(said));
+}
+
+void CoordinatorService::Announced(PeerId peer, const secagg::MemberId& member,
+                                   const InputAhead& ahead) {
+  const std::optional<uint64_t> expected = engine_->ExpectedInput(member, ahead.session_id());
+  if (expected != ahead.size()) return;  // of another attempt, or it is here already
+  staged_.KeepSession(engine_->session_id());
+  absl::StatusOr<uint64_t> offset = staged_.Announce(member, ahead);
+  if (!offset.ok()) {
+    LogWarning(absl::StrCat("an input cannot be taken in: ", offset.status().message()));
+    return;
+  }
+  ServerMessage send;
+  send.mutable_send_input()->set_session_id(ahead.session_id());
+  send.mutable_send_input()->set_offset(*offset);
+  server_->Send(peer, std::move(send));
+  Step(run::Moved{member, 0});
 }
 
 absl::StatusOr<DescribeReply> CoordinatorService::Describe(const DescribeRequest& request) {
@@ -247,7 +272,7 @@ absl::StatusOr<EnrolReply> CoordinatorService::Enrol(const EnrolRequest& request
                             .organisation = invitation.organisation},
                            key, {now - kClockTolerance, now + kMemberValidity}, random_));
   DURE_RETURN_IF_ERROR(store_->Enrol(secret_hash, member, now));
-  LogInfo(absl::StrCat(member.name, " has joined"));
+  LogInfo(absl::StrCat(member.name, " has joined"), member.name);
   EnrolReply reply;
   reply.set_certificate(member.certificate);
   return reply;
@@ -262,6 +287,9 @@ absl::StatusOr<FetchReply> CoordinatorService::Fetch(const FetchRequest& request
         store_->FindInvitation(Sha256(AsBytes(request.secret())), clock_.Now()).status());
   }
   const std::optional<Digest> digest = DigestFromBytes(request.sha256());
+  if (const ByteSource* model = digest && member ? published_.Find(*digest) : nullptr) {
+    return FetchModel(request, secagg::MemberIdOf(member->key), *model);
+  }
   const auto found = digest ? files_.find(*digest) : files_.end();
   if (found == files_.end()) {
     return absl::NotFoundError(
@@ -279,8 +307,30 @@ absl::StatusOr<FetchReply> CoordinatorService::Fetch(const FetchRequest& request
   DURE_ASSIGN_OR_RETURN(
       *reply.mutable_data(),
       ReadPiece(file, request.offset(),
-                std::min<uint64_t>(kFetchPieceBytes, file.bytes - request.offset())));
+                std::min(PieceBytes(request), file.bytes - request.offset())));
   traffic_.sent += reply.data().size();
+  return reply;
+}
+
+absl::StatusOr<FetchReply> CoordinatorService::FetchModel(const FetchRequest& request,
+                                                          const secagg::MemberId& member,
+                                                          const ByteSource& model) {
+  if (request.offset() > model.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the model ends at ", model.size(), ", before ", request.offset()));
+  }
+  FetchReply reply;
+  reply.set_size(model.size());
+  if (request.size_only()) return reply;
+  std::string& data = *reply.mutable_data();
+  data.resize(std::min(PieceBytes(request), model.size() - request.offset()));
+  DURE_RETURN_IF_ERROR(model.Read(
+      request.offset(), {reinterpret_cast<uint8_t*>(data.data()), data.size()}));
+  traffic_.sent += data.size();
+  // Whoever asks for a piece has the ones before it.
+  uint64_t& had = fetched_[member];
+  Step(run::Moved{member, request.offset() > had ? request.offset() - had : 0});
+  had = request.offset();
   return reply;
 }
 
@@ -297,13 +347,14 @@ void CoordinatorService::Open(const Peer& peer) {
   absl::StatusOr<MemberRecord> record = ActiveMember(peer.certificate);
   if (!record.ok()) {
     LogWarning(absl::StrCat(peer.certificate.name, " at ", peer.address,
-                            " was turned away: ", record.status().message()));
+                            " was turned away: ", record.status().message()),
+               peer.certificate.name);
     return server_->Close(peer.id, record.status());
   }
   store_->Seen(member, clock_.Now()).IgnoreError();  // for people only
   present_[peer.id] = Presence{.member = member, .name = record->name, .role = record->role};
   peer_of_[member] = peer.id;
-  LogInfo(absl::StrCat(record->name, " is here"));
+  LogInfo(absl::StrCat(record->name, " is here"), record->name);
 }
 
 // A member of other terms is told these, before anything is begun with it.
@@ -316,7 +367,7 @@ bool CoordinatorService::Greet(PeerId peer, const ClientMessage& message) {
   const bool agrees = message.hello().spec_digest() == ToString(federation_.spec_digest);
   if (agrees && !message.hello().terms_only()) {
     presence.arrived = true;
-    Step(run::Arrived{presence.member, presence.name, presence.role});
+    Step(run::Arrived{presence.member, presence.name, presence.role, message.hello().resume()});
     return true;
   }
   ServerMessage terms;
@@ -326,7 +377,8 @@ bool CoordinatorService::Greet(PeerId peer, const ClientMessage& message) {
     server_->Close(peer, absl::OkStatus());
     return false;
   }
-  LogWarning(absl::StrCat(presence.name, " has approved other terms: it was shown these"));
+  LogWarning(absl::StrCat(presence.name, " has approved other terms: it was shown these"),
+             presence.name);
   server_->Close(peer, absl::FailedPreconditionError(
                            "the terms that this member approved are not this federation's any "
                            "more: see `dure terms show`"));
@@ -352,7 +404,13 @@ void CoordinatorService::Handle(std::vector<run::Output> outputs) {
         write != nullptr && !Record(write->fact)) {
       return;  // nothing that follows from it may be told to anybody
     }
-    if (const auto* send = std::get_if<run::SendTo>(&output)) {
+    if (const auto* publish = std::get_if<run::Publish>(&output)) {
+      if (absl::Status status =
+              published_.Publish(publish->sha256, publish->model, publish->state);
+          !status.ok()) {
+        LogWarning(absl::StrCat("the model cannot be offered: ", status.message()));
+      }
+    } else if (const auto* send = std::get_if<run::SendTo>(&output)) {
       auto peer = peer_of_.find(send->member);
       if (peer == peer_of_.end()) continue;
       traffic_.sent += send->message->ByteSizeLong();
@@ -399,6 +457,7 @@ bool CoordinatorService::Record(const Fact& fact) {
 void CoordinatorService::Beat() {
   const absl::Time now = engine_clock_.Now();
   NoticeStandstill(now);
+  NotePhase(now);
   beat_due_ = now + kBeat;
   strand_->PostAfter(kBeat, [this] { Beat(); });
 }
@@ -445,6 +504,9 @@ RunStatus CoordinatorService::StatusNow(RoundNumber after_round, size_t max_roun
   RunStatus status = engine_->Status(after_round, max_rounds);
   status.set_bytes_received(traffic_.received);
   status.set_bytes_sent(traffic_.sent);
+  if (phase_since_ != absl::InfinitePast()) {
+    status.set_phase_seconds(absl::ToDoubleSeconds(engine_clock_.Now() - phase_since_));
+  }
   return status;
 }
 
@@ -479,11 +541,7 @@ ControlReply CoordinatorService::Control(const ControlRequest& request) {
     case ControlRequest::kMembers: {
       absl::StatusOr<MembersReply> members = ListMembers(*store_);
       if (!members.ok()) return ErrorReply(members.status());
-      for (MembersReply::Member& member : *members->mutable_members()) {
-        for (const auto& [id, peer] : peer_of_) {
-          if (ToHex(id) == member.client_id()) member.set_connected(true);
-        }
-      }
+      FillPresence(&*members);
       *reply.mutable_members() = *std::move(members);
       return reply;
     }
@@ -508,10 +566,10 @@ ControlReply CoordinatorService::Control(const ControlRequest& request) {
 absl::Status CoordinatorService::Revoke(const std::string& name) {
   DURE_ASSIGN_OR_RETURN(std::optional<secagg::MemberId> member, store_->Revoke(name, clock_.Now()));
   if (!member) {
-    LogInfo(absl::StrCat("the invitation of ", name, " was withdrawn"));
+    LogInfo(absl::StrCat("the invitation of ", name, " was withdrawn"), name);
     return absl::OkStatus();
   }
-  LogInfo(absl::StrCat(name, " is no member any more"));
+  LogInfo(absl::StrCat(name, " is no member any more"), name);
   auto found = peer_of_.find(*member);
   if (found == peer_of_.end()) return absl::OkStatus();
   // At once: what it still sends while its stream ends is not looked at.

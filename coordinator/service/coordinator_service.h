@@ -19,6 +19,8 @@
 #include "base/strand.h"
 #include "coordinator/federation_engine.h"
 #include "coordinator/service/federation_folder.h"
+#include "coordinator/service/published_models.h"
+#include "coordinator/service/staged_inputs.h"
 #include "coordinator/service/store.h"
 #include "crypto/digest.h"
 #include "crypto/random.h"
@@ -38,11 +40,11 @@ struct CoordinatorOptions {
   // federation.toml may have changed since members agreed to it: they are asked to approve it.
   bool new_terms = false;
 
-  // For tests and measurements; programs leave them empty. Called on the service's thread with each
-  // output of the engine, before and after it is carried out.
+  // For logs, tests and measurements. Called on the service's thread with each output of the
+  // engine, before and after it is carried out.
   std::function<void(const run::Output&)> before;
   std::function<void(const run::Output&)> after;
-  // Called first, with all outputs of one step: a coordinator that says more than it should.
+  // For tests. Called first, with all outputs of one step: a coordinator that says more than it should.
   std::function<void(std::vector<run::Output>*)> alter;
 };
 
@@ -63,6 +65,8 @@ class CoordinatorService final : private ServerEvents {
 
   // With all released rounds after `after_round`, and their evaluations.
   RunStatus Status(RoundNumber after_round);
+  // Everybody who ever joined, and what those who are here are doing.
+  absl::StatusOr<MembersReply> Members();
   // Ends the attempt under way and then the run: Wait returns.
   void Stop();
   // Waits for the end of the run, at most `timeout`. The status is OK if all rounds were released;
@@ -74,7 +78,7 @@ class CoordinatorService final : private ServerEvents {
 
   absl::Status Open();
   // `dim`: parameters of the model.
-  absl::Status Listen(uint64_t dim, const RunSums& sums);
+  absl::Status Listen();
   void OnDescribe(DescribeRequest request, DescribeCallback reply) override;
   void OnEnrol(EnrolRequest request, EnrolCallback reply) override;
   void OnFetch(FetchRequest request, std::optional<Certificate> member,
@@ -91,6 +95,10 @@ class CoordinatorService final : private ServerEvents {
   // PermissionDenied, or NotFound, for who is no member any more.
   absl::StatusOr<MemberRecord> ActiveMember(const Certificate& certificate);
   void Open(const Peer& peer);
+  absl::StatusOr<FetchReply> FetchModel(const FetchRequest& request, const secagg::MemberId& member,
+                                        const ByteSource& model);
+  void Take(PeerId peer, const secagg::MemberId& member, ClientMessage message);
+  void Announced(PeerId peer, const secagg::MemberId& member, const InputAhead& ahead);
   // True if the member, which says its first words, takes part under these terms.
   bool Greet(PeerId peer, const ClientMessage& message);
   void Step(run::Input input);
@@ -105,6 +113,9 @@ class CoordinatorService final : private ServerEvents {
   ControlReply Control(const ControlRequest& request);
   absl::Status Revoke(const std::string& name);
   RunStatus StatusNow(RoundNumber after_round, size_t max_rounds);
+  // coordinator_view.cc
+  void FillPresence(MembersReply* reply) const;
+  void NotePhase(absl::Time now);
 
   struct Presence {
     secagg::MemberId member;
@@ -124,6 +135,9 @@ class CoordinatorService final : private ServerEvents {
   SystemClock clock_;
   EvenClock engine_clock_;  // a system clock that jumps ends no phase
   SystemRandom random_;
+  StagedInputs staged_;
+  PublishedModels published_;
+  std::map<secagg::MemberId, uint64_t> fetched_;  // up to where of a model
   secagg::CertificateCache verifier_;
   std::optional<CertificateIssuer> issuer_;
   std::map<Digest, OpenAttachment> files_;  // that members may fetch, as they were at the start
@@ -135,6 +149,8 @@ class CoordinatorService final : private ServerEvents {
   Traffic traffic_;
   absl::Time beat_due_ = absl::InfiniteFuture();  // of engine_clock_
   absl::Time armed_for_ = absl::InfiniteFuture();
+  std::string phase_;  // what it was at the last beat, and since when it is so
+  absl::Time phase_since_ = absl::InfinitePast();
   bool over_ = false;  // the run has ended, or its state could not be written
 
   std::mutex mutex_;
