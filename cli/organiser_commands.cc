@@ -41,7 +41,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr absl::Duration kRefresh = absl::Milliseconds(250);
 constexpr int kMostRemovals = 100;
 constexpr char kDefaultExample[] = "fashion";
 
@@ -61,14 +60,17 @@ absl::StatusOr<int> MakeInitialWeights(const InitFlags& flags, const std::string
                                        const FederationSpec& spec) {
   std::string program = flags.trainer;
   if (program.empty() && spec.model().architecture() != ModelSection::TORCHSCRIPT) {
-    DURE_ASSIGN_OR_RETURN(const ModelFile model, FirstBuiltInModel(spec, spec.model().seed()));
+    const absl::StatusOr<ModelFile> made = FirstBuiltInModel(spec, spec.model().seed());
+    if (!made.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(example, ": ", made.status().message()));
+    }
+    const ModelFile& model = *made;
     const std::string path = InitialModelPath(flags.folder);
     DURE_RETURN_IF_ERROR(MakeFolder(flags.folder + "/model"));
     DURE_RETURN_IF_ERROR(WriteFileAtomic(path, EncodeSafetensors(model)));
-    std::printf("%s: %s, %u parameters, seed %u\n", path.c_str(),
-                model.metadata.at("dure.architecture").c_str(),
-                static_cast<unsigned>(model.manifest.dim()),
-                static_cast<unsigned>(spec.model().seed()));
+    absl::PrintF("%s: %s, %d parameters, seed %d\n", path,
+                 model.metadata.at("dure.architecture"), model.manifest.dim(),
+                 spec.model().seed());
     return kSuccess;
   }
   if (program.empty()) {
@@ -173,63 +175,6 @@ int RunCheck(const CheckFlags& flags) {
   return kSuccess;
 }
 
-// ---- dure coordinator ----
-
-int RunCoordinator(const CoordinatorOptions& options) {
-  // Block the signals before any thread is there.
-  StopSignal stop;
-  GiveMemoryBack();
-  absl::Status checked = ExpectFederation(options.folder);
-  FederationSpec spec;
-  if (checked.ok()) checked = CheckFile(FederationFilePath(options.folder), {}, &spec).status();
-  if (absl::IsAborted(checked)) return kFailure;  // told by another program
-  if (!checked.ok()) return Fail(checked);
-  absl::StatusOr<std::unique_ptr<CoordinatorService>> started = CoordinatorService::Start(options);
-  if (!started.ok()) return Fail(started.status());
-  CoordinatorService& service = **started;
-  std::printf("coordinator of \"%s\", listening on %s\n",
-              service.spec().federation().name().c_str(), service.listening().c_str());
-  if (options.listen.empty() && HostOf(service.address()) != "127.0.0.1") {
-    std::printf(
-        "only programs on this machine can reach it; for members elsewhere: "
-        "dure coordinator %s --listen 0.0.0.0:%s\n",
-        options.folder.c_str(), PortOf(service.address()).c_str());
-  }
-  const RunStatus before = service.Status(RoundNumber(0));
-  if (before.round() > 0) {
-    std::printf("going on after round %u of %u; what was before: dure status %s\n", before.round(),
-                before.rounds(), options.folder.c_str());
-  }
-  if (before.state() == "paused") {
-    std::printf("paused: dure resume %s goes on\n", options.folder.c_str());
-  }
-  uint32_t shown = 0;
-  for (const Evaluation& evaluation : before.evaluations()) {
-    shown = std::max(shown, evaluation.round());
-  }
-  std::fflush(stdout);
-  const bool terminal = IsTerminal(STDOUT_FILENO);
-  if (terminal) SetLogLevel(LogLevel::kWarning);  // the table says the rest
-  ProgressTable table(stdout, terminal, shown);
-  std::optional<absl::Status> end;
-  while (!(end = service.Wait(kRefresh))) {
-    table.Update(service.Status(RoundNumber(table.last_round())));
-    if (stop.Requested()) service.Stop();
-  }
-  table.Update(service.Status(RoundNumber(table.last_round())));
-  table.Finish();
-  RunStatus status = service.Status(RoundNumber(0));
-  if (absl::IsCancelled(*end)) {
-    std::printf("stopped after round %d of %d; the same command goes on from there\n",
-                status.round(), status.rounds());
-    EndSoon(kSuccess);
-    return kSuccess;
-  }
-  if (!end->ok()) return Fail(*end, absl::IsResourceExhausted(*end) ? kRefused : kFailure);
-  std::fputs(EndOfRun(status, options.folder).c_str(), stdout);
-  return kSuccess;
-}
-
 }  // namespace
 
 void AddOrganiserCommands(CLI::App& app, int* exit_code) {
@@ -255,15 +200,7 @@ void AddOrganiserCommands(CLI::App& app, int* exit_code) {
   command->add_flag("--json", check->as_json, "one JSON object");
   command->callback([=] { *exit_code = RunCheck(*check); });
 
-  auto coordinator = std::make_shared<CoordinatorOptions>();
-  command = AddCommand(app, "coordinator", "Runs a federation; after a crash it goes on by itself",
-                       "dure coordinator clinics --listen 0.0.0.0:7443");
-  AddFolder(command, coordinator->folder);
-  command->add_flag("--new-terms", coordinator->new_terms,
-                    "federation.toml has changed since members agreed to it: ask them again");
-  command->add_option("--listen", coordinator->listen,
-                      "HOST:PORT; without it 127.0.0.1 and the port of federation.address");
-  command->callback([=] { *exit_code = RunCoordinator(*coordinator); });
+  AddCoordinatorCommand(app, exit_code);
 }
 
 }  // namespace dure::cli
