@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "base/log.h"
 #include "base/paragraph.h"
 #include "base/printable.h"
 #include "base/status_macros.h"
@@ -22,6 +23,7 @@
 #include "cli/ask.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/log_flag.h"
 #include "cli/node_folder.h"
 #include "cli/programs.h"
 #include "cli/spending_text.h"
@@ -192,7 +194,15 @@ struct ClientFlags {
   std::string trainer;
   bool as_json = false;
   bool charge_missing = false;
+  std::string log = "text";
 };
+
+// Entries in JSON say which attempt they belong to.
+void FollowOffers(const ServerMessage& message) {
+  if (!message.has_offer()) return;
+  const secagg::RoundConfig& config = message.offer().offer().config();
+  SetLogRound(config.round(), config.attempt());
+}
 
 // Lines for a person: the live one moves on a terminal; piped, it is said now and then.
 class Narrator {
@@ -200,6 +210,10 @@ class Narrator {
   Narrator() : terminal_(IsTerminal(STDOUT_FILENO)) {}
 
   void operator()(const member::Tell& tell) {
+    if (CurrentLogFormat() == LogFormat::kJson) {
+      tell.level == member::Tell::Level::kWarning ? LogWarning(tell.text) : LogInfo(tell.text);
+      return;
+    }
     if (tell.level == member::Tell::Level::kProgress) {
       ++progress_;
       if (terminal_) {
@@ -227,6 +241,7 @@ class Narrator {
 };
 
 int RunClient(const ClientFlags& flags) {
+  if (IsJsonLog(flags.log)) SetLogFormat(LogFormat::kJson);
   absl::StatusOr<std::string> program =
       flags.trainer.empty() ? FindProgram("dure-trainer") : flags.trainer;
   if (!program.ok()) return Fail(program.status());
@@ -238,20 +253,28 @@ int RunClient(const ClientFlags& flags) {
                       ? flags.threads
                       : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())),
        .charge_missing = flags.charge_missing,
-       .tell = [narrator](const member::Tell& tell) { (*narrator)(tell); }});
+       .tell = [narrator](const member::Tell& tell) { (*narrator)(tell); },
+       .on_receive = IsJsonLog(flags.log) ? FollowOffers : nullptr});
   if (!started.ok()) {
     return Fail(started.status(), IsRefusal(started.status()) ? kRefused : kFailure);
   }
   StopSignal stop;  // from here on there is something to bring to an end
   ClientService& service = **started;
+  SetLogFederation(service.node().spec.federation().name());
+  SetLogMember(service.node().membership.name);
   absl::PrintF("%s \"%s\" of \"%s\", %s in %s\n",
                service.node().membership.role == EVALUATOR ? "evaluator" : "member",
                service.node().membership.name, service.node().spec.federation().name(),
                Counted(service.data().records, "record"), *service.node().data_folder);
   for (const SandboxLayer& layer : service.sandbox()) {
     if (layer.applied) continue;
-    std::fprintf(stderr, "the trainer runs without one layer of its sandbox (%s): %s\n",
-                 layer.name.c_str(), layer.detail.c_str());
+    const std::string text = absl::StrCat("the trainer runs without one layer of its sandbox (",
+                                          layer.name, "): ", layer.detail);
+    if (CurrentLogFormat() == LogFormat::kJson) {
+      LogWarning(text);
+    } else {
+      std::fprintf(stderr, "%s\n", text.c_str());
+    }
   }
   std::fflush(stdout);
   std::optional<absl::Status> end;
@@ -338,6 +361,7 @@ void AddMemberCommands(CLI::App& app, int* exit_code) {
                       "program that trains in the place of dure-trainer: one of your own");
   command->add_option("--threads", client->threads, "of the trainer; default: every core")
       ->check(CLI::Range(1, 1024));
+  AddLogOption(command, &client->log);
   command->add_flag("--charge-missing", client->charge_missing,
                     "charges in full what a ledger lacks because it is an old copy, and goes on");
   auto status_flags = std::make_shared<ClientFlags>();
