@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
@@ -9,6 +10,26 @@ namespace dure {
 namespace {
 
 constexpr size_t kMaxShown = 1024;
+constexpr char kNotCoordinator[] = "dure/not-coordinator";
+
+// The words of gRPC and of the system for a cause, and plain ones.
+struct Cause {
+  absl::string_view words;
+  absl::string_view plain;
+};
+constexpr Cause kCauses[] = {
+    {"Connection refused", ": nothing listens there"},
+    {"No route to host", ": there is no way to it (is this machine offline?)"},
+    {"Network is unreachable", ": there is no way to it (is this machine offline?)"},
+    {"Domain name not found", ": its name is not known"},
+    {"Could not contact DNS servers",
+     ": its name cannot be looked up (is this machine "
+     "offline?)"},
+    {"DNS resolution failed", ": its name cannot be looked up"},
+    {"onnection reset", ": it broke the connection off"},
+    {"ocket closed", ": it closed the connection"},
+    {"imed out", ": it does not answer"},
+    {"imeout", ": it does not answer"}};
 
 // The words of gRPC 1.51 for a connection that was never made.
 constexpr std::initializer_list<absl::string_view> kNeverConnected = {
@@ -26,6 +47,13 @@ bool HasAnyOf(absl::string_view text, std::initializer_list<absl::string_view> w
   return false;
 }
 
+absl::string_view PlainCause(absl::string_view words) {
+  for (const Cause& cause : kCauses) {
+    if (absl::StrContains(words, cause.words)) return cause.plain;
+  }
+  return "";
+}
+
 // Fit for a terminal, whoever wrote it.
 std::string Printable(absl::string_view text) {
   std::string shown(text.substr(0, kMaxShown));
@@ -38,6 +66,15 @@ std::string Printable(absl::string_view text) {
 
 }  // namespace
 
+absl::Status MarkNotCoordinator(absl::Status status) {
+  status.SetPayload(kNotCoordinator, absl::Cord());
+  return status;
+}
+
+bool IsNotCoordinator(const absl::Status& status) {
+  return status.GetPayload(kNotCoordinator).has_value();
+}
+
 absl::Status ExplainCallFault(const absl::Status& status, const std::string& address,
                               absl::Time now) {
   if (status.ok()) return status;
@@ -45,16 +82,17 @@ absl::Status ExplainCallFault(const absl::Status& status, const std::string& add
   bool local = status.code() == absl::StatusCode::kUnavailable;
   if (local && HasAnyOf(words, kNeverConnected)) {
     if (HasAnyOf(words, kNotProved)) {
-      return absl::UnauthenticatedError(absl::StrCat(
+      return MarkNotCoordinator(absl::UnauthenticatedError(absl::StrCat(
           address,
           " is not the coordinator of this federation: it has no certificate of the enrolment CA "
           "that is valid at this machine's time of ",
           absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", now, absl::UTCTimeZone()),
           ". Check the address and the clock; a proxy on the way that opens TLS has this effect "
           "too (",
-          words, ")"));
+          words, ")")));
     }
     return absl::UnavailableError(absl::StrCat("cannot reach the coordinator at ", address,
+                                               PlainCause(words),
                                                ". Check the address, that the coordinator "
                                                "runs, and firewalls on the way (",
                                                words, ")"));

@@ -15,6 +15,11 @@ namespace dure {
 absl::Status ExplainCallFault(const absl::Status& status, const std::string& address,
                               absl::Time now);
 
+// Marks the end of a call as that of one to somebody who is not this federation's coordinator: a
+// proxy that opens TLS, another server, a clock that is wrong. All of these may pass by themselves.
+absl::Status MarkNotCoordinator(absl::Status status);
+bool IsNotCoordinator(const absl::Status& status);
+
 }  // namespace dure
 
 #endif  // DURE_TRANSPORT_CONNECT_FAULT_H_

@@ -39,6 +39,39 @@ TEST(ConnectFaultTest, SomebodyElseThereIsUnauthenticated) {
                   absl::StatusCode::kUnauthenticated, "is not the coordinator of this federation");
 }
 
+TEST(ConnectFaultTest, TheCauseIsSaidInPlainWords) {
+  const struct {
+    const char* grpc;
+    const char* plain;
+  } causes[] = {
+      {"failed to connect to all addresses; last error: UNKNOWN: ipv4:1.2.3.4:1: Failed to connect "
+       "to remote host: Connection refused",
+       "at host:7443: nothing listens there. Check the address"},
+      {"failed to connect to all addresses; last error: UNKNOWN: No route to host",
+       "at host:7443: there is no way to it (is this machine offline?). Check"},
+      {"DNS resolution failed for host:7443: C-ares status is not ARES_SUCCESS: Domain name not "
+       "found",
+       "its name is not known"},
+      {"failed to connect to all addresses; last error: UNKNOWN: connection attempt timed out "
+       "before "
+       "receiving SETTINGS frame",
+       "it does not answer"}};
+  for (const auto& [grpc, plain] : causes) {
+    ExpectExplained(absl::UnavailableError(grpc), absl::StatusCode::kUnavailable, plain);
+  }
+}
+
+TEST(ConnectFaultTest, SomebodyElseThereIsMarked) {
+  const auto explain = [](const absl::Status& status) {
+    return ExplainCallFault(status, "host:7443", kNow);
+  };
+  EXPECT_TRUE(IsNotCoordinator(explain(absl::UnavailableError(
+      "failed to connect to all addresses; last error: UNKNOWN: SSL_ERROR_SSL"))));
+  EXPECT_FALSE(IsNotCoordinator(explain(absl::UnauthenticatedError("you are no member"))));
+  EXPECT_FALSE(IsNotCoordinator(
+      explain(absl::UnavailableError("failed to connect to all addresses; Connection refused"))));
+}
+
 TEST(ConnectFaultTest, AWrongClockIsNamedAmongTheCauses) {
   ExpectExplained(absl::UnavailableError("failed to connect to all addresses; last error: UNKNOWN: "
                                          "ipv4:127.0.0.1:1: Ssl handshake failed: SSL_ERROR_SSL: "
