@@ -118,7 +118,7 @@ absl::Status MakeFixture(const FixtureOptions& options) {
   DURE_ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
                         Store::Open(federation.folder + "/state", federation.spec_digest));
   DURE_ASSIGN_OR_RETURN(CertificateIssuer issuer,
-                        CertificateIssuer::Create(federation.ca_certificate, &federation.ca_key));
+                        CertificateIssuer::Create(federation.ca_certificate, &*federation.ca_key));
   federation.spec = spec;  // nodes are files, too
   for (uint32_t i = 0; i < options.members; ++i) {
     DURE_RETURN_IF_ERROR(EnrolMember(i, options.folder, federation, issuer, *store, random));

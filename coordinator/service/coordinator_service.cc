@@ -12,6 +12,8 @@
 #include "coordinator/service/federation_schema.h"
 #include "coordinator/service/membership.h"
 #include "coordinator/service/new_terms.h"
+#include "coordinator/service/own_certificate.h"
+#include "coordinator/service/signing_folder.h"
 
 namespace dure {
 namespace {
@@ -22,6 +24,9 @@ constexpr size_t kMaxReportedRounds = 1000;
 // How often the strand looks whether it still runs, and how late that is when it did not.
 constexpr absl::Duration kBeat = absl::Seconds(1);
 constexpr absl::Duration kStandstill = absl::Seconds(5);
+// How often this coordinator looks at its own certificate, and says again that it ends.
+constexpr absl::Duration kCertificateLook = absl::Minutes(1);
+constexpr absl::Duration kCertificateWarning = absl::Hours(24);
 // A timer that is due is looked at again this much later at the earliest.
 constexpr absl::Duration kTimerResolution = absl::Milliseconds(5);
 
@@ -69,18 +74,19 @@ absl::StatusOr<std::unique_ptr<CoordinatorService>> CoordinatorService::Start(
 }
 
 absl::Status CoordinatorService::Open() {
-  DURE_ASSIGN_OR_RETURN(issuer_,
-                        CertificateIssuer::Create(federation_.ca_certificate, &federation_.ca_key));
+  DURE_ASSIGN_OR_RETURN(const CertificateLook look,
+                        LookAfterCertificate(federation_, clock_.Now(), random_));
+  if (look.newer) federation_.certificate = *look.newer;
   DURE_ASSIGN_OR_RETURN(files_, OpenFiles(federation_));
   DURE_ASSIGN_OR_RETURN(ModelFile initial, ReadInitialModel(options_.folder, federation_.spec));
   DURE_ASSIGN_OR_RETURN(ModelParts parts,
                         ModelParts::Create(std::move(initial.manifest), federation_.spec.model()));
-  const uint64_t dim = parts.travelling().dim();
   DURE_ASSIGN_OR_RETURN(std::optional<Schema> schema,
                         ReadFederationSchema(options_.folder, federation_.spec));
   DURE_ASSIGN_OR_RETURN(
       store_, Store::Open(options_.folder + "/state", federation_.spec_digest,
                           options_.new_terms ? TermsChange::kAccepted : TermsChange::kRefused));
+  DURE_ASSIGN_OR_RETURN(registrar_, Registrar::Create(&federation_, store_.get(), &random_));
   DURE_ASSIGN_OR_RETURN(RunState state, store_->LoadRun());
   DURE_RETURN_IF_ERROR(AdoptTerms(federation_, state.attempts, *store_));
   if (!state.history.empty()) {
@@ -114,6 +120,22 @@ absl::Status CoordinatorService::Open() {
   return absl::OkStatus();
 }
 
+void CoordinatorService::Identify(ServerOptions* server) {
+  server->ca_pem = CertificateToPem(federation_.ca_certificate);
+  server->certificate_pem = CertificateToPem(federation_.certificate);
+  server->key_pem = ToString(federation_.key.ToPem().view());
+  server->clock = &clock_;
+}
+
+absl::Status CoordinatorService::ListenAgain() {
+  server_->Shutdown(kShutdownGrace);  // what its events posted comes after this task
+  ServerOptions server;
+  server.listen = listening_;
+  Identify(&server);
+  DURE_ASSIGN_OR_RETURN(server_, Server::Start(server, this));
+  return absl::OkStatus();
+}
+
 absl::Status CoordinatorService::Listen() {
   const std::string& address = federation_.spec.federation().address();
   ServerOptions server;
@@ -125,10 +147,7 @@ absl::Status CoordinatorService::Listen() {
     DURE_ASSIGN_OR_RETURN(former_port, store_->SavedPort());
     server.listen = WithPort(server.listen, former_port);
   }
-  server.ca_pem = CertificateToPem(federation_.ca_certificate);
-  server.certificate_pem = CertificateToPem(federation_.certificate);
-  server.key_pem = ToString(federation_.key.ToPem().view());
-  server.clock = &clock_;
+  Identify(&server);
   // Events may come before Start returns; their tasks wait until there is a server to answer with.
   std::promise<void> started;
   strand_->Post([future = started.get_future().share()] { future.wait(); });
@@ -156,7 +175,14 @@ void CoordinatorService::OnDescribe(DescribeRequest request, DescribeCallback re
 
 void CoordinatorService::OnEnrol(EnrolRequest request, EnrolCallback reply) {
   strand_->Post(
-      [this, request = std::move(request), reply = std::move(reply)] { reply(Enrol(request)); });
+      [this, request = std::move(request), reply = std::move(reply)] {
+        reply(registrar_->Enrol(request, clock_.Now()));
+      });
+}
+
+void CoordinatorService::OnRenew(RenewRequest request, Certificate member, RenewCallback reply) {
+  strand_->Post([this, request = std::move(request), member = std::move(member),
+                 reply = std::move(reply)] { reply(Renew(request, member)); });
 }
 
 void CoordinatorService::OnFetch(FetchRequest request, std::optional<Certificate> member,
@@ -250,32 +276,10 @@ absl::StatusOr<DescribeReply> CoordinatorService::Describe(const DescribeRequest
   return reply;
 }
 
-absl::StatusOr<EnrolReply> CoordinatorService::Enrol(const EnrolRequest& request) {
-  const absl::Time now = clock_.Now();
-  const Digest secret_hash = Sha256(AsBytes(request.secret()));
-  DURE_ASSIGN_OR_RETURN(InvitationRecord invitation, store_->FindInvitation(secret_hash, now));
-  if (request.spec_digest() != ToString(federation_.spec_digest)) {
-    return absl::FailedPreconditionError(
-        "the terms that were approved are not this federation's: run `dure join` again");
-  }
-  DURE_ASSIGN_OR_RETURN(PublicKey key, ParseCertificateRequest(request.certificate_request()));
-  MemberRecord member;
-  member.client_id = secagg::MemberIdOf(key);
-  member.name = invitation.name;
-  member.organisation = invitation.organisation;
-  member.role = invitation.role;
-  DURE_ASSIGN_OR_RETURN(
-      member.certificate,
-      issuer_->IssueMember({.role = invitation.role == EVALUATOR ? CertificateRole::kEvaluator
-                                                                 : CertificateRole::kMember,
-                            .name = invitation.name,
-                            .organisation = invitation.organisation},
-                           key, {now - kClockTolerance, now + kMemberValidity}, random_));
-  DURE_RETURN_IF_ERROR(store_->Enrol(secret_hash, member, now));
-  LogInfo(absl::StrCat(member.name, " has joined"), member.name);
-  EnrolReply reply;
-  reply.set_certificate(member.certificate);
-  return reply;
+absl::StatusOr<RenewReply> CoordinatorService::Renew(const RenewRequest& request,
+                                                     const Certificate& member) {
+  DURE_ASSIGN_OR_RETURN(const MemberRecord record, ActiveMember(member));
+  return registrar_->Renew(request, member, record, clock_.Now());
 }
 
 absl::StatusOr<FetchReply> CoordinatorService::Fetch(const FetchRequest& request,
@@ -458,8 +462,29 @@ void CoordinatorService::Beat() {
   const absl::Time now = engine_clock_.Now();
   NoticeStandstill(now);
   NotePhase(now);
+  if (now >= certificate_look_due_ && !over_) LookAfterOwnCertificate();
   beat_due_ = now + kBeat;
   strand_->PostAfter(kBeat, [this] { Beat(); });
+}
+
+void CoordinatorService::LookAfterOwnCertificate() {
+  const absl::Time now = engine_clock_.Now();
+  certificate_look_due_ = now + kCertificateLook;
+  absl::StatusOr<CertificateLook> look = LookAfterCertificate(federation_, clock_.Now(), random_);
+  if (!look.ok()) {
+    LogWarning(absl::StrCat("the certificate of this coordinator could not be renewed: ",
+                            look.status().message()));
+    return;
+  }
+  if (look->newer) {
+    federation_.certificate = *std::move(look->newer);
+    LogInfo("the certificate of this coordinator was renewed; members come back in a moment");
+    if (absl::Status status = ListenAgain(); !status.ok()) End(std::move(status));
+    return;
+  }
+  if (now < certificate_warning_due_) return;
+  certificate_warning_due_ = now + kCertificateWarning;
+  for (const std::string& warning : look->warnings) LogWarning(warning);
 }
 
 // What members sent while this process stood still is still to be read: they are not late.
@@ -564,7 +589,12 @@ ControlReply CoordinatorService::Control(const ControlRequest& request) {
 }
 
 absl::Status CoordinatorService::Revoke(const std::string& name) {
-  DURE_ASSIGN_OR_RETURN(std::optional<secagg::MemberId> member, store_->Revoke(name, clock_.Now()));
+  const size_t waited = WithdrawWaiting(FederationPrivateFolder(options_.folder), name);
+  absl::StatusOr<std::optional<secagg::MemberId>> revoked = store_->Revoke(name, clock_.Now());
+  // An invitation that has expired lives on in the request that waits.
+  if (absl::IsNotFound(revoked.status()) && waited > 0) revoked = std::nullopt;
+  DURE_RETURN_IF_ERROR(revoked.status());
+  const std::optional<secagg::MemberId>& member = *revoked;
   if (!member) {
     LogInfo(absl::StrCat("the invitation of ", name, " was withdrawn"), name);
     return absl::OkStatus();

@@ -20,6 +20,7 @@
 #include "coordinator/federation_engine.h"
 #include "coordinator/service/federation_folder.h"
 #include "coordinator/service/published_models.h"
+#include "coordinator/service/registrar.h"
 #include "coordinator/service/staged_inputs.h"
 #include "coordinator/service/store.h"
 #include "crypto/digest.h"
@@ -83,13 +84,14 @@ class CoordinatorService final : private ServerEvents {
   void OnEnrol(EnrolRequest request, EnrolCallback reply) override;
   void OnFetch(FetchRequest request, std::optional<Certificate> member,
                FetchCallback reply) override;
+  void OnRenew(RenewRequest request, Certificate member, RenewCallback reply) override;
   void OnOpen(Peer peer) override;
   void OnMessage(PeerId peer, ClientMessage message, ReadCredit credit) override;
   void OnClose(PeerId peer, absl::Status status) override;
 
   // All below on the strand.
   absl::StatusOr<DescribeReply> Describe(const DescribeRequest& request);
-  absl::StatusOr<EnrolReply> Enrol(const EnrolRequest& request);
+  absl::StatusOr<RenewReply> Renew(const RenewRequest& request, const Certificate& member);
   absl::StatusOr<FetchReply> Fetch(const FetchRequest& request,
                                    const std::optional<Certificate>& member);
   // PermissionDenied, or NotFound, for who is no member any more.
@@ -109,6 +111,11 @@ class CoordinatorService final : private ServerEvents {
   void ArmTimer();
   void Beat();
   void NoticeStandstill(absl::Time now);
+  // The coordinator's own certificate: takes a newer one, and says what ends soon once a day.
+  void LookAfterOwnCertificate();
+  // Listens anew with the newest certificate; members come back by themselves.
+  absl::Status ListenAgain();
+  void Identify(ServerOptions* server);
   void End(absl::Status status);
   ControlReply Control(const ControlRequest& request);
   absl::Status Revoke(const std::string& name);
@@ -139,7 +146,7 @@ class CoordinatorService final : private ServerEvents {
   PublishedModels published_;
   std::map<secagg::MemberId, uint64_t> fetched_;  // up to where of a model
   secagg::CertificateCache verifier_;
-  std::optional<CertificateIssuer> issuer_;
+  std::optional<Registrar> registrar_;
   std::map<Digest, OpenAttachment> files_;  // that members may fetch, as they were at the start
   std::unique_ptr<Store> store_;
   std::unique_ptr<FederationEngine> engine_;
@@ -148,6 +155,8 @@ class CoordinatorService final : private ServerEvents {
   std::map<secagg::MemberId, PeerId> peer_of_;
   Traffic traffic_;
   absl::Time beat_due_ = absl::InfiniteFuture();  // of engine_clock_
+  absl::Time certificate_look_due_ = absl::InfinitePast();    // of engine_clock_
+  absl::Time certificate_warning_due_ = absl::InfinitePast();  // of engine_clock_
   absl::Time armed_for_ = absl::InfiniteFuture();
   std::string phase_;  // what it was at the last beat, and since when it is so
   absl::Time phase_since_ = absl::InfinitePast();

@@ -1,10 +1,13 @@
 #include "coordinator/service/federation_folder.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "coordinator/service/signing_folder.h"
 #include "crypto/pem_files.h"
 #include "crypto/x509.h"
 #include "federation/manifest.h"
@@ -51,6 +54,36 @@ absl::StatusOr<FederationFolder> MakeFederationFolder(const std::string& folder,
   return ReadFederationFolder(folder);
 }
 
+absl::StatusOr<std::string> MakeFederationFolderWithoutCaKey(const std::string& folder,
+                                                             const FederationSpec& spec,
+                                                             const std::string& ca_certificate,
+                                                             absl::Time now, Random& random) {
+  if (FileExists(FederationFilePath(folder))) return HasFederationAlready(folder);
+  DURE_ASSIGN_OR_RETURN(const CaCertificate ca, ParseCaCertificate(ca_certificate));
+  if (ca.federation != spec.federation().name()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the enrolment CA is that of \"", ca.federation, "\", and this federation is \"",
+        spec.federation().name(), "\": make the CA with `dure sign init CA_DIR --name \"",
+        spec.federation().name(), "\"`"));
+  }
+  const std::string keys = FederationPrivateFolder(folder);
+  DURE_RETURN_IF_ERROR(MakeFolder(keys, 0700));
+  const SigningKey key = SigningKey::Generate(random);
+  DURE_RETURN_IF_ERROR(WriteKeyFile(keys + "/coordinator.key", key));
+  DURE_RETURN_IF_ERROR(WriteCertificateFile(keys + "/ca.pem", ca_certificate));
+  const std::string_view name = RoleName(CertificateRole::kCoordinator);
+  DURE_ASSIGN_OR_RETURN(std::string request,
+                        AddWaiting(keys, {.ca_fingerprint = CertificateFingerprint(ca_certificate),
+                                          .role = CertificateRole::kCoordinator,
+                                          .name = std::string(name),
+                                          .certificate_request = MakeCertificateRequest(key),
+                                          .key = key.public_key(),
+                                          .asked = now}));
+  DURE_RETURN_IF_ERROR(MakeFolder(folder + "/model"));
+  DURE_RETURN_IF_ERROR(WriteFileAtomic(FederationFilePath(folder), FederationToToml(spec)));
+  return request;
+}
+
 absl::Status HasFederationAlready(const std::string& folder) {
   return absl::AlreadyExistsError(absl::StrCat(
       folder, " has a federation already: choose another folder, or edit its federation.toml"));
@@ -62,13 +95,42 @@ absl::Status ExpectFederation(const std::string& folder) {
                                           ": make one with `dure init ", folder, "`"));
 }
 
+namespace {
+
+// The coordinator's first certificate, which came back from another machine.
+absl::Status TakeSignedCertificate(const std::string& folder, const PublicKey& key,
+                                   const std::string& ca) {
+  const std::string keys = FederationPrivateFolder(folder);
+  const std::optional<std::string> der = FindSigned(keys, key, ca, absl::Now());
+  if (der && VerifyCoordinatorCertificate(*der, ca, absl::Now()).ok()) {
+    DURE_RETURN_IF_ERROR(WriteCertificateFile(keys + "/coordinator.pem", *der));
+    for (const WaitingRequest& waiting : ListWaiting(keys)) {
+      if (waiting.request.key == key) RemoveWaiting(waiting);
+    }
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the coordinator of ", folder, " has no certificate yet: sign ", RequestsFolder(keys), "/",
+      SigningFileName(CertificateRole::kCoordinator, "", key),
+      ".request with `dure sign` where the CA's key is, then `dure sign import ", folder,
+      " FILE` here"));
+}
+
+}  // namespace
+
 absl::StatusOr<FederationFolder> ReadFederationFolder(const std::string& folder) {
   DURE_RETURN_IF_ERROR(ExpectFederation(folder));
   DURE_ASSIGN_OR_RETURN(FederationSpec spec, ReadFederationFile(FederationFilePath(folder)));
   const std::string keys = FederationPrivateFolder(folder);
-  DURE_ASSIGN_OR_RETURN(SigningKey ca_key, ReadKeyFile(keys + "/ca.key"));
+  std::optional<SigningKey> ca_key;
+  if (!FileIsMissing(keys + "/ca.key")) {
+    DURE_ASSIGN_OR_RETURN(ca_key, ReadKeyFile(keys + "/ca.key"));
+  }
   DURE_ASSIGN_OR_RETURN(std::string ca, ReadCertificateFile(keys + "/ca.pem"));
   DURE_ASSIGN_OR_RETURN(SigningKey key, ReadKeyFile(keys + "/coordinator.key"));
+  if (FileIsMissing(keys + "/coordinator.pem")) {
+    DURE_RETURN_IF_ERROR(TakeSignedCertificate(folder, key.public_key(), ca));
+  }
   DURE_ASSIGN_OR_RETURN(std::string certificate, ReadCertificateFile(keys + "/coordinator.pem"));
   Digest digest = SpecDigest(spec);
   return FederationFolder{.folder = folder,

@@ -3,7 +3,9 @@
 //   federation.toml             the terms, and beside them the files that they name
 //   model/initial.safetensors   the weights that the run starts from
 //   private/                    keys and certificates of the enrolment CA and of the coordinator,
-//                               and the socket that a running coordinator is asked through (0700)
+//                               and the socket that a running coordinator is asked through (0700);
+//                               without ca.key the CA signs on another machine
+//                               (coordinator/service/signing_folder.h)
 //   state/                      coordinator/service/store.h
 //
 // Functions here read and write those files; not thread-safe for one folder.
@@ -11,6 +13,7 @@
 #define DURE_COORDINATOR_SERVICE_FEDERATION_FOLDER_H_
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +29,7 @@
 
 namespace dure {
 
-inline constexpr uint64_t kMaxInitialModelBytes = uint64_t{1} << 31;
+inline constexpr uint64_t kMaxInitialModelBytes = uint64_t{1} << 36;
 
 // How long certificates hold.
 inline constexpr absl::Duration kCaValidity = absl::Hours(24 * 3650);
@@ -39,7 +42,7 @@ struct FederationFolder {
   std::string folder;
   FederationSpec spec;
   Digest spec_digest{};
-  SigningKey ca_key;
+  std::optional<SigningKey> ca_key;  // absent: it is on another machine
   std::string ca_certificate;  // DER
   SigningKey key;              // the coordinator's
   std::string certificate;     // DER
@@ -55,8 +58,17 @@ absl::StatusOr<FederationFolder> MakeFederationFolder(const std::string& folder,
                                                       const FederationSpec& spec, absl::Time now,
                                                       Random& random);
 
+// The same for an enrolment CA whose key is elsewhere: `ca_certificate` is its certificate. The
+// coordinator's certificate is asked for; the path of that request.
+absl::StatusOr<std::string> MakeFederationFolderWithoutCaKey(const std::string& folder,
+                                                             const FederationSpec& spec,
+                                                             const std::string& ca_certificate,
+                                                             absl::Time now, Random& random);
+
 // NotFound, with the remedy, if there is no federation in `folder`; InvalidArgument for a mistake
 // in federation.toml; DataLoss, naming the file, for damaged keys or certificates.
+// FailedPrecondition, with the remedy, if the coordinator's certificate was asked for and has not
+// come back; one that is in private/signed is put in its place.
 absl::StatusOr<FederationFolder> ReadFederationFolder(const std::string& folder);
 
 // NotFound, with the remedy, if there is no federation in `folder`.

@@ -311,10 +311,11 @@ absl::StatusOr<InvitationRecord> Store::FindInvitationLocked(const Digest& secre
   return invitation;
 }
 
-absl::Status Store::Enrol(const Digest& secret_hash, const MemberRecord& member, absl::Time now) {
+absl::Status Store::Enrol(const Digest& secret_hash, const MemberRecord& member, absl::Time now,
+                          std::optional<absl::Time> asked) {
   std::lock_guard lock(mutex_);
   DURE_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
-  DURE_RETURN_IF_ERROR(FindInvitationLocked(secret_hash, now).status());
+  DURE_RETURN_IF_ERROR(FindInvitationLocked(secret_hash, asked.value_or(now)).status());
   {
     Statement known(database_, "SELECT 1 FROM members WHERE client_id = ?");
     DURE_ASSIGN_OR_RETURN(bool found, known.BindBlob(member.client_id).Step());
@@ -338,6 +339,17 @@ absl::Status Store::Enrol(const Digest& secret_hash, const MemberRecord& member,
           .Bind(now)
           .Run());
   return transaction.Commit();
+}
+
+absl::Status Store::SaveCertificate(const Digest& client_id, const std::string& certificate) {
+  std::lock_guard lock(mutex_);
+  DURE_RETURN_IF_ERROR(
+      Statement(database_, "UPDATE members SET certificate = ? WHERE client_id = ?")
+          .BindBlob(AsBytes(certificate))
+          .BindBlob(client_id)
+          .Run());
+  if (sqlite3_changes(database_) == 1) return absl::OkStatus();
+  return absl::NotFoundError("not a member of this federation");
 }
 
 absl::StatusOr<std::vector<MemberRecord>> Store::Members() {

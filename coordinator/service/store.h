@@ -75,8 +75,12 @@ class Store {
   // NotFound for an unknown secret; FailedPrecondition if it was used or has expired.
   absl::StatusOr<InvitationRecord> FindInvitation(const Digest& secret_hash, absl::Time now);
   // Uses the invitation up and adds the member, in one transaction.
-  // AlreadyExists for the key of a member, also of a revoked one.
-  absl::Status Enrol(const Digest& secret_hash, const MemberRecord& member, absl::Time now);
+  // AlreadyExists for the key of a member, also of a revoked one. Who asked in time, at `asked`, and
+  // waited for a signature since then, comes in after the invitation has expired, too.
+  absl::Status Enrol(const Digest& secret_hash, const MemberRecord& member, absl::Time now,
+                     std::optional<absl::Time> asked = std::nullopt);
+  // Puts a renewed certificate (DER) in the place of a member's. NotFound for no member.
+  absl::Status SaveCertificate(const Digest& client_id, const std::string& certificate);
   absl::StatusOr<std::vector<MemberRecord>> Members();
   absl::StatusOr<MemberRecord> FindMember(const Digest& client_id);
   absl::Status Seen(const Digest& client_id, absl::Time now);
