@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/file.h"
+#include "learner/namespaces.h"
 
 namespace dure {
 namespace {
@@ -35,7 +36,7 @@ bool WriteAll(int fd, const char* bytes, size_t size) {
 absl::StatusOr<std::string> Work(const ConfinedOptions& options,
                                  const std::function<absl::StatusOr<std::string>()>& work) {
   for (const SandboxLayer& layer : EnterSandbox(options.sandbox)) {
-    if (layer.applied) continue;
+    if (layer.applied || IsSpareLayer(layer.name)) continue;
     return absl::FailedPreconditionError(
         absl::StrCat("this system has no sandbox for files of strangers (", layer.name, ": ",
                      layer.detail, ")"));
@@ -50,6 +51,7 @@ absl::StatusOr<std::string> Work(const ConfinedOptions& options,
 [[noreturn]] void RunChild(int pipe, const ConfinedOptions& options,
                            const std::function<absl::StatusOr<std::string>()>& work) {
   signal(SIGPIPE, SIG_DFL);
+  LeaveNamespaces();
   const absl::StatusOr<std::string> result = Work(options, work);
   const auto code = static_cast<int32_t>(result.status().code());
   const std::string text = result.ok() ? "" : std::string(result.status().message());

@@ -1,6 +1,8 @@
 #include "learner/sandbox.h"
 
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -11,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -18,6 +21,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "learner/landlock.h"
 
 namespace dure {
 namespace {
@@ -129,6 +133,26 @@ bool Limit(int resource, uint64_t value) {
   return setrlimit(static_cast<__rlimit_resource>(resource), &limit) == 0;
 }
 
+// Before the filter, which lets nobody look.
+SandboxLayer LookAtNetwork() {
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return Layer(kNetworkNamespace, false, Words(errno));
+  std::string up;
+  for (const ifaddrs* at = list; at != nullptr; at = at->ifa_next) {
+    if ((at->ifa_flags & IFF_UP) != 0) up = at->ifa_name;
+  }
+  freeifaddrs(list);
+  return Layer(
+      kNetworkNamespace, up.empty(),
+      absl::StrCat("this system allows no namespaces here: the interface ", up, " is in sight"));
+}
+
+// Never above a limit that is there already.
+uint64_t MostMemory(uint64_t wanted) {
+  rlimit limit;
+  return getrlimit(RLIMIT_DATA, &limit) == 0 ? std::min<uint64_t>(wanted, limit.rlim_max) : wanted;
+}
+
 // Tries to open a socket of each kind that could reach anybody.
 SandboxLayer TryNetwork() {
   for (int family : {AF_INET, AF_INET6, AF_UNIX, AF_NETLINK, AF_VSOCK}) {
@@ -189,10 +213,13 @@ std::vector<SandboxLayer> EnterSandbox(const SandboxOptions& options) {
   layers.push_back(Layer("no new privileges", done, Words(errno)));
   done = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && Limit(RLIMIT_CORE, 0);
   layers.push_back(Layer("no core dumps", done, Words(errno)));
-  done = kSanitized || Limit(RLIMIT_DATA, options.memory_bytes);
+  done = kSanitized || Limit(RLIMIT_DATA, MostMemory(options.memory_bytes));
   layers.push_back(Layer("memory limit", done, Words(errno)));
   done = Limit(RLIMIT_NOFILE, options.descriptors);
   layers.push_back(Layer("descriptor limit", done, Words(errno)));
+  layers.push_back(LookAtNetwork());
+  const std::string no_landlock = EnterLandlock();
+  layers.push_back(Layer(kLandlock, no_landlock.empty(), no_landlock));
   const int error_number = Filter().Load();
   if (error_number != 0) {
     // Without the filter the attempts would do what they try.

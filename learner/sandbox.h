@@ -1,6 +1,8 @@
 // What the trainer gives up after its libraries are loaded and before it sees a model or data:
-// network, files, other programs and processes, and more memory than it needs. Linux only:
-// no_new_privs, seccomp (an allow list, on every thread) and resource limits.
+// network, files, other programs and processes, and more memory than it needs. Linux only. The
+// promises are kept by no_new_privs, seccomp (an allow list, on every thread) and resource limits.
+// Behind them is a second line where the system has it, by other means: namespaces of its own, in
+// which there is no network, and Landlock, under which there are no files (IsSpareLayer).
 #ifndef DURE_LEARNER_SANDBOX_H_
 #define DURE_LEARNER_SANDBOX_H_
 

@@ -81,6 +81,14 @@ struct SandboxLayer {
   std::string detail;  // why not, if it is not applied
 };
 
+// Layers that stand behind others: what one of these forbids is forbidden without it, too. A system
+// that lacks it is told of, and no reason not to train.
+inline constexpr char kNetworkNamespace[] = "own network namespace";
+inline constexpr char kLandlock[] = "Landlock";
+inline bool IsSpareLayer(std::string_view name) {
+  return name == kNetworkNamespace || name == kLandlock;
+}
+
 struct LoadedReply {
   ParamManifest manifest;  // as asked for; of a TorchScript module with the names of its parameters
   DataSummary data;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@
 #include "learner/data/table.h"
 #include "learner/local_plan.h"
 #include "learner/metrics.h"
+#include "learner/namespaces.h"
+#include "learner/sandbox.h"
 
 namespace dure {
 namespace {
@@ -72,10 +75,29 @@ absl::StatusOr<FileDescriptor> InMemory(const std::string& text) {
   return file;
 }
 
+// What the new process may not take back.
+void Bind(uint64_t memory_bytes, bool background) {
+  // Where it is not allowed, it is no reason not to train.
+  if (background) {
+    constexpr int kWhoProcess = 1, kIdleClass = 3 << 13;  // linux/ioprio.h
+    setpriority(PRIO_PROCESS, 0, 19);
+    syscall(SYS_ioprio_set, kWhoProcess, 0, kIdleClass);
+  }
+  rlimit limit;
+  if (!kSanitized && getrlimit(RLIMIT_DATA, &limit) == 0) {
+    limit.rlim_max = std::min<rlim_t>(limit.rlim_max, memory_bytes);
+    limit.rlim_cur = std::min(limit.rlim_cur, limit.rlim_max);
+    if (setrlimit(RLIMIT_DATA, &limit) != 0) _exit(127);
+  }
+  const rlimit no_core = {0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  LeaveNamespaces();
+}
+
 // In the new process, before the program: only what is safe after fork() in a process with threads.
 // Keeps standard error and the socket; anything else is closed.
 [[noreturn]] void Become(const char* program, char** arguments, char** environment, int socket,
-                         int null) {
+                         int null, uint64_t memory_bytes, bool background) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -94,6 +116,7 @@ absl::StatusOr<FileDescriptor> InMemory(const std::string& text) {
                          : 1 << 20;
     for (int fd = kSocketInChild + 1; fd < last; ++fd) close(fd);
   }
+  Bind(memory_bytes, background);
   execve(program, arguments, environment);
   _exit(127);
 }
@@ -183,7 +206,7 @@ class TrainerProcess::Child {
     if (pid_ < 0) return ErrnoStatus(errno, "cannot start the trainer's process");
     if (pid_ == 0) {
       Become(options.program.c_str(), argument_pointers.data(), environment_pointers.data(),
-             theirs.get(), null.get());
+             theirs.get(), null.get(), options.memory_bytes, options.background);
     }
     return absl::OkStatus();
   }
@@ -301,8 +324,8 @@ absl::StatusOr<LocalUpdate> TrainerProcess::Train(std::span<const float> params,
   }
   DURE_RETURN_IF_ERROR(SetParams(params));
   const auto* gradient = std::get_if<GradientPlan>(&plan);
-  const bool sums = std::holds_alternative<StatisticsPlan>(plan) ||
-                    std::holds_alternative<EvaluationPlan>(plan);
+  const bool sums =
+      std::holds_alternative<StatisticsPlan>(plan) || std::holds_alternative<EvaluationPlan>(plan);
   absl::StatusOr<LocalUpdate> update = gradient != nullptr ? RunGradient(*gradient)
                                        : sums              ? RunSums(plan)
                                                            : RunLocal(plan);

@@ -40,6 +40,10 @@ struct TrainerOptions {
   std::optional<Standardisation> standards;
   uint64_t most_sums = 0;  // numbers that a StatisticsPlan or an EvaluationPlan gives
   int threads = 1;  // cores divided by members on this machine, at least 1
+  uint64_t memory_bytes = uint64_t{8} << 30;  // private memory that it may write to
+  // It gets what others leave of processor and disk: nice 19, and the idle class of input and
+  // output.
+  bool background = false;
   absl::Duration load_timeout = absl::Seconds(120);
   absl::Duration train_timeout = absl::Seconds(120);
   absl::Duration evaluate_timeout = absl::Minutes(10);

@@ -113,7 +113,7 @@ absl::Status ClientService::CheckTrainer(const ParamManifest& manifest) const {
   }
   if (!policy_.require_sandbox) return absl::OkStatus();
   for (const SandboxLayer& layer : sandbox_) {
-    if (layer.applied) continue;
+    if (layer.applied || IsSpareLayer(layer.name)) continue;
     return Refusal(absl::StrCat("the trainer lacks a layer of its sandbox (", layer.name, ": ",
                                 layer.detail,
                                 "), against this member's limit require_sandbox = true"));

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "client/service/client_service.h"
+#include "client/service/guest_file.h"
 #include "client/service/node_files.h"
 #include "federation/terms/sums_terms.h"
 
@@ -26,13 +27,17 @@ absl::StatusOr<TrainerOptions> ClientService::OptionsOfTrainer() const {
   const auto file_of = [&](const char* key) {
     return NodeFilePath(node_.folder, AttachmentOf(node_.spec, key));
   };
+  DURE_ASSIGN_OR_RETURN(const GuestFile guest, ReadGuestFile(node_.folder));
+  const int most = static_cast<int>(guest.limits.max_threads);
   TrainerOptions options{.program = options_.trainer_program,
                          .model = node_.spec.model(),
                          .data_folder = *node_.data_folder,
                          .module_file = file_of("model.torchscript"),
                          .vocabulary_file = file_of("model.vocabulary"),
                          .schema_file = file_of("data.schema"),
-                         .threads = options_.threads};
+                         .threads = most == 0 ? options_.threads : std::min(most, options_.threads),
+                         .memory_bytes = guest.limits.max_memory,
+                         .background = true};
   if (HasSums(node_.spec, SumsKind::kEvaluation)) {
     options.most_sums = ShapeOfEvaluation(node_.spec).sums;
   }
