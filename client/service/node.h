@@ -115,6 +115,10 @@ inline std::string PrivateFolder(const std::string& node_folder) {
   return node_folder + "/private";
 }
 
+inline std::string MemberCertificatePath(const std::string& node_folder) {
+  return node_folder + "/member.pem";
+}
+
 inline std::string MemberKeyPath(const std::string& node_folder) {
   return PrivateFolder(node_folder) + "/member.key";
 }
