@@ -8,6 +8,7 @@
 #include <span>
 
 #include "absl/status/status.h"
+#include "base/byte_source.h"
 #include "base/ring.h"
 
 namespace dure {
@@ -20,6 +21,10 @@ class RingSum {
   // Adds one packed input whose origin was verified. InvalidArgument, and the sum is unchanged,
   // unless it is exactly `dim` elements of `bits` bits with zero padding.
   absl::Status AddPacked(std::span<const uint8_t> packed);
+
+  // The same for an input of which only as much as is being added is in the memory. After an error
+  // of `packed` itself, which is returned as it is, the sum is of no use any more.
+  absl::Status AddPacked(const ByteSource& packed);
 
   // How many inputs were added.
   uint32_t count() const { return count_; }

@@ -214,16 +214,19 @@ std::string Pack(std::span<const int64_t> values, int bits) {
 }
 
 absl::Status CheckPacked(std::span<const uint8_t> packed, uint64_t dim, int bits) {
+  return CheckPackedSize(packed.size(), packed.empty() ? 0 : packed.back(), dim, bits);
+}
+
+absl::Status CheckPackedSize(uint64_t bytes, uint8_t last_byte, uint64_t dim, int bits) {
   const uint64_t expected = PackedBytes(dim, bits);
-  if (packed.size() != expected) {
-    return absl::InvalidArgumentError(absl::StrCat("packed vector of ", packed.size(), " bytes; ",
-                                                   dim, " elements of ", bits, " bits have ",
-                                                   expected));
+  if (bytes != expected) {
+    return absl::InvalidArgumentError(absl::StrCat("packed vector of ", bytes, " bytes; ", dim,
+                                                   " elements of ", bits, " bits have ", expected));
   }
   const int used = static_cast<int>(dim * static_cast<uint64_t>(bits) % 8);
-  if (used != 0 && packed.back() >> used != 0) {
+  if (used != 0 && last_byte >> used != 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("packed vector of ", packed.size(), " bytes: its padding is not zero"));
+        absl::StrCat("packed vector of ", bytes, " bytes: its padding is not zero"));
   }
   return absl::OkStatus();
 }
@@ -243,20 +246,27 @@ absl::StatusOr<RingVector> Unpack(std::span<const uint8_t> packed, uint64_t dim,
 }
 
 absl::Status UnpackAndAdd(std::span<const uint8_t> packed, int bits, RingVector* sum, int threads) {
-  DURE_CHECK(RingFits(*sum, bits));
   DURE_RETURN_IF_ERROR(CheckPacked(packed, RingSize(*sum), bits));
+  UnpackAndAddPart(packed, bits, 0, RingSize(*sum), sum, threads);
+  return absl::OkStatus();
+}
+
+void UnpackAndAddPart(std::span<const uint8_t> packed, int bits, uint64_t first, uint64_t count,
+                      RingVector* sum, int threads) {
+  DURE_CHECK(RingFits(*sum, bits) && packed.size() == PackedBytes(count, bits));
+  DURE_CHECK(first % 8 == 0 && first <= RingSize(*sum) && count <= RingSize(*sum) - first);
+  DURE_CHECK(count % 8 == 0 || first + count == RingSize(*sum));
   std::visit(
       [&](auto& words) {
         // Eight elements begin with a byte of their own.
-        ForEachRange({.begin = 0, .end = words.size()},
+        ForEachRange({.begin = 0, .end = count},
                      {.least = kElementsForThread, .multiple = 8, .threads = threads},
                      [&](const Range& range) {
                        AddPart(packed.subspan(range.begin / 8 * static_cast<uint64_t>(bits)), bits,
-                               std::span(words).subspan(range.begin, range.size()));
+                               std::span(words).subspan(first + range.begin, range.size()));
                      });
       },
       *sum);
-  return absl::OkStatus();
 }
 
 }  // namespace dure

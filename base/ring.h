@@ -50,6 +50,8 @@ std::string Pack(std::span<const int64_t> values, int bits);
 // InvalidArgument, with the lengths, unless `packed` is exactly `dim` elements of `bits` bits with
 // zero padding.
 absl::Status CheckPacked(std::span<const uint8_t> packed, uint64_t dim, int bits);
+// The same of a packed vector of `bytes` bytes, the last of which is `last_byte`.
+absl::Status CheckPackedSize(uint64_t bytes, uint8_t last_byte, uint64_t dim, int bits);
 
 // InvalidArgument as CheckPacked.
 absl::StatusOr<RingVector> Unpack(std::span<const uint8_t> packed, uint64_t dim, int bits);
@@ -59,6 +61,12 @@ absl::StatusOr<RingVector> Unpack(std::span<const uint8_t> packed, uint64_t dim,
 // many as the machine has).
 absl::Status UnpackAndAdd(std::span<const uint8_t> packed, int bits, RingVector* sum,
                           int threads = 1);
+
+// The same for elements first, first + 1, ... of `sum`: `packed` is PackedBytes(count, bits) bytes
+// of a longer packed vector. `first` is a multiple of 8, and so is `count` unless it reaches the
+// end (DURE_CHECK).
+void UnpackAndAddPart(std::span<const uint8_t> packed, int bits, uint64_t first, uint64_t count,
+                      RingVector* sum, int threads = 1);
 
 }  // namespace dure
 

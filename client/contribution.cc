@@ -48,14 +48,20 @@ void NoiseReserve::PrepareFor(const RoundTerms& terms, AesCtrRandom& random) {
 }
 
 void NoiseReserve::Refill(AesCtrRandom& random) {
-  if (!words_.empty() || coordinates_ == 0) return;
+  if (!words_.empty() || coordinates_ == 0 || sigma2_ == 0) return;
   words_.resize(coordinates_);
-  if (sigma2_ != 0) GaussianOf(sigma2_).Fill(random, std::span<uint32_t>(words_));
+  GaussianOf(sigma2_).Fill(random, std::span<uint32_t>(words_));
 }
 
 std::vector<uint32_t> NoiseReserve::Take(const RoundTerms& terms) {
-  DURE_CHECK(sigma2_ == terms.sigma2_local && words_.size() == terms.coordinates);
-  return std::exchange(words_, {});
+  DURE_CHECK(sigma2_ == terms.sigma2_local && coordinates_ == terms.coordinates);
+  if (sigma2_ != 0) {
+    DURE_CHECK(words_.size() == coordinates_);
+    return std::exchange(words_, {});
+  }
+  // Without noise of the message's own: zeros where it is added to, nothing where it is not.
+  const bool added = terms.unit == PrivacySection::CLIENT || terms.mode == LocalSection::GRADIENT;
+  return std::vector<uint32_t>(added && terms.unit != PrivacySection::NONE ? coordinates_ : 0);
 }
 
 void NoiseReserve::Drop() {

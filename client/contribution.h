@@ -35,7 +35,8 @@ class NoiseReserve {
   void PrepareFor(const RoundTerms& terms, AesCtrRandom& random);
   // Draws again what the last PrepareFor was for, if it was used.
   void Refill(AesCtrRandom& random);
-  // Hands the noise out. Precondition (DURE_CHECK): PrepareFor(terms) came before.
+  // Hands the noise out: zeros where the terms have none and something is added to it, nothing where
+  // nothing is. Precondition (DURE_CHECK): PrepareFor(terms) came before.
   std::vector<uint32_t> Take(const RoundTerms& terms);
   // Wipes it.
   void Drop();

@@ -7,6 +7,7 @@
 #include "base/printable.h"
 #include "base/version.h"
 #include "federation/model_file.h"
+#include "privacy/secagg/limits.h"
 #include "privacy/secagg/transcript.h"
 
 namespace dure {
@@ -16,6 +17,9 @@ using member::Tell;
 
 // Of masks, between two looks for messages: a few milliseconds.
 constexpr uint64_t kMaskWordsWhenIdle = uint64_t{1} << 22;
+
+// Of a longer input no masks are expanded ahead: they would be as long as the model beside it.
+constexpr uint64_t kMostMasksAhead = uint64_t{1} << 25;
 
 Decline::Reason ReasonFor(const absl::Status& status) {
   switch (status.code()) {
@@ -45,9 +49,10 @@ void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
   } else if (std::holds_alternative<member::Connected>(input)) {
     SayHello(out);
   } else if (std::holds_alternative<member::Disconnected>(input)) {
-    // The secrets of a session live in memory only as long as its stream.
-    EndAttempt(absl::UnavailableError("the connection was lost"));
+    suspended_ = attempt_.has_value();
     measurement_.reset();
+  } else if (std::holds_alternative<member::Forget>(input)) {
+    if (suspended_) EndAttempt(absl::UnavailableError("the connection was lost"));
   } else if (auto* done = std::get_if<member::TrainingDone>(&input)) {
     OnTrainingDone(std::move(*done), out);
   } else if (const auto* evaluated = std::get_if<member::EvaluationDone>(&input)) {
@@ -64,7 +69,8 @@ void MemberEngine::Step(member::Input input, std::vector<member::Output>* out) {
 void MemberEngine::OnIdle(Outputs* out) {
   if (!attempt_ || attempt_->answered) {
     noise_.Refill(bulk_random_);
-  } else if (attempt_->session.PrepareMasks(kMaskWordsWhenIdle)) {
+  } else if (attempt_->terms.coordinates <= kMostMasksAhead &&
+             attempt_->session.PrepareMasks(kMaskWordsWhenIdle)) {
     out->push_back(member::WantIdle{});
   }
 }
@@ -73,10 +79,29 @@ void MemberEngine::SayHello(Outputs* out) {
   ClientMessage hello;
   hello.mutable_hello()->set_software(absl::StrCat("dure ", kVersion));
   hello.mutable_hello()->set_spec_digest(ToString(options_.spec_digest));
+  if (suspended_) {
+    hello.mutable_hello()->set_resume(ToString(attempt_->session.session_id()));
+  }
   out->push_back(member::Send{std::move(hello)});
 }
 
+bool MemberEngine::TakesPartIn(std::string_view session_id) const {
+  return attempt_ && session_id == ToString(attempt_->session.session_id());
+}
+
+// The coordinator says once more what it said last in the attempt that was interrupted.
+void MemberEngine::GoOn(Outputs* out) {
+  suspended_ = false;
+  out->push_back(
+      Tell{Tell::Level::kNote, absl::StrCat("back again: attempt ", attempt_->attempt.value(),
+                                            " of round ", attempt_->round.value(), " goes on")});
+}
+
 void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
+  if (suspended_ && message.has_secagg() &&
+      message.secagg().session_id() == ToString(attempt_->session.session_id())) {
+    GoOn(out);
+  }
   switch (message.kind_case()) {
     case ServerMessage::kWelcome:
       return OnWelcome(message.welcome(), out);
@@ -238,6 +263,7 @@ void MemberEngine::EndAttempt(absl::Status why) {
   attempt_->session.End(std::move(why));
   former_session_ = std::move(attempt_->session);
   attempt_.reset();
+  suspended_ = false;
 }
 
 // Ends the attempt under way, and this member's part in the run.
@@ -272,6 +298,9 @@ void MemberEngine::SendProtocol(secagg::UpMessage message, Outputs* out) {
   // From its shares on a member knows its masks.
   const bool may_prepare = message.has_shares();
   attempt_->answered |= message.has_unmask() || message.has_plain_input();
+  if (message.has_advertise() || message.has_plain_input()) {
+    attempt_->first_answer = secagg::WithoutLongInput(message);
+  }
   ClientMessage up;
   *up.mutable_secagg() = std::move(message);
   out->push_back(member::Send{std::move(up)});

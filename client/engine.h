@@ -43,7 +43,8 @@ namespace member {
 
 // What happened.
 struct Connected {};
-struct Disconnected {};
+struct Disconnected {};  // the attempt under way waits to be gone on with
+struct Forget {};        // for too long: its secrets are erased
 struct FromCoordinator {
   ServerMessage message;
 };
@@ -60,8 +61,8 @@ struct Idle {};
 // The charge of a WriteLedger does not fit into the budget of the data any more: others have spent
 // it since the offer was looked at. Nothing was written.
 struct BudgetSpent {};
-using Input = std::variant<Connected, Disconnected, FromCoordinator, TrainingDone, EvaluationDone,
-                           Idle, BudgetSpent>;
+using Input = std::variant<Connected, Disconnected, Forget, FromCoordinator, TrainingDone,
+                           EvaluationDone, Idle, BudgetSpent>;
 
 // What to do, in this order.
 struct WriteLedger {  // durably, or nothing that follows may be done
@@ -139,10 +140,14 @@ class MemberEngine {
 
   // From the next offer on.
   void set_policy(Policy policy) { options_.policy = std::move(policy); }
+  // The same key's, renewed (DER).
+  void set_certificate(std::string certificate) { options_.certificate = std::move(certificate); }
 
   // epsilon per record charged so far, with the terms of the newest session.
   double epsilon() const { return epsilon_; }
   uint32_t charges() const { return ledger_.charges(); }
+  // Whether the attempt of that session is under way here.
+  bool TakesPartIn(std::string_view session_id) const;
   // Newest released model that the coordinator told of.
   RoundNumber round() const { return round_; }
 
@@ -159,7 +164,9 @@ class MemberEngine {
     uint64_t training = 0;
     bool charged = false;
     bool consented = false;
-    bool answered = false;           // nothing more will be sent
+    bool answered = false;  // nothing more will be sent
+    // The answer to the offer, for a coordinator that has lost it; a long input without its bytes.
+    std::optional<secagg::UpMessage> first_answer;
     std::optional<LocalState> next;  // if its input is in a sum that is released
 
     // Whether the input is in the sum, if there is one: without secure aggregation once it is sent.
@@ -189,6 +196,7 @@ class MemberEngine {
   };
 
   void SayHello(Outputs* out);
+  void GoOn(Outputs* out);
   void OnMessage(const ServerMessage& message, Outputs* out);
   void OnOffer(const RoundOffer& offer, Outputs* out);
   absl::Status Accept(const RoundOffer& offer, Outputs* out);
@@ -238,6 +246,7 @@ class MemberEngine {
   Ledger ledger_;
   AesCtrRandom bulk_random_;
   std::optional<Attempt> attempt_;
+  bool suspended_ = false;  // attempt_ has lost its connection
   AttemptNumber answered_;  // the newest whose offer was answered; none is answered twice
   // The newest session that is over, without its secrets: the coordinator may still contradict
   // itself in it.

@@ -36,10 +36,11 @@ absl::StatusOr<std::vector<float>> MemberEngine::StateOf(const RoundOffer& offer
 void MemberEngine::StartTraining(std::vector<float> params, Standardisation standards,
                                  Outputs* out) {
   attempt_->training = ++trainings_;
-  member::StartTraining training{.training = attempt_->training,
-                                 .params = WholeModel(options_.parts, options_.local, params),
-                                 .plan = attempt_->contribution.MakePlan(bulk_random_),
-                                 .standards = std::move(standards)};
+  member::StartTraining training{
+      .training = attempt_->training,
+      .params = WholeModel(options_.parts, options_.local, std::move(params)),
+      .plan = attempt_->contribution.MakePlan(bulk_random_),
+      .standards = std::move(standards)};
   CorrectWhole(options_.parts, &training.plan);
   out->push_back(std::move(training));
 }

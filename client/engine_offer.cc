@@ -17,6 +17,11 @@ using member::Tell;
 
 void MemberEngine::OnOffer(const RoundOffer& offer, Outputs* out) {
   // Two sets of keys for one session, both signed, would be proof that this member lies.
+  if (suspended_ && offer.offer().session_id() == ToString(attempt_->session.session_id())) {
+    GoOn(out);
+    if (attempt_->first_answer) SendProtocol(*attempt_->first_answer, out);
+    return;
+  }
   if (attempt_ && offer.offer().session_id() == ToString(attempt_->session.session_id())) {
     out->push_back(
         Tell{Tell::Level::kWarning, "the attempt under way was offered once more: ignored"});
@@ -26,6 +31,7 @@ void MemberEngine::OnOffer(const RoundOffer& offer, Outputs* out) {
   absl::Status status = Accept(offer, out);
   if (status.ok()) return;
   attempt_.reset();
+  suspended_ = false;
   // What may pass by itself: an attempt that is over, an attempt of too few members. A member that
   // will not have sums of its records taken goes on training.
   const bool sums = SumsKindOf(offer.offer().config().mechanism()) != SumsKind::kTraining;
@@ -48,6 +54,7 @@ bool MemberEngine::RefusesAlways() const {
 
 void MemberEngine::Refuse(absl::Status why, Outputs* out) {
   attempt_.reset();
+  suspended_ = false;
   out->push_back(member::Refused{std::move(why)});
 }
 
@@ -69,6 +76,8 @@ Spending MemberEngine::SpendingWithNext(const RoundTerms& terms) {
 // A coordinator that has seen shares of this member in a later attempt than the ledger knows: the
 // ledger is an old copy, or lives on two machines.
 void MemberEngine::OnWelcome(const Welcome& welcome, Outputs* out) {
+  // It does not go on with what was interrupted, and does not know how that ended.
+  if (suspended_) EndAttempt(absl::UnavailableError("the connection was lost"));
   round_ = RoundNumber(welcome.round());
   const uint32_t seen = welcome.last_attempt(), charged = ledger_.last_attempt().value();
   if (options_.role != MEMBER || seen <= charged) return;

@@ -15,8 +15,8 @@ std::vector<float> FirstPersonalValues(const ModelParts& parts, const ModelSecti
 }
 
 std::vector<float> WholeModel(const std::optional<ModelParts>& parts, const LocalState& local,
-                              std::span<const float> travelling) {
-  if (!parts || !parts->has_personal()) return {travelling.begin(), travelling.end()};
+                              std::vector<float> travelling) {
+  if (!parts || !parts->has_personal()) return travelling;
   return parts->Join(travelling, local.personal);
 }
 

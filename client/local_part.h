@@ -22,7 +22,7 @@ std::vector<float> FirstPersonalValues(const ModelParts& parts, const ModelSecti
 // The model to train, in the order of the whole. Where nothing stays, what travels; `parts` may be
 // absent then. `local` has personal values if there are any.
 std::vector<float> WholeModel(const std::optional<ModelParts>& parts, const LocalState& local,
-                              std::span<const float> travelling);
+                              std::vector<float> travelling);
 
 // Makes the corrections of `plan`, if it has any, as long as the whole model: what stays is steered
 // by nobody.

@@ -30,7 +30,7 @@ struct LocalState {
 };
 
 // Most bytes of a state: two numbers for each parameter of the largest model, and a header.
-inline constexpr uint64_t kMaxLocalStateBytes = (uint64_t{1} << 31) + 4096;
+inline constexpr uint64_t kMaxLocalStateBytes = (uint64_t{1} << 36) + 4096;
 
 // What a state belongs to: with another model, nothing of it is of use.
 Digest LocalStateModel(const FederationSpec& spec);

@@ -26,10 +26,16 @@ constexpr absl::Duration kTermsPatience = absl::Seconds(10);
 // Between a failed attempt and the next: doubling, because each costs privacy.
 constexpr absl::Duration kFirstRetryWait = absl::Milliseconds(500);
 constexpr absl::Duration kLongestRetryWait = absl::Seconds(60);
+// How long an attempt waits for a member that it awaits and whose connection has ended: a tenth of
+// the deadline, within these.
+constexpr absl::Duration kShortestGrace = absl::Seconds(2);
+constexpr absl::Duration kLongestGrace = absl::Seconds(30);
 // Why an attempt ends when the coordinator does.
 constexpr char kStopping[] = "the coordinator is stopping";
 // Fewer are not worth a thread of their own.
 constexpr uint64_t kCoordinatesForThread = 1 << 16;
+// As many as stay in the cache from the sum to the model.
+constexpr uint64_t kBlockCoordinates = 4096;
 // Messages of one member that may be wrong in one attempt before its stream is ended.
 constexpr int kMaxRejections = 16;
 
@@ -69,7 +75,7 @@ FederationEngine::FederationEngine(Options options, std::unique_ptr<ServerOptimi
       settled_for_(options_.spec.rounds().has_cohort() ? options_.spec.rounds().cohort()
                                                        : std::numeric_limits<size_t>::max()) {
   model_ = std::move(options_.initial_model);
-  if (!options_.parts) return;
+  if (!options_.parts || !options_.parts->has_personal()) return;
   personal_ = options_.parts->Personal(model_);
   model_ = options_.parts->Travelling(model_);
 }
@@ -99,6 +105,7 @@ absl::StatusOr<std::unique_ptr<FederationEngine>> FederationEngine::Create(Optio
     engine->control_ = ServerControl(dim, engine->options_.spec.local().population());
   }
   if (engine->state_.model) {
+    engine->model_ = std::vector<float>();  // before another one comes
     absl::StatusOr<std::vector<float>> saved = ParamsFromBytes(*engine->state_.model, dim);
     if (!saved.ok()) {
       return absl::DataLossError(absl::StrCat("the saved model: ", saved.status().message()));
@@ -133,6 +140,8 @@ void FederationEngine::Step(absl::Time now, run::Input input, std::vector<run::O
   if (released_before && EvaluatedNow(state_.round.value())) SendEvaluations(out);
   if (const auto* arrived = std::get_if<run::Arrived>(&input)) {
     OnArrived(now, *arrived, out);
+  } else if (const auto* moved = std::get_if<run::Moved>(&input)) {
+    if (round_) StepRound(now, round::Moved{moved->member, moved->bytes}, out);
   } else if (const auto* left = std::get_if<run::Left>(&input)) {
     OnLeft(now, *left, out);
   } else if (auto* said = std::get_if<run::Said>(&input)) {
@@ -147,15 +156,20 @@ void FederationEngine::Step(absl::Time now, run::Input input, std::vector<run::O
   } else if (std::holds_alternative<run::Stop>(input)) {
     if (round_) FailAttempt(now, kStopping, out);
     return;
-  } else if (round_ && now >= round_->next_deadline()) {
-    StepRound(now, round::Tick{}, out);
+  } else {
+    DropThoseNotBack(now, out);
+    if (round_ && now >= round_->next_deadline()) StepRound(now, round::Tick{}, out);
   }
   StartAttemptIfReady(now, out);
   FinishIfEvaluated(now, out);
 }
 
 absl::Time FederationEngine::next_deadline() const {
-  if (round_) return round_->next_deadline();
+  if (round_) {
+    absl::Time due = round_->next_deadline();
+    for (const auto& [member, until] : returning_) due = std::min(due, until);
+    return due;
+  }
   if (released_now_) return absl::InfinitePast();
   // Only what is still to come, or time would stand still at it.
   if (phase_ == State::kWaiting && not_before_ != absl::InfinitePast()) return not_before_;
@@ -170,6 +184,10 @@ void FederationEngine::OnArrived(absl::Time now, const run::Arrived& arrived, Ou
   left_out_.erase(arrived.member);
   for (auto& [kind, members] : refused_sums_) members.erase(arrived.member);
   lost_.erase(arrived.member);
+  // Whoever has not answered the offer may not have got it, and gets it after the greeting.
+  const bool offered_in_vain = arrived.role == MEMBER && returning_.contains(arrived.member) &&
+                               round_ && round_->AwaitsFirstAnswer(arrived.member);
+  if (!(offered_in_vain && arrived.resumes.empty()) && Resume(now, arrived, out)) return;
   if (auto tardy = tardy_.find(arrived.member); tardy != tardy_.end()) tardy->second.silent = false;
   auto welcome = std::make_shared<ServerMessage>();
   welcome->mutable_welcome()->set_round(state_.round.value());
@@ -190,10 +208,13 @@ void FederationEngine::OnArrived(absl::Time now, const run::Arrived& arrived, Ou
                                });
       if (!known) {
         evaluating_[arrived.member] = state_.round;
-        out->push_back(run::SendTo{arrived.member, EvaluationMessage()});
+        out->push_back(run::SendTo{arrived.member, EvaluationMessage(out)});
       }
     }
     return;
+  }
+  if (offered_in_vain && returning_.erase(arrived.member) > 0) {
+    StepRound(now, round::MemberReturned{arrived.member}, out);
   }
   // Those who found an attempt too small may take part in a larger one.
   left_out_.clear();
@@ -207,7 +228,63 @@ void FederationEngine::OnLeft(absl::Time now, const run::Left& left, Outputs* ou
   left_out_.erase(left.member);
   evaluating_.erase(left.member);
   if (left.lost) lost_[left.member] = now;
-  if (round_) StepRound(now, round::MemberLost{left.member}, out);
+  if (!round_) return;
+  // Who keeps its part of the attempt in memory may be back in a moment.
+  const std::vector<secagg::MemberId> awaited = round_->awaited();
+  if (left.lost && std::find(awaited.begin(), awaited.end(), left.member) != awaited.end()) {
+    returning_[left.member] = now + ReturnGrace();
+    return;
+  }
+  StepRound(now, round::MemberLost{left.member}, out);
+}
+
+// A cut line is noticed at both ends at different times; an attempt that has time gives it more.
+absl::Duration FederationEngine::ReturnGrace() const {
+  return std::clamp(deadline() / 10, kShortestGrace, kLongestGrace);
+}
+
+void FederationEngine::DropThoseNotBack(absl::Time now, Outputs* out) {
+  for (auto place = returning_.begin(); round_ && place != returning_.end();) {
+    if (now < place->second) {
+      ++place;
+      continue;
+    }
+    const secagg::MemberId member = place->first;
+    returning_.erase(place);
+    StepRound(now, round::MemberLost{member}, out);  // may end the attempt
+    place = returning_.begin();
+  }
+}
+
+// A member whose connection ended and that goes on where it was. False: it is greeted as any other,
+// and what it had of an attempt is of no use any more.
+bool FederationEngine::Resume(absl::Time now, const run::Arrived& arrived, Outputs* out) {
+  const bool waited_for = returning_.erase(arrived.member) > 0;
+  if (arrived.resumes.empty() || arrived.role != MEMBER) {
+    if (waited_for && round_) StepRound(now, round::MemberLost{arrived.member}, out);
+    return false;
+  }
+  if (last_words_ && last_words_->attempt_ended().session_id() == arrived.resumes) {
+    out->push_back(run::SendTo{arrived.member, last_words_});
+    return false;
+  }
+  const bool in_cohort = round_ && arrived.resumes == ToString(session_id_) &&
+                         !declined_.contains(arrived.member) &&
+                         std::find(cohort_.begin(), cohort_.end(), arrived.member) != cohort_.end();
+  if (!in_cohort) {
+    if (waited_for && round_) StepRound(now, round::MemberLost{arrived.member}, out);
+    return false;
+  }
+  out->push_back(run::Note{false, absl::StrCat(arrived.name, " is back, and goes on with attempt ",
+                                               state_.attempts.value())});
+  StepRound(now, round::MemberReturned{arrived.member}, out);
+  return true;
+}
+
+std::optional<uint64_t> FederationEngine::ExpectedInput(const secagg::MemberId& member,
+                                                        std::string_view session_id) const {
+  if (!round_ || session_id != ToString(session_id_)) return std::nullopt;
+  return round_->ExpectedInput(member);
 }
 
 void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
@@ -257,7 +334,10 @@ void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
         dealers_.insert(said.member);
       }
       return StepRound(
-          now, round::MessageReceived{said.member, std::move(*said.message.mutable_secagg())}, out);
+          now,
+          round::MessageReceived{said.member, std::move(*said.message.mutable_secagg()),
+                                 std::move(said.staged)},
+          out);
     case ClientMessage::kEvaluation:
       return OnEvaluation(now, said.member, said.message.evaluation(), out);
     case ClientMessage::kAvailability:
@@ -352,7 +432,15 @@ absl::Status FederationEngine::StartAttempt(absl::Time now, std::vector<secagg::
       (terms.download != CommunicationSection::FP32 || !options.state.empty())) {
     id.model_hash = OfferedModelHash(options.model, options.state);
   }
+  options.target = options_.spec.rounds().target();
   DURE_ASSIGN_OR_RETURN(RunAccount account, sums_.Account(terms));
+  if (options.model.size() + options.state.size() > options_.most_inline_bytes) {
+    options.model_bytes = options.model.size();
+    options.state_bytes = options.state.size();
+    out->push_back(run::Publish{.sha256 = id.model_hash,
+                                .model = std::exchange(options.model, {}),
+                                .state = std::exchange(options.state, {})});
+  }
   DURE_RETURN_IF_ERROR(BeginRound(now, terms, id, std::move(options), std::move(cohort), out));
   if (terms.invited != terms_.invited) account_ = std::move(account);
   terms_ = terms;
@@ -371,6 +459,9 @@ absl::Status FederationEngine::BeginRound(absl::Time now, const RoundTerms& term
   options.session.verifier = options_.verifier;
   options.session.expected = cohort;
   options.deadline = deadline();
+  if (const uint32_t rate = options_.spec.rounds().minimum_rate(); rate > 0) {
+    options.minimum_rate = rate;
+  }
   std::string rotation_seed = options.session.config.rotation_seed();
   std::vector<round::Output> outputs;
   DURE_ASSIGN_OR_RETURN(round_, options_.start_round(now, std::move(options), &outputs));
@@ -382,6 +473,8 @@ absl::Status FederationEngine::BeginRound(absl::Time now, const RoundTerms& term
   former_session_id_ = std::exchange(session_id_, session_id);
   rejections_.clear();
   declined_.clear();
+  returning_.clear();
+  last_words_.reset();
   dealers_.clear();
   cohort_ = std::move(cohort);
   // Those who did not come in time are not waited for again.
@@ -408,6 +501,8 @@ void FederationEngine::TellCohort(bool released, const std::string& text, Output
   ended->set_session_id(ToString(session_id_));
   ended->set_released(released);
   ended->set_text(text);
+  last_words_ = message;
+  returning_.clear();
   for (const secagg::MemberId& member : cohort_) {
     if (people_.contains(member)) out->push_back(run::SendTo{member, message});
   }
@@ -448,15 +543,15 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
   if (sums_terms_) return ReleaseSums(now, std::move(closed), out);
   // Each of these may be as long as the model, and goes as soon as the next is there.
   absl::StatusOr<MeanUpdate> update =
-      ToMeanUpdate(closed.sums, terms_, rotation_seed_, *options_.random);
-  closed.sums.clear();
+      ToMeanUpdate(std::move(closed.sums), terms_, rotation_seed_, *options_.random);
   if (!update.ok()) return FailAttempt(now, std::string(update.status().message()), out);
   LeaveOutTheFaulty(out);
   ForgiveThePunctual();
   round_.reset();
-  StepModel(*std::exchange(update, MeanUpdate{.count_mean = update->count_mean}), closed.survivors,
-            out);
-  if (terms_.adaptive_clipping) MoveClipNorm(update->count_mean);
+  StepModel(*update, closed.survivors, out);
+  const double count_mean = update->count_mean;
+  update = MeanUpdate();
+  if (terms_.adaptive_clipping) MoveClipNorm(count_mean);
   std::string model = ParamsToBytes(model_);
   if (options_.hash_models) model_hash_ = Sha256(AsBytes(model));
   failures_in_a_row_ = 0;
@@ -493,9 +588,10 @@ void FederationEngine::Release(absl::Time now, round::Closed closed, Outputs* ou
 
 // The next model, and the next control variate.
 void FederationEngine::StepModel(const MeanUpdate& update, uint32_t survivors, Outputs* out) {
-  const std::span<const float> mean = update.mean;
-  StepOptimizer(mean.first(model_.size()));
-  if (control_.used()) control_.Move(mean.subspan(model_.size()), survivors, terms_);
+  StepOptimizer(update);
+  if (control_.used()) {
+    control_.Move(update.Part(model_.size(), update.size - model_.size()), survivors, terms_);
+  }
   const uint64_t beyond =
       terms_.download == CommunicationSection::FP16 ? BeyondBinary16(model_) : 0;
   if (beyond == 0) return;
@@ -505,15 +601,19 @@ void FederationEngine::StepModel(const MeanUpdate& update, uint32_t survivors, O
 }
 
 // Coordinates are stepped on their own, so in ranges and on all cores.
-void FederationEngine::StepOptimizer(std::span<const float> mean) {
+void FederationEngine::StepOptimizer(const MeanUpdate& update) {
   optimizer_->ScaleRate(ServerScheduleOf(options_.spec).Factor(state_.round.value() + 1));
-  ForEachRange({.begin = 0, .end = mean.size()}, {.least = kCoordinatesForThread},
-               [&](const Range& range) {
-                 DURE_CHECK(optimizer_
-                                ->Step(range.begin, mean.subspan(range.begin, range.size()),
-                                       std::span(model_).subspan(range.begin, range.size()))
-                                .ok());  // the mean is finite
-               });
+  ForEachRange(
+      {.begin = 0, .end = model_.size()}, {.least = kCoordinatesForThread},
+      [&](const Range& range) {
+        std::vector<float> mean(std::min(kBlockCoordinates, range.size()));
+        for (uint64_t at = range.begin; at < range.end; at += mean.size()) {
+          const auto block = std::span(mean).first(std::min<uint64_t>(mean.size(), range.end - at));
+          update.read(at, block);
+          DURE_CHECK(optimizer_->Step(at, block, std::span(model_).subspan(at, block.size()))
+                         .ok());  // the mean is finite
+        }
+      });
 }
 
 // The next round's clip norm, from what was released (Andrew et al. 2021).

@@ -49,6 +49,9 @@ struct Arrived {
   secagg::MemberId member;
   std::string name;
   Role role = MEMBER;
+  // The session of the attempt that it was in when its connection ended, and wants to go on with;
+  // empty: none.
+  std::string resumes = {};
 };
 struct Left {
   secagg::MemberId member;
@@ -57,13 +60,18 @@ struct Left {
 struct Said {
   secagg::MemberId member;
   ClientMessage message;
+  std::optional<secagg::StagedInput> staged = {};  // the input that the message refers to
+};
+struct Moved {  // of the model or the input of the attempt under way: round::Moved
+  secagg::MemberId member;
+  uint64_t bytes = 0;
 };
 struct Tick {};
 struct SetPaused {
   bool paused = false;
 };
 struct Stop {};
-using Input = std::variant<Arrived, Left, Said, Tick, SetPaused, Stop>;
+using Input = std::variant<Arrived, Left, Said, Moved, Tick, SetPaused, Stop>;
 
 // What to do, in this order.
 struct Write {  // durably, or nothing that follows may be done
@@ -72,6 +80,12 @@ struct Write {  // durably, or nothing that follows may be done
 struct WriteEvidence {  // durably: a member has contradicted itself
   audit::Contradiction contradiction;
   std::string certificate;  // the member's, DER
+};
+// A model that is too long for the messages that follow: members fetch it by its digest.
+struct Publish {
+  Digest sha256{};    // SHA-256(model || state)
+  std::string model;  // as it travels in a RoundOffer or an EvaluationRequest
+  std::string state;
 };
 struct SendTo {
   secagg::MemberId member;
@@ -89,7 +103,7 @@ struct Ended {  // nothing more will come; OK if every round was released, or en
   absl::Status status;
   std::string text;
 };
-using Output = std::variant<Write, WriteEvidence, SendTo, Expel, Note, Ended>;
+using Output = std::variant<Write, WriteEvidence, Publish, SendTo, Expel, Note, Ended>;
 
 }  // namespace run
 
@@ -97,6 +111,9 @@ using Output = std::variant<Write, WriteEvidence, SendTo, Expel, Note, Ended>;
 // as likely as any other.
 using CohortSource = std::function<std::vector<secagg::MemberId>(
     absl::Time now, AttemptNumber attempt, size_t most)>;
+
+// Of a model in a message.
+inline constexpr uint64_t kMostInlineBytes = uint64_t{1} << 20;
 
 class FederationEngine {
  public:
@@ -113,6 +130,9 @@ class FederationEngine {
     // connected: for simulations.
     StartRound start_round = Round::Start;
     CohortSource cohorts;
+    // A model with what belongs to it travels in messages up to this length, and is published
+    // above.
+    uint64_t most_inline_bytes = kMostInlineBytes;
     // Without it no digest of a model is made: neither members nor a store ask a simulation for it.
     bool hash_models = true;
   };
@@ -128,6 +148,12 @@ class FederationEngine {
   }
   // When Step(Tick) is due at the latest. InfinitePast: as soon as the outputs are dealt with.
   absl::Time next_deadline() const;
+
+  // How many bytes the member's input in the attempt of `session_id` has, if it is awaited now.
+  std::optional<uint64_t> ExpectedInput(const secagg::MemberId& member,
+                                        std::string_view session_id) const;
+  // The session of the attempt under way; all zero before the first.
+  const Digest& session_id() const { return session_id_; }
 
   // With the first `max_rounds` released rounds after `after_round`, and their evaluations.
   RunStatus Status(RoundNumber after_round, size_t max_rounds) const;
@@ -162,6 +188,9 @@ class FederationEngine {
                    RunState state);
 
   void OnArrived(absl::Time now, const run::Arrived& arrived, Outputs* out);
+  bool Resume(absl::Time now, const run::Arrived& arrived, Outputs* out);
+  absl::Duration ReturnGrace() const;
+  void DropThoseNotBack(absl::Time now, Outputs* out);
   void OnLeft(absl::Time now, const run::Left& left, Outputs* out);
   void OnSaid(absl::Time now, run::Said said, Outputs* out);
   void OnEvaluation(absl::Time now, const secagg::MemberId& member, const EvaluationReport& report,
@@ -190,7 +219,7 @@ class FederationEngine {
   void FailAttempt(absl::Time now, const std::string& reason, Outputs* out);
   void Release(absl::Time now, round::Closed closed, Outputs* out);
   void StepModel(const MeanUpdate& update, uint32_t survivors, Outputs* out);
-  void StepOptimizer(std::span<const float> mean);
+  void StepOptimizer(const MeanUpdate& update);
   std::vector<RoundNumber> RoundsBeingMeasured() const;
   void MoveClipNorm(double count_mean);
   void SendEvaluations(Outputs* out);
@@ -217,7 +246,7 @@ class FederationEngine {
   std::string DoingOf(const secagg::MemberId& member, const Person& person) const;
   std::string NameOf(const secagg::MemberId& member) const;
   void TellCohort(bool released, const std::string& text, Outputs* out);
-  std::shared_ptr<const ServerMessage> EvaluationMessage() const;
+  std::shared_ptr<const ServerMessage> EvaluationMessage(Outputs* out) const;
 
   Options options_;
   std::unique_ptr<ServerOptimizer> optimizer_;
@@ -244,6 +273,9 @@ class FederationEngine {
   std::map<secagg::MemberId, int> rejections_;  // in this attempt
   std::map<secagg::MemberId, Tardiness> tardy_;
   std::map<secagg::MemberId, absl::Time> lost_;  // without a goodbye, and not back yet
+  // Of the cohort under way, lost just now: until when the attempt waits for them to come back.
+  std::map<secagg::MemberId, absl::Time> returning_;
+  std::shared_ptr<const ServerMessage> last_words_;  // to the cohort of the attempt that has ended
   // With so many members an attempt starts at once: the cohort, or the newest attempt's.
   size_t settled_for_;
   // While some are missing: when an attempt starts without them.

@@ -54,7 +54,7 @@ void FederationEngine::EvaluatorIsFree(const secagg::MemberId& member, Outputs* 
   // A newer model may have been released while this one was measured.
   if (asked->second < evaluated_) {
     asked->second = state_.round;
-    out->push_back(run::SendTo{member, EvaluationMessage()});
+    out->push_back(run::SendTo{member, EvaluationMessage(out)});
   } else {
     evaluating_.erase(asked);
   }
@@ -64,13 +64,21 @@ bool FederationEngine::EvaluatedNow(uint32_t round) const {
   return round % options_.spec.evaluation().every() == 0 || round == options_.spec.rounds().count();
 }
 
-std::shared_ptr<const ServerMessage> FederationEngine::EvaluationMessage() const {
+std::shared_ptr<const ServerMessage> FederationEngine::EvaluationMessage(Outputs* out) const {
   auto message = std::make_shared<ServerMessage>();
   message->mutable_evaluate()->set_round(state_.round.value());
   message->mutable_evaluate()->set_standardisation(standardisation_);
   // As it is released: with the layers that stay with members as they were at the beginning.
-  message->mutable_evaluate()->set_model(
-      ParamsToBytes(options_.parts ? options_.parts->Join(model_, personal_) : model_));
+  std::string model =
+      ParamsToBytes(options_.parts ? options_.parts->Join(model_, personal_) : model_);
+  if (model.size() <= options_.most_inline_bytes) {
+    message->mutable_evaluate()->set_model(std::move(model));
+    return message;
+  }
+  const Digest sha256 = Sha256(AsBytes(model));
+  message->mutable_evaluate()->set_model_sha256(ToString(sha256));
+  message->mutable_evaluate()->set_model_bytes(model.size());
+  out->push_back(run::Publish{.sha256 = sha256, .model = std::move(model)});
   return message;
 }
 
@@ -80,7 +88,7 @@ void FederationEngine::SendEvaluations(Outputs* out) {
   std::shared_ptr<const ServerMessage> message;
   for (const auto& [id, person] : people_) {
     if (person.role != EVALUATOR || evaluating_.contains(id)) continue;
-    if (message == nullptr) message = EvaluationMessage();
+    if (message == nullptr) message = EvaluationMessage(out);
     evaluating_[id] = state_.round;
     out->push_back(run::SendTo{id, message});
   }

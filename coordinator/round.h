@@ -37,9 +37,11 @@ class Round final : public RoundMachine {
 
   void Step(absl::Time now, round::Input input, std::vector<round::Output>* out) override;
   void Postpone(absl::Duration by) override { deadline_ += by; }
-  absl::Time next_deadline() const override { return deadline_; }
+  absl::Time next_deadline() const override;
   std::string_view phase() const override;
   std::vector<secagg::MemberId> awaited() const override;
+  bool AwaitsFirstAnswer(const secagg::MemberId& member) const override;
+  std::optional<uint64_t> ExpectedInput(const secagg::MemberId& member) const override;
   const std::map<secagg::MemberId, std::string>& faults() const override;
   std::span<const secagg::Evidence> evidence() const override;
 
@@ -47,24 +49,44 @@ class Round final : public RoundMachine {
   // With secure aggregation, and without.
   using Session = std::variant<secagg::Server, secagg::PlainServer>;
 
-  Round(Session session, RingSum nothing, absl::Duration phase_deadline)
+  // A transfer of a member in this phase. While its bytes move at minimum_rate or faster, the
+  // member's deadline moves with them; each byte of a slower one is worth 1 / minimum_rate.
+  struct Transfer {
+    absl::Time moved;       // last
+    absl::Duration earned;  // by the bytes so far
+  };
+
+  Round(Session session, RingSum nothing, const RoundOptions& options)
       : session_(std::move(session)),
         nothing_(std::move(nothing)),
-        phase_deadline_(phase_deadline) {}
+        phase_deadline_(options.deadline),
+        target_(options.target),
+        minimum_rate_(options.minimum_rate) {}
 
   static absl::StatusOr<Session> Create(secagg::Server::Params params);
   absl::StatusOr<std::optional<secagg::AcceptedInput>> Receive(const secagg::MemberId& from,
-                                                               secagg::UpMessage message);
+                                                               secagg::UpMessage message,
+                                                               const secagg::StagedInput* staged);
 
-  void Add(const secagg::AcceptedInput& input);
+  absl::Status Add(const secagg::AcceptedInput& input);
+  void OnMoved(absl::Time now, const round::Moved& moved);
+  // Sends the member once more what it has not answered yet.
+  void Repeat(const secagg::MemberId& member, std::vector<round::Output>* out);
+  absl::Time DeadlineOf(const secagg::MemberId& member) const;
+  bool HasEnoughInputs() const;
+  void Fail(const absl::Status& why, std::vector<round::Output>* out);
   void AdvanceWhilePossible(absl::Time now, std::vector<round::Output>* out);
   void Finish(std::vector<round::Output>* out);
 
   Session session_;
   RingSum nothing_;            // no inputs
   std::vector<RingSum> sums_;  // by group; empty before the first input
+  std::shared_ptr<const ServerMessage> offer_;
   absl::Duration phase_deadline_;
+  uint32_t target_;
+  uint32_t minimum_rate_;
   absl::Time deadline_;
+  std::map<secagg::MemberId, Transfer> transfers_;  // of this phase
   bool ended_ = false;
 };
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,12 +30,22 @@ namespace round {
 struct MessageReceived {
   secagg::MemberId from;
   secagg::UpMessage message;
+  std::optional<secagg::StagedInput> staged = {};  // the input that it refers to
+};
+// Bytes of a model or of an input have moved since the last time that this was said of the member;
+// 0: a transfer begins.
+struct Moved {
+  secagg::MemberId member;
+  uint64_t bytes = 0;
+};
+struct MemberReturned {  // with what it knew of the attempt when its connection ended
+  secagg::MemberId member;
 };
 struct MemberLost {  // its connection ended, or it declined
   secagg::MemberId member;
 };
 struct Tick {};
-using Input = std::variant<MessageReceived, MemberLost, Tick>;
+using Input = std::variant<MessageReceived, Moved, MemberLost, MemberReturned, Tick>;
 
 // What to do, in this order.
 struct SendTo {
@@ -60,11 +71,19 @@ using Output = std::variant<SendTo, Rejected, Late, Closed, Failed>;
 
 }  // namespace round
 
+// Of rounds.minimum_rate, in a federation's terms from before there was that key.
+inline constexpr uint32_t kDefaultMinimumRate = 4096;
+
 struct RoundOptions {
   secagg::Server::Params session;
-  std::string model;  // travel in the offer, as wire.proto says
-  std::string state;
+  // Travel in the offer, as wire.proto says; or, where they are published, how long they are.
+  std::string model, state;
+  uint64_t model_bytes = 0, state_bytes = 0;
   absl::Duration deadline;  // of each phase
+  // Inputs that are enough: the rest of the cohort is not waited for; 0: everybody is.
+  uint32_t target = 0;
+  // Bytes a second at which a transfer has to move for its member to be waited for.
+  uint32_t minimum_rate = kDefaultMinimumRate;
 };
 
 class RoundMachine {
@@ -80,6 +99,12 @@ class RoundMachine {
 
   virtual std::string_view phase() const = 0;
   virtual std::vector<secagg::MemberId> awaited() const = 0;
+  // Whether the answer to the offer is awaited from the member: it can still begin.
+  virtual bool AwaitsFirstAnswer(const secagg::MemberId&) const { return false; }
+  // How many bytes the input of the member has that is awaited now; nothing if none is.
+  virtual std::optional<uint64_t> ExpectedInput(const secagg::MemberId&) const {
+    return std::nullopt;
+  }
   virtual const std::map<secagg::MemberId, std::string>& faults() const = 0;
   // How members have contradicted themselves.
   virtual std::span<const secagg::Evidence> evidence() const = 0;

@@ -114,7 +114,8 @@ absl::StatusOr<MemberInput> Contribute(const Approved& approved, const OfferedAt
   std::vector<float> joined;
   const bool whole =
       terms.sums == SumsKind::kStatistics || !approved.parts || !approved.parts->has_personal();
-  if (!whole) joined = WholeModel(approved.parts, local, offered.params);
+  if (!whole)
+    joined = WholeModel(approved.parts, local, {offered.params.begin(), offered.params.end()});
   absl::StatusOr<LocalUpdate> update = train(whole ? offered.params : joined, std::move(plan));
   MemberInput made;
   if (update.ok()) {

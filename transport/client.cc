@@ -8,6 +8,7 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -20,6 +21,7 @@
 #include "crypto/digest.h"
 #include "proto/wire.grpc.pb.h"
 #include "transport/address.h"
+#include "transport/backoff.h"
 #include "transport/connect_fault.h"
 #include "transport/quiet.h"
 #include "transport/read_mark.h"
@@ -143,20 +145,18 @@ class Stream final : public grpc::ClientBidiReactor<ClientMessage, ServerMessage
     StartCall();
   }
 
-  absl::Status Send(ClientMessage message) {
-    auto shared = std::make_shared<const ClientMessage>(std::move(message));
+  absl::Status Send(ClientMessage message, std::function<void()> sent) {
+    std::shared_ptr<const ClientMessage> shared(
+        new ClientMessage(std::move(message)), [sent = std::move(sent)](const ClientMessage* done) {
+          delete done;
+          if (sent) sent();
+        });
     size_t bytes = shared->ByteSizeLong();
     if (bytes > max_message_bytes_) {
       return absl::ResourceExhaustedError(absl::StrCat("a message to the coordinator has ", bytes,
                                                        " bytes, limit ", max_message_bytes_));
     }
-    std::shared_ptr<const ClientMessage> question;
-    if (bytes > kLongMessageBytes) {
-      auto ahead = std::make_shared<ClientMessage>();
-      ahead->mutable_long_message_ahead();
-      question = std::move(ahead);
-    }
-    switch (pump_.Send(std::move(shared), bytes, std::move(question))) {
+    switch (pump_.Send(std::move(shared), bytes)) {
       case StreamPump<ClientMessage>::Sent::kQueued:
         return absl::OkStatus();
       case StreamPump<ClientMessage>::Sent::kFull:
@@ -203,11 +203,6 @@ class Stream final : public grpc::ClientBidiReactor<ClientMessage, ServerMessage
     }
     pump_.OnReadDone(ok);
     if (!ok) return;
-    if (in_.has_send_long_message()) {
-      pump_.Answered();
-      pump_.AllowRead();
-      return;
-    }
     std::shared_ptr<void> credit(nullptr, [self](std::nullptr_t) { self->pump_.AllowRead(); });
     events_->OnMessage(std::move(in_), std::move(credit));
   }
@@ -270,8 +265,9 @@ void Stream::Opened() {
   absl::StatusOr<Certificate> certificate =
       der.ok() ? VerifyCoordinatorCertificate(*der, ca_der_, absl::Now()) : der.status();
   if (!certificate.ok()) {
-    SetFault(absl::UnauthenticatedError(absl::StrCat(
-        address_, " is not the coordinator of this federation: ", certificate.status().message())));
+    SetFault(MarkNotCoordinator(absl::UnauthenticatedError(absl::StrCat(
+        address_,
+        " is not the coordinator of this federation: ", certificate.status().message()))));
     Cut();
     return;
   }
@@ -302,36 +298,90 @@ absl::StatusOr<EnrolReply> Enrol(const Invitation& invitation, EnrolRequest requ
   return Call(invitation, request, timeout, &Federation::Stub::Enrol);
 }
 
+namespace {
+
+// A file that comes in pieces, over as many connections as it takes.
+class IncomingFile {
+ public:
+  IncomingFile(std::string_view sha256, uint64_t max_bytes) : max_bytes_(max_bytes) {
+    request_.set_sha256(std::string(sha256));
+  }
+
+  // The next piece; the last one has been taken if done().
+  absl::Status Next(FetchLine& line, absl::Duration timeout,
+                    const std::function<absl::Status(std::string_view)>& take) {
+    request_.set_offset(have_);
+    request_.set_max_bytes(static_cast<uint32_t>(piece_bytes_));
+    const absl::Time asked = absl::Now();
+    DURE_ASSIGN_OR_RETURN(const FetchReply reply, line.Ask(request_, timeout));
+    if (have_ > 0 && reply.size() != size_) {
+      return line.Rubbish("the size of a file changed under way");
+    }
+    size_ = reply.size();
+    if (size_ > max_bytes_) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the coordinator's file has ", size_, " bytes, limit ", max_bytes_));
+    }
+    const std::string& piece = reply.data();
+    if (piece.size() > size_ - have_ || (piece.empty() && have_ < size_)) {
+      return line.Rubbish(
+          absl::StrCat("a piece of ", piece.size(), " bytes at ", have_, " of a file of ", size_));
+    }
+    hash_.Add(AsBytes(piece));
+    DURE_RETURN_IF_ERROR(take(piece));
+    have_ += piece.size();
+    FitPieceTo(absl::Now() - asked);
+    done_ = have_ == size_;
+    if (!done_ || ToString(hash_.Finish()) == request_.sha256()) return absl::OkStatus();
+    return line.Rubbish("what it sent is not the file that was asked for: its SHA-256 is another");
+  }
+  bool done() const { return done_; }
+
+ private:
+  void FitPieceTo(absl::Duration took) {
+    if (took < kPieceTime / 2) piece_bytes_ = std::min(2 * piece_bytes_, kFetchPieceBytes);
+    if (took > 2 * kPieceTime) piece_bytes_ = std::max(piece_bytes_ / 2, kLeastFetchPieceBytes);
+  }
+
+  static constexpr absl::Duration kPieceTime = absl::Milliseconds(500);
+  const uint64_t max_bytes_;
+  FetchRequest request_;
+  Sha256Stream hash_;
+  uint64_t have_ = 0, size_ = 0;
+  size_t piece_bytes_ = kFirstFetchPieceBytes;
+  bool done_ = false;
+};
+
+}  // namespace
+
 absl::Status Fetch(const FetchSource& source, std::string_view sha256, uint64_t max_bytes,
                    absl::Duration timeout,
                    const std::function<absl::Status(std::string_view)>& take) {
   DURE_ASSIGN_OR_RETURN(FetchLine line, FetchLine::Open(source, timeout));
-  FetchRequest request;
-  request.set_sha256(std::string(sha256));
-  Sha256Stream hash;
-  uint64_t done = 0, size = 0;
-  do {
-    request.set_offset(done);
-    DURE_ASSIGN_OR_RETURN(const FetchReply reply, line.Ask(request, timeout));
-    if (done > 0 && reply.size() != size) {
-      return line.Rubbish("the size of a file changed under way");
+  IncomingFile file(sha256, max_bytes);
+  while (!file.done()) DURE_RETURN_IF_ERROR(file.Next(line, timeout, take));
+  return absl::OkStatus();
+}
+
+absl::Status FetchPatiently(const FetchSource& source, std::string_view sha256, uint64_t max_bytes,
+                            absl::Duration timeout, const FetchPatience& patience, Random* random,
+                            const std::function<absl::Status(std::string_view)>& take) {
+  DURE_ASSIGN_OR_RETURN(FetchLine line, FetchLine::Open(source, timeout));
+  IncomingFile file(sha256, max_bytes);
+  Backoff backoff(random);
+  while (!file.done()) {
+    if (!patience.go_on()) return absl::CancelledError("the file is not wanted any more");
+    const absl::Status status = file.Next(line, timeout, take);
+    if (status.ok()) {
+      backoff.Reset();
+    } else if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
+      patience.wait(backoff.Next());
+      DURE_ASSIGN_OR_RETURN(line, FetchLine::Open(source, timeout));
+    } else {
+      return status;
     }
-    size = reply.size();
-    if (size > max_bytes) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the coordinator's file has ", size, " bytes, limit ", max_bytes));
-    }
-    const std::string& piece = reply.data();
-    if (piece.size() > size - done || (piece.empty() && done < size)) {
-      return line.Rubbish(
-          absl::StrCat("a piece of ", piece.size(), " bytes at ", done, " of a file of ", size));
-    }
-    hash.Add(AsBytes(piece));
-    DURE_RETURN_IF_ERROR(take(piece));
-    done += piece.size();
-  } while (done < size);
-  if (ToString(hash.Finish()) == sha256) return absl::OkStatus();
-  return line.Rubbish("what it sent is not the file that the terms name: its SHA-256 is another");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<uint64_t> FetchSize(const FetchSource& source, std::string_view sha256,
@@ -342,6 +392,22 @@ absl::StatusOr<uint64_t> FetchSize(const FetchSource& source, std::string_view s
   request.set_size_only(true);
   DURE_ASSIGN_OR_RETURN(const FetchReply reply, line.Ask(request, timeout));
   return reply.size();
+}
+
+absl::StatusOr<RenewReply> Renew(const FetchSource& source, const RenewRequest& request,
+                                 absl::Duration timeout) {
+  DURE_ASSIGN_OR_RETURN(Address address, ParseAddress(source.address));
+  DURE_RETURN_IF_ERROR(ParseCaCertificate(source.ca_certificate).status());
+  const grpc::SslCredentialsOptions tls{CertificateToPem(source.ca_certificate), source.key_pem,
+                                        source.certificate_pem};
+  const std::string text = address.ToString();
+  Federation::Stub stub(MakeChannel(text, tls, kMaxEnrolmentBytes, timeout));
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+  RenewReply reply;
+  const grpc::Status status = stub.Renew(&context, request, &reply);
+  if (!status.ok()) return ExplainCallFault(FromGrpc(status), text, absl::Now());
+  return reply;
 }
 
 struct Session::Impl {
@@ -379,8 +445,8 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const SessionOptions& opt
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
 
-absl::Status Session::Send(ClientMessage message) {
-  return impl_->stream->Send(std::move(message));
+absl::Status Session::Send(ClientMessage message, std::function<void()> sent) {
+  return impl_->stream->Send(std::move(message), std::move(sent));
 }
 
 void Session::Close() { impl_->stream->Close(); }

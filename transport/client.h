@@ -25,6 +25,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "crypto/random.h"
 #include "crypto/x509.h"
 #include "proto/wire.pb.h"
 #include "transport/limits.h"
@@ -56,6 +57,22 @@ struct FetchSource {
 absl::Status Fetch(const FetchSource& source, std::string_view sha256, uint64_t max_bytes,
                    absl::Duration timeout,
                    const std::function<absl::Status(std::string_view)>& take);
+
+// The same, for as long as it takes: where the coordinator cannot be reached, it waits, dials again
+// and goes on at the byte where it stopped, until `go_on`, which is asked before every piece and
+// every try, says no (Cancelled). `wait` sleeps.
+struct FetchPatience {
+  std::function<bool()> go_on;
+  std::function<void(absl::Duration)> wait;
+};
+absl::Status FetchPatiently(const FetchSource& source, std::string_view sha256, uint64_t max_bytes,
+                            absl::Duration timeout, const FetchPatience& patience, Random* random,
+                            const std::function<absl::Status(std::string_view)>& take);
+
+// Asks, as the member that `source` is, for a newer certificate of the same key. Blocks for at most
+// `timeout`. Thread-safe.
+absl::StatusOr<RenewReply> Renew(const FetchSource& source, const RenewRequest& request,
+                                 absl::Duration timeout);
 
 // How many bytes the coordinator says that file has.
 absl::StatusOr<uint64_t> FetchSize(const FetchSource& source, std::string_view sha256,
@@ -104,7 +121,9 @@ class Session {
   // Sends in order. Does not block; may be called before OnOpen. ResourceExhausted: the message is
   // too long or the queue is full, and it was not taken; the session stays open. Unavailable: the
   // session is closed.
-  absl::Status Send(ClientMessage message);
+  // `sent`, if there is one, is called once, when the message has been given to the connection or
+  // will not be: on any thread, from inside calls of this class, so that it may only post.
+  absl::Status Send(ClientMessage message, std::function<void()> sent = nullptr);
 
   // Sends what is queued, then says goodbye; OnClose follows when the coordinator has answered. A
   // coordinator that does not within kCloseGrace is cut off.

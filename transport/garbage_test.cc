@@ -101,7 +101,7 @@ class GarbageTest : public SessionTest {
  protected:
   void SetUp() override {
     ServerOptions options = Options();
-    options.max_message_bytes = kMaxTestMessageBytes;
+    options.max_received_bytes = kMaxTestMessageBytes;
     StartServer(options);
   }
   // With a member's certificate if there is one.

@@ -9,27 +9,30 @@
 namespace dure {
 
 // Longest message on a session, in either direction, as serialised protobuf.
-inline constexpr size_t kMaxMessageBytes = size_t{64} << 20;
+inline constexpr size_t kMaxMessageBytes = size_t{16} << 20;
+// Longest message that a coordinator takes from a member: keys, shares, or an input that travels
+// inside its message.
+inline constexpr size_t kMaxUpMessageBytes = size_t{1} << 20;
 // Longest Describe or Enrol request. Anybody who reaches the port may send these.
 inline constexpr size_t kMaxEnrolmentBytes = size_t{64} << 10;
 // Longest invitation as text.
 inline constexpr size_t kMaxTokenBytes = size_t{4} << 10;
 
-// Most bytes of a file in one answer to Fetch. Far enough below what every coordinator may send.
+// Most bytes of a file in one answer to Fetch, and how many a client asks for at first: as many as
+// come in half a second, so that the coordinator sees a slow line move.
 inline constexpr size_t kFetchPieceBytes = size_t{512} << 10;
+inline constexpr size_t kFirstFetchPieceBytes = size_t{64} << 10;
+inline constexpr size_t kLeastFetchPieceBytes = size_t{16} << 10;
+
+// The pieces of a member's long input (privacy/secagg/limits.h), and how many of them are given to
+// the connection at a time.
+inline constexpr size_t kInputPieceBytes = size_t{64} << 10;
+inline constexpr size_t kInputPiecesAtATime = 4;
 
 // What may wait to be sent to one peer. One message longer than the rest is always accepted, so
 // that a queue is never too small for a message that the limit above allows.
-inline constexpr size_t kMaxQueuedBytes = size_t{128} << 20;
+inline constexpr size_t kMaxQueuedBytes = size_t{32} << 20;
 inline constexpr size_t kMaxQueuedMessages = 1024;
-
-// A member asks before it sends a message longer than this. So many may send one at a time, while
-// the owner of the server has as many to deal with.
-// Whoever has not sent it after kLongMessagePatience may go on, but is no longer counted: a slow
-// line holds nobody up for longer.
-inline constexpr size_t kLongMessageBytes = size_t{256} << 10;
-inline constexpr size_t kLongMessagesAtATime = 2;
-inline constexpr absl::Duration kLongMessagePatience = absl::Seconds(2);
 
 // Open sessions and unanswered Describe and Enrol requests of one server.
 inline constexpr size_t kMaxSessions = 4096;
@@ -40,7 +43,7 @@ inline constexpr int kMaxCallsPerConnection = 4;
 // What gRPC may hold in buffers for all connections of a server together. It reads a message whole
 // before it looks at its length; above this limit it breaks the streams that hold most instead, so
 // that strangers cannot fill the memory. Enough for 16 of the longest messages at once.
-inline constexpr size_t kMaxBufferedBytes = size_t{1} << 30;
+inline constexpr size_t kMaxBufferedBytes = size_t{256} << 20;
 
 // Both ends ping after this much silence and give up on the peer when no answer comes in time: a
 // peer that vanished is noticed after kKeepaliveInterval + kKeepaliveTimeout, and the entries of

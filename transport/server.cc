@@ -31,7 +31,7 @@
 #include "transport/address.h"
 #include "transport/quiet.h"
 #include "transport/stream_pump.h"
-#include "transport/turnstile.h"
+#include "transport/token_limit.h"
 
 namespace dure {
 namespace {
@@ -41,6 +41,8 @@ namespace {
 constexpr int kReadChunkBytes = 64 << 10;
 // Longest text of a status on the wire: it travels as a header, and headers have limits.
 constexpr size_t kMaxStatusText = 1024;
+// A message above this length is encrypted on a thread of gRPC's, not on its sender's.
+constexpr size_t kLongWriteBytes = size_t{256} << 10;
 
 grpc::Status ToGrpc(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
@@ -75,6 +77,12 @@ std::shared_ptr<const grpc::ByteBuffer> ToBytes(const google::protobuf::MessageL
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));
 }
+
+// Wrong secrets, counted on gRPC's threads.
+struct Guesses {
+  std::mutex mutex;
+  TokenLimit limit;
+};
 
 // An unanswered Describe or Enrol.
 class Request {
@@ -242,18 +250,14 @@ grpc::ServerUnaryReactor* Take(grpc::CallbackServerContext* context, const grpc:
 // A session's messages pass gRPC as bytes: one that goes to a whole cohort is serialised once, and
 // all streams point at the same bytes.
 class Server::Impl final
-    : public Federation::WithRawCallbackMethod_Describe<
-          Federation::WithRawCallbackMethod_Enrol<Federation::WithRawCallbackMethod_Fetch<
-              Federation::WithRawCallbackMethod_Session<Federation::Service>>>> {
+    : public Federation::WithRawCallbackMethod_Describe<Federation::WithRawCallbackMethod_Enrol<
+          Federation::WithRawCallbackMethod_Fetch<Federation::WithRawCallbackMethod_Renew<
+              Federation::WithRawCallbackMethod_Session<Federation::Service>>>>> {
  public:
   class Stream;
 
   Impl(const ServerOptions& options, std::string ca_der, ServerEvents* events)
-      : options_(options),
-        ca_der_(std::move(ca_der)),
-        events_(events),
-        long_messages_(std::make_shared<Turnstile>(options.long_messages_at_a_time)),
-        dealt_with_(std::make_shared<Turnstile>(options.long_messages_at_a_time)) {
+      : options_(options), ca_der_(std::move(ca_der)), events_(events) {
     options_.key_pem.clear();
     if (options_.clock == nullptr) options_.clock = &system_clock_;
   }
@@ -263,16 +267,31 @@ class Server::Impl final
                                      const grpc::ByteBuffer* request,
                                      grpc::ByteBuffer* reply) override {
     return Take<DescribeRequest, DescribeReply>(
-        context, *request, reply, requests_, [this](auto message, auto callback) {
-          events_->OnDescribe(std::move(message), std::move(callback));
+        context, *request, reply, requests_, [this, context](auto message, auto callback) {
+          const std::string address = HostForLimit(context->peer());
+          if (absl::Status wait = CheckGuesses(address); !wait.ok()) return callback(wait);
+          events_->OnDescribe(std::move(message),
+                              Watched<DescribeReply>(address, std::move(callback)));
         });
   }
   grpc::ServerUnaryReactor* Enrol(grpc::CallbackServerContext* context,
                                   const grpc::ByteBuffer* request,
                                   grpc::ByteBuffer* reply) override {
     return Take<EnrolRequest, EnrolReply>(
-        context, *request, reply, requests_, [this](auto message, auto callback) {
-          events_->OnEnrol(std::move(message), std::move(callback));
+        context, *request, reply, requests_, [this, context](auto message, auto callback) {
+          const std::string address = HostForLimit(context->peer());
+          if (absl::Status wait = CheckGuesses(address); !wait.ok()) return callback(wait);
+          events_->OnEnrol(std::move(message), Watched<EnrolReply>(address, std::move(callback)));
+        });
+  }
+  grpc::ServerUnaryReactor* Renew(grpc::CallbackServerContext* context,
+                                  const grpc::ByteBuffer* request,
+                                  grpc::ByteBuffer* reply) override {
+    return Take<RenewRequest, RenewReply>(
+        context, *request, reply, requests_, [&](auto message, auto callback) {
+          absl::StatusOr<Peer> peer = Authenticate(*context);
+          if (!peer.ok()) return callback(peer.status());
+          events_->OnRenew(std::move(message), std::move(peer->certificate), std::move(callback));
         });
   }
   grpc::ServerUnaryReactor* Fetch(grpc::CallbackServerContext* context,
@@ -281,7 +300,10 @@ class Server::Impl final
     return Take<FetchRequest, FetchReply>(
         context, *request, reply, requests_, [&](auto message, auto callback) {
           if (!message.secret().empty()) {
-            return events_->OnFetch(std::move(message), std::nullopt, std::move(callback));
+            const std::string address = HostForLimit(context->peer());
+            if (absl::Status wait = CheckGuesses(address); !wait.ok()) return callback(wait);
+            return events_->OnFetch(std::move(message), std::nullopt,
+                                    Watched<FetchReply>(address, std::move(callback)));
           }
           absl::StatusOr<Peer> peer = Authenticate(*context);
           if (!peer.ok()) return callback(peer.status());
@@ -299,11 +321,27 @@ class Server::Impl final
   void StreamDone(const std::shared_ptr<Stream>& stream, absl::Status status);
   const ServerOptions& options() const { return options_; }
   ServerEvents* events() const { return events_; }
-  const std::shared_ptr<Turnstile>& long_messages() const { return long_messages_; }
-  const std::shared_ptr<Turnstile>& dealt_with() const { return dealt_with_; }
 
  private:
   absl::StatusOr<Peer> Authenticate(const grpc::CallbackServerContext& context) const;
+  // Wrong secrets of invitations are counted, whatever they were for.
+  absl::Status CheckGuesses(const std::string& address) {
+    std::lock_guard lock(guesses_->mutex);
+    return guesses_->limit.Check(address, options_.clock->Now());
+  }
+  template <typename Reply>
+  using Callback = std::function<void(absl::StatusOr<Reply>)>;
+  template <typename Reply>
+  Callback<Reply> Watched(const std::string& address, Callback<Reply> callback) {
+    return [guesses = guesses_, now = options_.clock->Now(), address,
+            callback = std::move(callback)](absl::StatusOr<Reply> answer) {
+      if (absl::IsNotFound(answer.status())) {
+        std::lock_guard lock(guesses->mutex);
+        guesses->limit.Failed(address, now);
+      }
+      callback(std::move(answer));
+    };
+  }
   absl::Status Admit(const std::shared_ptr<Stream>& stream);
 
   ServerOptions options_;
@@ -311,8 +349,7 @@ class Server::Impl final
   ServerEvents* const events_;
   SystemClock system_clock_;
   const std::shared_ptr<Requests> requests_ = std::make_shared<Requests>();
-  const std::shared_ptr<Turnstile> long_messages_;
-  const std::shared_ptr<Turnstile> dealt_with_;
+  const std::shared_ptr<Guesses> guesses_ = std::make_shared<Guesses>();  // callbacks outlive this
   int port_ = 0;
 
   std::mutex mutex_;
@@ -345,8 +382,6 @@ class Server::Impl::Stream final
         call_(Reference(context->c_call())),
         peer_(std::move(peer)),
         member_(MemberName(peer_.certificate)),
-        long_messages_(server->long_messages()),
-        dealt_with_(server->dealt_with()),
         pump_(this, {StreamEnd::kServer, server->options().max_queued_bytes,
                      server->options().max_queued_messages}) {}
 
@@ -411,28 +446,11 @@ class Server::Impl::Stream final
   void OnReadDone(bool ok) override {
     auto self = shared_from_this();
     ClientMessage message;
-    const bool is_long = ok && in_.Length() > kLongMessageBytes;
     if (ok && ParseBytes(&in_, &message)) {
       pump_.OnReadDone(true);
-      if (message.has_long_message_ahead()) {
-        QueueLongMessage();
-        pump_.AllowRead();
-        return;
-      }
       // The credit keeps the stream, so that it may outlive the server; a pump that has ended
       // starts nothing.
-      const uint64_t ticket = is_long ? TakeTicket(0) : 0;
-      ReadCredit credit(nullptr, [self, ticket](std::nullptr_t) {
-        if (ticket != 0) {
-          self->dealt_with_->Leave(ticket);
-          self->long_messages_->Leave(ticket);  // if it was dealt with before its turn
-        }
-        self->pump_.AllowRead();
-      });
-      // While one is dealt with, the next may come.
-      if (ticket != 0) {
-        dealt_with_->Queue(ticket, [gate = long_messages_, ticket] { gate->Leave(ticket); });
-      }
+      ReadCredit credit(nullptr, [self](std::nullptr_t) { self->pump_.AllowRead(); });
       server_->events()->OnMessage(id(), std::move(message), std::move(credit));
     } else {
       if (ok) {
@@ -456,7 +474,6 @@ class Server::Impl::Stream final
       std::lock_guard lock(mutex_);
       call_.reset();
     }
-    long_messages_->Leave(TakeTicket(0));
     server_->StreamDone(shared_from_this(), Status());
   }
 
@@ -468,7 +485,7 @@ class Server::Impl::Stream final
   // gRPC encrypts as much of a message as it can on the thread that starts it. A long one would
   // keep its sender, who has others to serve, and is started elsewhere.
   void StartWrite(const grpc::ByteBuffer& message) override {
-    if (message.Length() <= kLongMessageBytes) return ServerBidiReactor::StartWrite(&message);
+    if (message.Length() <= kLongWriteBytes) return ServerBidiReactor::StartWrite(&message);
     elsewhere_ = std::make_unique<grpc::Alarm>();
     // The stream lasts until what its pump has begun is over.
     elsewhere_->Set(absl::ToChronoTime(absl::Now()), [weak = weak_from_this(), &message](bool) {
@@ -492,9 +509,6 @@ class Server::Impl::Stream final
     grpc_call_ref(call);
     return CallReference(call);
   }
-  void QueueLongMessage();
-  // Puts another ticket for the turnstile in the place of the one it returns. 0: none.
-  uint64_t TakeTicket(uint64_t next);
   void SetStatus(absl::Status status);
   absl::Status Status();
 
@@ -505,45 +519,14 @@ class Server::Impl::Stream final
   CallReference call_;
   Peer peer_;
   const std::string member_;
-  // Credits may outlive the server.
-  const std::shared_ptr<Turnstile> long_messages_;  // who sends one
-  const std::shared_ptr<Turnstile> dealt_with_;     // whose has come
   grpc::ByteBuffer in_;
   StreamPump<grpc::ByteBuffer> pump_;
   std::atomic<bool> closing_ = false;
   grpc::Alarm alarm_;                       // cuts what Close() does not end
   std::unique_ptr<grpc::Alarm> elsewhere_;  // of the latest long write
   std::mutex mutex_;
-  std::optional<absl::Status> status_;     // the first reason to end
-  uint64_t ticket_ = 0;                    // of the long message that is to come
-  std::unique_ptr<grpc::Alarm> patience_;  // with it, once it was let through
+  std::optional<absl::Status> status_;  // the first reason to end
 };
-
-uint64_t Server::Impl::Stream::TakeTicket(uint64_t next) {
-  std::lock_guard lock(mutex_);
-  patience_.reset();
-  return std::exchange(ticket_, next);
-}
-
-// The peer has a long message, and sends it when it is told to.
-void Server::Impl::Stream::QueueLongMessage() {
-  const uint64_t ticket = long_messages_->NewTicket();
-  long_messages_->Leave(TakeTicket(ticket));  // who asks twice has one place
-  long_messages_->Queue(ticket, [weak = weak_from_this(), ticket] {
-    std::shared_ptr<Stream> self = weak.lock();
-    if (self == nullptr) return;
-    ServerMessage go;
-    go.mutable_send_long_message();
-    self->Send(ToBytes(go));
-    auto patience = std::make_unique<grpc::Alarm>();
-    patience->Set(absl::ToChronoTime(absl::Now() + self->server_->options().long_message_patience),
-                  [gate = self->long_messages_, ticket](bool passed) {
-                    if (passed) gate->Leave(ticket);
-                  });
-    std::lock_guard lock(self->mutex_);
-    if (self->ticket_ == ticket) self->patience_ = std::move(patience);
-  });
-}
 
 void Server::Impl::Stream::Cancel() {
   CallReference call;
@@ -566,7 +549,7 @@ absl::Status Server::Impl::Stream::Status() {
   // gRPC does not tell these two apart at this end.
   return absl::UnavailableError(absl::StrCat("the connection to ", member_,
                                              " was lost, or a message from it was above ",
-                                             server_->options().max_message_bytes, " bytes"));
+                                             server_->options().max_received_bytes, " bytes"));
 }
 
 absl::StatusOr<Peer> Server::Impl::Authenticate(const grpc::CallbackServerContext& context) const {
@@ -722,7 +705,7 @@ absl::Status Server::Impl::Listen(const ServerOptions& options, const Address& a
   grpc::ServerBuilder builder;
   builder.RegisterService(this);
   builder.AddListeningPort(address.ToString(), grpc::SslServerCredentials(tls), &port_);
-  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_received_bytes));
   builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
   // A message that grows when it is unpacked would pass the limits.
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);

@@ -37,6 +37,7 @@ struct Peer {
 using DescribeCallback = std::function<void(absl::StatusOr<DescribeReply>)>;
 using EnrolCallback = std::function<void(absl::StatusOr<EnrolReply>)>;
 using FetchCallback = std::function<void(absl::StatusOr<FetchReply>)>;
+using RenewCallback = std::function<void(absl::StatusOr<RenewReply>)>;
 
 // While a copy of it lives, no further message is read from the peer that it came with: flow
 // control then holds the peer back. Let it end when the message is dealt with. It may outlive the
@@ -58,6 +59,10 @@ class ServerEvents {
   // verified; one of the two.
   virtual void OnFetch(FetchRequest request, std::optional<Certificate> member,
                        FetchCallback reply) = 0;
+  // From the holder of a certificate, which is verified.
+  virtual void OnRenew(RenewRequest, Certificate, RenewCallback reply) {
+    reply(absl::UnimplementedError("certificates are not renewed here"));
+  }
   virtual void OnOpen(Peer peer) = 0;
   virtual void OnMessage(PeerId peer, ClientMessage message, ReadCredit credit) = 0;
   // OK: the member ended its stream in good order. The status of Close() if that closed it.
@@ -76,13 +81,12 @@ struct ServerOptions {
   std::string key_pem;          // PKCS #8
   // Judges certificates of members. Borrowed; null is the system's clock. Read on gRPC's threads.
   Clock* clock = nullptr;
-  size_t max_message_bytes = kMaxMessageBytes;
+  size_t max_received_bytes = kMaxUpMessageBytes;  // of one message
+  size_t max_message_bytes = kMaxMessageBytes;     // of one that is sent
   size_t max_queued_bytes = kMaxQueuedBytes;
   size_t max_queued_messages = kMaxQueuedMessages;
   size_t max_sessions = kMaxSessions;
   absl::Duration close_grace = kCloseGrace;
-  size_t long_messages_at_a_time = kLongMessagesAtATime;
-  absl::Duration long_message_patience = kLongMessagePatience;
   size_t max_buffered_bytes = kMaxBufferedBytes;  // of all connections together
 };
 

@@ -59,10 +59,8 @@ class StreamPump {
   }
 
   // Queues a message of `bytes`. kFull, and nothing is queued, if that would pass a limit; an
-  // empty queue takes a message of any length. kEnded after End or Abort. With `question`, that is
-  // written first, and then nothing until Answered().
-  Sent Send(std::shared_ptr<const Message> message, size_t bytes,
-            std::shared_ptr<const Message> question = nullptr) {
+  // empty queue takes a message of any length. kEnded after End or Abort.
+  Sent Send(std::shared_ptr<const Message> message, size_t bytes) {
     Sent sent = Sent::kQueued;
     Change([&] {
       if (ending_ || aborted_) {
@@ -71,19 +69,11 @@ class StreamPump {
                                      queued_bytes_ + bytes > options_.max_bytes)) {
         sent = Sent::kFull;
       } else {
-        queue_.push_back({std::move(message), bytes, std::move(question)});
+        queue_.push_back({std::move(message), bytes});
         queued_bytes_ += bytes;
       }
     });
     return sent;
-  }
-
-  // The peer has answered the oldest question that it was asked; that may be known before the end
-  // of its writing.
-  void Answered() {
-    Change([this] {
-      if (!queue_.empty()) queue_.front().answered = queue_.front().state != Entry::kNew;
-    });
   }
 
   // Asks for one more read. Asking twice before it has begun is the same as once.
@@ -128,12 +118,8 @@ class StreamPump {
     Change([this, ok] {
       DURE_CHECK(writing_);
       writing_ = false;
-      if (queue_.front().state == Entry::kAsking) {
-        queue_.front().state = Entry::kAsked;
-      } else {
-        queued_bytes_ -= queue_.front().bytes;
-        queue_.pop_front();
-      }
+      queued_bytes_ -= queue_.front().bytes;
+      queue_.pop_front();
       if (!ok) DropLocked();
       if (!ok && !AtClient()) reads_ended_ = true;
     });
@@ -142,13 +128,8 @@ class StreamPump {
  private:
   enum class Next { kNothing, kRead, kWrite, kCancel, kEndWrites, kRelease };
   struct Entry {
-    enum State { kNew, kAsking, kAsked };
     std::shared_ptr<const Message> message;
     size_t bytes;
-    std::shared_ptr<const Message> question;  // null: none
-    State state = kNew;
-    bool answered = false;
-    const Message& ToWrite() const { return state == kAsking ? *question : *message; }
   };
 
   void AbortLocked() {
@@ -174,7 +155,7 @@ class StreamPump {
     if (pumping_) return;
     pumping_ = true;
     for (Next next = Choose(); next != Next::kNothing; next = Choose()) {
-      const Message* message = next == Next::kWrite ? &queue_.front().ToWrite() : nullptr;
+      const Message* message = next == Next::kWrite ? queue_.front().message.get() : nullptr;
       lock.unlock();
       switch (next) {
         case Next::kRead:
@@ -208,7 +189,7 @@ class StreamPump {
       return Next::kCancel;
     }
     if (!begun_) return Next::kNothing;
-    if (!writing_ && !writes_ended_ && !queue_.empty() && Advance(&queue_.front())) {
+    if (!writing_ && !writes_ended_ && !queue_.empty()) {
       writing_ = true;
       return Next::kWrite;
     }
@@ -227,14 +208,6 @@ class StreamPump {
       return Next::kRelease;
     }
     return Next::kNothing;
-  }
-
-  // Whether something of the entry can be written now: the question, or the message.
-  static bool Advance(Entry* entry) {
-    if (entry->question == nullptr) return true;
-    if (entry->state == Entry::kAsked) return entry->answered;
-    entry->state = Entry::kAsking;
-    return true;
   }
 
   bool ShouldEndWrites() const {

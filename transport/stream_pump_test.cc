@@ -68,56 +68,6 @@ TEST(StreamPumpTest, OneWriteAndOneReadAtATime) {
   EXPECT_THAT(operations.Take(), ElementsAre("read"));
 }
 
-Pump::Sent Ask(Pump& pump, std::string text) {
-  size_t bytes = text.size();
-  return pump.Send(std::make_shared<const std::string>(std::move(text)), bytes,
-                   std::make_shared<const std::string>("?"));
-}
-
-TEST(StreamPumpTest, AMessageWithAQuestionWaitsForTheAnswerAndOthersBehindIt) {
-  Operations operations;
-  Pump pump(&operations, kClient);
-  pump.Begin();
-  Ask(pump, "a");
-  Send(pump, "b");
-  EXPECT_THAT(operations.Take(), ElementsAre("write ?"));
-  pump.OnWriteDone(true);
-  EXPECT_THAT(operations.Take(), IsEmpty());
-  pump.Answered();
-  EXPECT_THAT(operations.Take(), ElementsAre("write a"));
-  pump.OnWriteDone(true);
-  EXPECT_THAT(operations.Take(), ElementsAre("write b"));
-}
-
-TEST(StreamPumpTest, AnAnswerMayComeBeforeTheQuestionIsKnownToBeWritten) {
-  Operations operations;
-  Pump pump(&operations, kClient);
-  pump.Answered();  // to nothing
-  pump.Begin();
-  Ask(pump, "a");
-  Ask(pump, "b");
-  pump.Answered();
-  EXPECT_THAT(operations.Take(), ElementsAre("write ?"));
-  pump.OnWriteDone(true);
-  EXPECT_THAT(operations.Take(), ElementsAre("write a"));
-  pump.OnWriteDone(true);
-  pump.OnWriteDone(true);
-  EXPECT_THAT(operations.Take(), ElementsAre("write ?"));
-}
-
-TEST(StreamPumpTest, TheEndWaitsForAnAnswerAndAnAbortDoesNot) {
-  Operations operations;
-  Pump pump(&operations, kClient);
-  pump.Begin();
-  pump.AllowRead();
-  Ask(pump, "a");
-  pump.End();
-  pump.OnWriteDone(true);
-  EXPECT_THAT(operations.Take(), ElementsAre("read", "write ?"));
-  pump.Abort();
-  EXPECT_THAT(operations.Take(), ElementsAre("cancel", "release"));
-}
-
 TEST(StreamPumpTest, WritesThatEndAtOnceKeepTheOrder) {
   Operations operations;
   Pump pump(&operations, kServer);

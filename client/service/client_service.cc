@@ -16,6 +16,7 @@
 #include "federation/spec_fields.h"
 #include "federation/terms/sums_terms.h"
 #include "google/protobuf/util/time_util.h"
+#include "transport/connect_fault.h"
 
 namespace dure {
 namespace {
@@ -43,6 +44,10 @@ absl::Duration TrainTimeout(const FederationSpec& spec) {
 
 // How long a member that leaves waits for the coordinator to have read why.
 constexpr absl::Duration kLeavePatience = absl::Seconds(3);
+// What may travel beside the parameters: how columns are standardised.
+constexpr uint64_t kMostBesideModel = uint64_t{1} << 20;
+// How long the secrets of an attempt wait for its connection to come back.
+constexpr absl::Duration kResumeLimit = absl::Minutes(10);
 
 // Nothing that an entry is for may leave when it could not be written.
 absl::Status LedgerBroken(const absl::Status& status) {
@@ -67,15 +72,25 @@ ClientService::ClientService(ClientOptions options, Node node, FileLock lock)
       policy_(node_.policy),
       policy_stamp_(StampOfPolicy(node_.folder)),
       verifier_(node_.ca_certificate, &clock_),
-      backoff_(&random_) {}
+      backoff_(&random_),
+      upload_([this](ClientMessage message, std::function<void()> sent) {
+        SendNow(std::move(message), std::move(sent));
+      }) {}
 
 ClientService::~ClientService() {
   control_.reset();
   // From here on nothing starts training or dials.
-  if (strand_) strand_->PostAndWait([this] { over_ = true; });
+  if (strand_) {
+    strand_->PostAndWait([this] {
+      over_ = true;
+      if (watch_) watch_->End();
+    });
+  }
   newest_training_ = 0;  // nothing that waits begins
   if (trainer_) trainer_->Cancel();
   worker_.reset();  // what runs ends first
+  download_.reset();
+  keeper_.reset();
   session_.reset();
   strand_.reset();
 }
@@ -107,13 +122,11 @@ absl::Status ClientService::Open() {
   DURE_RETURN_IF_ERROR(CheckPins());
   DURE_RETURN_IF_ERROR(FetchFiles(node_.spec, node_.folder, SourceOf(node_)));
   if (!options_.make_trainer) DURE_RETURN_IF_ERROR(FitTableToSchema(node_));
-  DURE_ASSIGN_OR_RETURN(Certificate coordinator,
-                        VerifyCoordinatorCertificate(node_.coordinator_certificate,
-                                                     node_.ca_certificate, clock_.Now()));
-  coordinator_ = coordinator.key;
+  DURE_ASSIGN_OR_RETURN(coordinator_, PinnedCoordinator());
   DURE_ASSIGN_OR_RETURN(ModelParts parts, PartsOf(node_.spec.model()));
   const ParamManifest manifest = parts.whole();
   const uint64_t dim = parts.travelling().dim();
+  most_model_bytes_ = parts.whole().dim() * sizeof(float) + kMostBesideModel;
   DURE_ASSIGN_OR_RETURN(const std::optional<Digest> data, CheckData());
   DURE_RETURN_IF_ERROR(OpenLedgers(data, dim));
   DURE_ASSIGN_OR_RETURN(trainer_, MakeTrainer());
@@ -142,6 +155,11 @@ absl::Status ClientService::Open() {
                   ledgers_->ledger());
   strand_ = std::make_unique<Strand>();
   worker_ = std::make_unique<Strand>();
+  download_ = std::make_unique<ModelDownload>(
+      node_.folder, &random_,
+      [this](const Digest& sha256, absl::StatusOr<std::shared_ptr<const ByteSource>> model) {
+        strand_->Post([this, sha256, model = std::move(model)] { ModelFetched(sha256, model); });
+      });
   DURE_ASSIGN_OR_RETURN(
       control_,
       ControlServer::Start(PrivateFolder(node_.folder), [this](const ControlRequest& request) {
@@ -149,6 +167,8 @@ absl::Status ClientService::Open() {
         strand_->PostAndWait([&] { reply = Control(request); });
         return reply;
       }));
+  strand_->PostAndWait([this] { BeginWatch(); });
+  BeginKeeping();
   strand_->Post([this] { Dial(); });
   return absl::OkStatus();
 }
@@ -167,6 +187,7 @@ absl::Duration ClientService::train_timeout() const { return TrainTimeout(node_.
 
 void ClientService::Dial() {
   if (over_) return;
+  watch_->Dialling();
   session_.reset();
   absl::StatusOr<std::unique_ptr<Session>> session =
       Session::Open({.address = node_.membership.address,
@@ -191,8 +212,8 @@ std::string ClientService::WhoDecidesMembers() {
 
 // Events of the network, on gRPC's threads: each is posted.
 
-void ClientService::OnOpen(Certificate coordinator, std::string) {
-  strand_->Post([this, key = coordinator.key] {
+void ClientService::OnOpen(Certificate coordinator, std::string certificate_der) {
+  strand_->Post([this, key = coordinator.key, der = std::move(certificate_der)] {
     if (key != coordinator_) {
       return End(absl::UnauthenticatedError(
                      "the coordinator has another key than the one pinned when this member "
@@ -200,11 +221,12 @@ void ClientService::OnOpen(Certificate coordinator, std::string) {
                  "");
     }
     connected_ = true;
-    said_unreachable_ = false;
+    ++connections_;
+    SawCoordinator(der);
     backoff_.Reset();
-    Tell(member::Tell::Level::kNote,
-         absl::StrCat("connected to ", node_.membership.address, WhoDecidesMembers()));
     Step(member::Connected{});
+    watch_->Connected(WhoDecidesMembers());
+    KeepCertificate();
   });
 }
 
@@ -213,7 +235,7 @@ void ClientService::OnMessage(ServerMessage message, std::shared_ptr<void> credi
   strand_->Post([this, shared, credit = std::move(credit)] {
     if (!connected_) return;
     if (options_.on_receive) options_.on_receive(*shared);
-    Step(member::FromCoordinator{std::move(*shared)});
+    Hear(std::move(*shared));
   });
 }
 
@@ -223,23 +245,114 @@ void ClientService::OnClose(absl::Status status) {
 
 void ClientService::Closed(const absl::Status& status) {
   connected_ = false;
+  upload_.Disconnected();
   Step(member::Disconnected{});
+  ForgetLater();
   if (leaving_) return End(*leaving_, "");
   if (over_) return;
-  if (IsLasting(status)) return End(status, "");
+  if (IsLasting(status) && !IsNotCoordinator(status)) return End(status, "");
   if (absl::IsAborted(status)) {
     return End(absl::FailedPreconditionError(
                    absl::StrCat("another client took part as ", node_.membership.name,
                                 ": two machines may not share one membership; ", status.message())),
                "");
   }
-  if (!said_unreachable_) {
-    said_unreachable_ = true;
-    Tell(member::Tell::Level::kWarning,
-         absl::StrCat(status.ok() ? "the coordinator closed the connection" : status.message(),
-                      "; trying again until it answers"));
+  const absl::Duration next_try = backoff_.Next();
+  watch_->Disconnected(status, next_try);
+  strand_->PostAfter(next_try, [this] { Dial(); });
+}
+
+void ClientService::Hear(ServerMessage message) {
+  watch_->Heard(message);
+  upload_.Heard(message);
+  if (message.has_welcome()) without_model_.reset();  // it goes on with nothing
+  if (message.has_attempt_ended() && without_model_ &&
+      message.attempt_ended().session_id() == without_model_->offer().offer().session_id()) {
+    without_model_.reset();
   }
-  strand_->PostAfter(backoff_.Next(), [this] { Dial(); });
+  const bool apart = message.offer().model_bytes() > 0 || message.evaluate().model_bytes() > 0;
+  if (apart) return FetchModelOf(std::move(message));
+  if (message.has_offer()) without_model_.reset();
+  Step(member::FromCoordinator{std::move(message)});
+}
+
+// The engine hears of it when the model is here.
+void ClientService::FetchModelOf(ServerMessage message) {
+  const bool offer = message.has_offer();
+  if (offer && engine_->TakesPartIn(message.offer().offer().session_id())) {
+    return Step(member::FromCoordinator{std::move(message)});  // said once more
+  }
+  const std::optional<Digest> sha256 =
+      DigestFromBytes(offer ? message.offer().offer().config().model_hash()
+                            : message.evaluate().model_sha256());
+  const uint64_t bytes = offer ? message.offer().model_bytes() : message.evaluate().model_bytes();
+  const uint64_t state = offer ? message.offer().state_bytes() : 0;
+  if (!sha256 || bytes > most_model_bytes_ || state > most_model_bytes_) {
+    return Tell(member::Tell::Level::kWarning,
+                absl::StrCat("the coordinator offers a model of ", bytes + state,
+                             " bytes; that of the terms has at most ", most_model_bytes_,
+                             ": ignored"));
+  }
+  const bool other = !without_model_ || without_model_->offer().offer().session_id() !=
+                                            message.offer().offer().session_id();
+  without_model_ = std::move(message);
+  if (!other && fetched_ != nullptr) return ModelFetched(*sha256, fetched_);
+  fetched_.reset();
+  FetchSource source = SourceOf(node_);
+  download_->Want(source, *sha256, bytes + state);
+}
+
+void ClientService::ModelFetched(const Digest& sha256,
+                                 absl::StatusOr<std::shared_ptr<const ByteSource>> model) {
+  if (!without_model_ || over_) return;
+  ServerMessage& message = *without_model_;
+  const std::string& wanted = message.has_offer()
+                                  ? message.offer().offer().config().model_hash()
+                                  : message.evaluate().model_sha256();
+  if (wanted != ToString(sha256)) return;
+  if (model.ok() && !connected_) {
+    fetched_ = *std::move(model);  // the offer comes again with the connection
+    return;
+  }
+  absl::Status read = model.status();
+  const auto fill = [&](uint64_t offset, uint64_t bytes, std::string* text) {
+    text->resize(bytes);
+    if (read.ok()) {
+      read = (*model)->Read(offset, {reinterpret_cast<uint8_t*>(text->data()), text->size()});
+    }
+  };
+  if (read.ok() && message.has_offer()) {
+    RoundOffer& offer = *message.mutable_offer();
+    fill(0, offer.model_bytes(), offer.mutable_model());
+    fill(offer.model_bytes(), offer.state_bytes(), offer.mutable_state());
+  } else if (read.ok()) {
+    fill(0, message.evaluate().model_bytes(), message.mutable_evaluate()->mutable_model());
+  }
+  fetched_.reset();
+  ServerMessage whole = *std::exchange(without_model_, std::nullopt);
+  if (read.ok()) return Step(member::FromCoordinator{std::move(whole)});
+  Tell(member::Tell::Level::kWarning,
+       absl::StrCat("the model of the attempt could not be fetched: ", read.message()));
+  ClientMessage decline;
+  decline.mutable_decline()->set_session_id(whole.offer().offer().session_id());
+  decline.mutable_decline()->set_reason(Decline::PROTOCOL);
+  decline.mutable_decline()->set_text("the model could not be fetched");
+  SendNow(std::move(decline), nullptr);
+}
+
+// The secrets of an attempt whose connection is gone are not kept for ever.
+void ClientService::ForgetLater() {
+  strand_->PostAfter(kResumeLimit, [this, connections = connections_] {
+    if (!connected_ && connections == connections_) Step(member::Forget{});
+  });
+}
+
+void ClientService::SendNow(ClientMessage message, std::function<void()> sent) {
+  // What cannot be sent because the stream is gone is told by OnClose.
+  if (!connected_ || !session_) return;
+  std::function<void()> on_strand;
+  if (sent) on_strand = [this, sent = std::move(sent)] { strand_->Post(sent); };
+  session_->Send(std::move(message), std::move(on_strand)).IgnoreError();
 }
 
 void ClientService::Step(member::Input input) {
@@ -311,8 +424,11 @@ void ClientService::Keep(const LocalState& state) {
 void ClientService::Handle(member::Output output) {
   if (auto* send = std::get_if<member::Send>(&output)) {
     if (options_.before_send) options_.before_send(send->message);
-    // What cannot be sent because the stream is gone is told by OnClose.
-    if (connected_ && session_) session_->Send(std::move(send->message)).IgnoreError();
+    // An offer whose model is still to come is gone on with, too.
+    if (send->message.has_hello() && send->message.hello().resume().empty() && without_model_) {
+      send->message.mutable_hello()->set_resume(without_model_->offer().offer().session_id());
+    }
+    if (!upload_.Take(&send->message)) SendNow(std::move(send->message), nullptr);
   } else if (const auto* evidence = std::get_if<member::WriteEvidence>(&output)) {
     KeepEvidence(evidence->contradiction);
   } else if (const auto* keep = std::get_if<member::KeepLocalState>(&output)) {
@@ -356,19 +472,34 @@ void ClientService::Leave(absl::Status why) {
 
 void ClientService::Train(member::StartTraining training) {
   newest_training_ = training.training;
+  watch_->TrainingBegins();
   trainer_->Cancel();  // what runs is for an attempt that is over
-  worker_->Post([this, training = std::move(training)] {
-    if (training.training != newest_training_) return;  // its attempt is over
-    member::TrainingDone done{training.training, TrainNow(training)};
-    strand_->Post([this, done = std::move(done)] { Step(done); });
+  // Shared, and not copied: model and update may be as long as the rest of the memory.
+  auto shared = std::make_shared<member::StartTraining>(std::move(training));
+  worker_->Post([this, shared] {
+    if (shared->training != newest_training_) {  // its attempt is over
+      return strand_->Post([this] { watch_->TrainingEnds(); });
+    }
+    auto done = std::make_shared<member::TrainingDone>(
+        member::TrainingDone{shared->training, TrainNow(*shared)});
+    *shared = member::StartTraining();
+    strand_->Post([this, done] {
+      watch_->TrainingEnds();
+      Step(std::move(*done));
+    });
   });
 }
 
 void ClientService::Evaluate(member::StartEvaluation evaluation) {
-  worker_->Post([this, evaluation = std::move(evaluation)] {
-    if (!evaluation.standards.empty()) trainer_->Standardise(evaluation.standards);
-    member::EvaluationDone done{evaluation.round, trainer_->Evaluate(evaluation.params)};
-    strand_->Post([this, done = std::move(done)] { Step(done); });
+  watch_->MeasuringBegins();
+  auto shared = std::make_shared<member::StartEvaluation>(std::move(evaluation));
+  worker_->Post([this, shared] {
+    if (!shared->standards.empty()) trainer_->Standardise(shared->standards);
+    member::EvaluationDone done{shared->round, trainer_->Evaluate(shared->params)};
+    strand_->Post([this, done = std::move(done)] {
+      watch_->MeasuringEnds();
+      Step(done);
+    });
   });
 }
 
@@ -404,15 +535,26 @@ std::string ClientService::end_text() {
 
 ControlReply ClientService::Control(const ControlRequest& request) {
   ControlReply reply;
+  if (request.has_pause()) {
+    const absl::Status set = watch_->SetPaused(request.pause().paused());
+    reply.set_code(static_cast<int>(set.code()));
+    reply.set_error(std::string(set.message()));
+    return reply;
+  }
+  if (request.has_stop()) {
+    End(absl::CancelledError("stopped"), "");
+    return reply;
+  }
   if (!request.has_status()) {
     reply.set_code(static_cast<int>(absl::StatusCode::kUnimplemented));
-    reply.set_error("a client answers `dure client status` only");
+    reply.set_error("a client answers `dure client status|pause|resume` and `dure leave` only");
     return reply;
   }
   RunStatus* status = reply.mutable_status();
   status->set_federation(node_.spec.federation().name());
   status->set_state(connected_ ? "connected" : "dialling");
-  status->set_phase(connected_ ? "connected to the coordinator" : "cannot reach the coordinator");
+  *status->mutable_waiting() = watch_->Report();
+  status->set_phase(status->waiting().now().text());
   status->set_round(engine_->round().value());
   status->set_rounds(node_.spec.rounds().count());
   status->set_attempt(engine_->charges());

@@ -20,7 +20,11 @@
 #include "base/file.h"
 #include "base/strand.h"
 #include "client/engine.h"
+#include "client/service/certificate_keeper.h"
+#include "client/service/client_watch.h"
+#include "client/service/input_upload.h"
 #include "client/service/ledgers.h"
+#include "client/service/model_download.h"
 #include "client/service/node.h"
 #include "crypto/random.h"
 #include "learner/trainer_process.h"
@@ -49,6 +53,8 @@ struct ClientOptions {
   // Called on the service's thread with each message just before it is sent, after what must be in
   // the ledger for it, and with each that was received, before it is dealt with.
   std::function<void(const ClientMessage&)> before_send;
+  // How the machine is doing, in the place of a look at it.
+  std::function<MachineState(const GuestLimits&)> look_at_machine;
   std::function<void(const ServerMessage&)> on_receive;
 };
 
@@ -105,6 +111,12 @@ class ClientService final : private SessionEvents {
   // All below on the strand.
   void Dial();
   void Closed(const absl::Status& status);
+  // What the coordinator said, with a model that travels apart filled in when it is here.
+  void Hear(ServerMessage message);
+  void FetchModelOf(ServerMessage message);
+  void ModelFetched(const Digest& sha256, absl::StatusOr<std::shared_ptr<const ByteSource>> model);
+  void SendNow(ClientMessage message, std::function<void()> sent);
+  void ForgetLater();
   void Step(member::Input input);
   // False, and nothing that follows may be done, if the entry was not written.
   bool Write(const member::WriteLedger& write);
@@ -122,9 +134,18 @@ class ClientService final : private SessionEvents {
   void Tell(member::Tell::Level level, std::string text);
   void End(absl::Status status, std::string text);
   ControlReply Control(const ControlRequest& request);
+  // client_certificate.cc
+  absl::StatusOr<PublicKey> PinnedCoordinator() const;
+  void SawCoordinator(const std::string& certificate_der);
+  void BeginKeeping();
+  void KeepCertificate();
+  void LookLater();
+  void Renewed(const absl::StatusOr<RenewalAnswer>& answer);
+  // client_guest.cc
+  void BeginWatch();
 
   const ClientOptions options_;
-  const Node node_;
+  Node node_;  // but for certificates that are renewed it stays as it was read
   const FileLock lock_;
   Policy policy_;
   std::optional<FileStamp> policy_stamp_;
@@ -134,9 +155,14 @@ class ClientService final : private SessionEvents {
   secagg::CertificateCache verifier_;
   PublicKey coordinator_{};
   Backoff backoff_;
+  InputUpload upload_;
+  // An offer or a request to measure whose model is being fetched, and the model if it is here.
+  std::optional<ServerMessage> without_model_;
+  std::shared_ptr<const ByteSource> fetched_;
+  uint64_t most_model_bytes_ = 0;  // that the terms can mean
+  uint64_t connections_ = 0;
   bool over_ = false;  // nothing more is done
   bool connected_ = false;
-  bool said_unreachable_ = false;
   bool said_who_decides_ = false;
   std::optional<absl::Status> leaving_;
   std::optional<MemberEngine> engine_;
@@ -149,9 +175,13 @@ class ClientService final : private SessionEvents {
   std::optional<absl::Status> end_;
   std::string end_text_;
 
+  std::unique_ptr<ClientWatch> watch_;  // used on strand_
+  std::unique_ptr<CertificateKeeper> keeper_;
+  bool said_unsigned_ = false;
   std::unique_ptr<Strand> strand_;
   std::unique_ptr<Strand> worker_;  // training takes long: a strand of its own
   std::unique_ptr<Session> session_;
+  std::unique_ptr<ModelDownload> download_;
   std::unique_ptr<ControlServer> control_;
 };
 

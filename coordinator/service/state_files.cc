@@ -17,7 +17,7 @@
 namespace dure {
 namespace {
 
-constexpr uint64_t kMaxModelFileBytes = uint64_t{1} << 31;
+constexpr uint64_t kMaxModelFileBytes = uint64_t{1} << 36;
 constexpr char kUnfinished[] = ".new-";  // in the names of files that are being written
 
 std::string ModelFolder(const std::string& folder) { return folder + "/models"; }

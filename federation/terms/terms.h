@@ -20,9 +20,9 @@ namespace dure {
 // counted and told to the member.
 inline constexpr uint64_t kFixedGridRange = 8;
 
-// Longest model and longest masked input, in bytes: a message on the wire has at most 64 MiB
-// (transport/limits.h), signatures and certificates included.
-inline constexpr uint64_t kMaxPayloadBytes = uint64_t{60} << 20;
+// Longest model and longest masked input, in bytes. They travel in pieces, so that this is no limit
+// of a message; a model of so many parameters as a session can have is below it.
+inline constexpr uint64_t kMaxPayloadBytes = uint64_t{1} << 35;
 
 // What the inputs of an attempt are.
 enum class SumsKind {

@@ -213,7 +213,7 @@ TEST(TermsTest, ArithmeticThatDoesNotFitIsRefused) {
 }
 
 TEST(TermsTest, WhatDoesNotFitAMessageIsRefused) {
-  ExpectRefused(Demo(), 10, "choose a smaller model", 16'000'000);
+  ExpectRefused(Demo(), 10, "choose a smaller model", 16'000'000'000);
 }
 
 TEST(TermsTest, ARoundNeedsARecordToLearnFrom) {

@@ -106,6 +106,11 @@ UpMessage Client::NewUpMessage() const {
   return message;
 }
 
+// For a repetition of what it answers.
+Client::Answer Client::Remembered(const Answer& answer) {
+  return answer.has_value() ? Answer(WithoutLongInput(*answer)) : Answer();
+}
+
 absl::StatusOr<std::optional<UpMessage>> Client::Receive(const DownMessage& message) {
   if (!ended_.ok()) {
     if (message.session_id() == ToString(session_id_)) witness_.Look(message, roster_);
@@ -134,7 +139,7 @@ absl::StatusOr<std::optional<UpMessage>> Client::Receive(const DownMessage& mess
     return answer.status();
   }
   if (witness_.Accept(message, HashOf(message.kind_case()), roster_)) return Contradicted();
-  accepted_[message.kind_case()] = {.fingerprint = fingerprint, .answer = *answer};
+  accepted_[message.kind_case()] = {.fingerprint = fingerprint, .answer = Remembered(*answer)};
   return answer;
 }
 
@@ -304,7 +309,7 @@ absl::StatusOr<std::optional<UpMessage>> Client::SetInput(RingVector input) {
   }
   has_input_ = true;
   Answer answer = MaskIfReady();
-  if (answer.has_value()) accepted_.at(DownMessage::kDealt).answer = answer;
+  if (answer.has_value()) accepted_.at(DownMessage::kDealt).answer = Remembered(answer);
   return answer;
 }
 

@@ -92,8 +92,9 @@ class Client {
   //   Aborted: a check of section 1.2 failed; PermissionDenied: the policy forbids the roster;
   //     Unauthenticated: a signature of the coordinator or of a member is wrong or missing. The
   //     session has ended and its secrets are erased: see ended() and evidence().
-  // A byte-identical repetition gets the same answer. Messages that are refused, and those that
-  // come after the end, are looked at for contradictions all the same: see evidence().
+  // A byte-identical repetition gets the same answer (a long input: WithoutLongInput()). Messages
+  // that are refused, and those that come after the end, are looked at for contradictions all the
+  // same: see evidence().
   absl::StatusOr<std::optional<UpMessage>> Receive(const DownMessage& message);
 
   // The input: d integers, taken mod 2^b. Returns the masked input if the coordinator's U2 is here
@@ -135,6 +136,7 @@ class Client {
  private:
   friend class SessionForTest;  // defined in tests only: sessions of a given hash and thresholds
   using Answer = std::optional<UpMessage>;
+  static Answer Remembered(const Answer& answer);
 
   // One struct a phase. A phase holds the secrets that are still needed; leaving it wipes them.
   struct Fresh {};

@@ -53,9 +53,14 @@ absl::Status Check(const Shares& message, uint32_t invited) {
   return Exactly("signature of Shares", message.signature(), kSignatureBytes);
 }
 
-absl::Status Check(const MaskedInput& message, const RoundConfig& config) {
-  DURE_RETURN_IF_ERROR(Exactly("masked input", message.packed(),
-                               PackedBytes(config.dim(), static_cast<int>(config.bits()))));
+absl::Status CheckInput(std::string_view what, uint64_t bytes, const RoundConfig& config) {
+  const uint64_t expected = PackedBytes(config.dim(), static_cast<int>(config.bits()));
+  if (bytes == expected) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(what), " of ", bytes, " bytes, must be ", expected));
+}
+
+absl::Status Check(const MaskedInput& message) {
   DURE_RETURN_IF_ERROR(
       AtMost("void bitmap", message.void_bitmap().size(), kMaxBitmapBytes, "bytes"));
   return Exactly("signature of MaskedInput", message.signature(), kSignatureBytes);
@@ -143,6 +148,22 @@ uint64_t MaxDownMessageBytes(const RoundConfig& config) {
          kMaxBitmapBytes + 1024;
 }
 
+UpMessage WithoutLongInput(const UpMessage& message) {
+  if (message.plain_input().packed().size() <= kMostInlineInputBytes &&
+      message.masked_input().packed().size() <= kMostInlineInputBytes) {
+    return message;
+  }
+  UpMessage kept;
+  kept.set_session_id(message.session_id());
+  if (message.has_plain_input()) {
+    kept.mutable_plain_input();
+    return kept;
+  }
+  kept.mutable_masked_input()->set_void_bitmap(message.masked_input().void_bitmap());
+  kept.mutable_masked_input()->set_signature(message.masked_input().signature());
+  return kept;
+}
+
 absl::Status CheckSizes(const Offer& offer) {
   DURE_RETURN_IF_ERROR(Exactly("session id", offer.session_id(), sizeof(Digest)));
   return Exactly("signature of the Offer", offer.signature(), kSignatureBytes);
@@ -157,6 +178,17 @@ absl::Status CheckSizes(const Advertise& message) {
   return Exactly("signature of Advertise", message.signature(), kSignatureBytes);
 }
 
+absl::Status CheckSizes(const UpMessage& message, const RoundConfig& config,
+                        uint64_t staged_bytes) {
+  const bool masked = message.has_masked_input() && message.masked_input().packed().empty();
+  const bool plain = message.has_plain_input() && message.plain_input().packed().empty();
+  if (!masked && !plain) {
+    return absl::InvalidArgumentError("a message that carries no input, after one in pieces");
+  }
+  DURE_RETURN_IF_ERROR(CheckInput("input in pieces", staged_bytes, config));
+  return masked ? Check(message.masked_input()) : absl::OkStatus();
+}
+
 absl::Status CheckSizes(const UpMessage& message, const RoundConfig& config) {
   switch (message.kind_case()) {
     case UpMessage::kAdvertise:
@@ -164,14 +196,15 @@ absl::Status CheckSizes(const UpMessage& message, const RoundConfig& config) {
     case UpMessage::kShares:
       return Check(message.shares(), config.invited());
     case UpMessage::kMaskedInput:
-      return Check(message.masked_input(), config);
+      DURE_RETURN_IF_ERROR(
+          CheckInput("masked input", message.masked_input().packed().size(), config));
+      return Check(message.masked_input());
     case UpMessage::kConsent:
       return Exactly("signature of Consent", message.consent().signature(), kSignatureBytes);
     case UpMessage::kUnmask:
       return Check(message.unmask(), config.invited());
     case UpMessage::kPlainInput:
-      return Exactly("input", message.plain_input().packed(),
-                     PackedBytes(config.dim(), static_cast<int>(config.bits())));
+      return CheckInput("input", message.plain_input().packed().size(), config);
     case UpMessage::KIND_NOT_SET:
       break;
   }

@@ -35,7 +35,8 @@ PlainServer::PlainServer(const Server::Params& params)
 }
 
 absl::StatusOr<std::optional<AcceptedInput>> PlainServer::Receive(const MemberId& sender,
-                                                                  UpMessage message) {
+                                                                  UpMessage message,
+                                                                  const StagedInput* staged) {
   auto found = members_.find(sender);
   if (found == members_.end()) return absl::NotFoundError("the sender is not of this session");
   if (message.session_id() != ToString(session_id_)) {
@@ -44,21 +45,33 @@ absl::StatusOr<std::optional<AcceptedInput>> PlainServer::Receive(const MemberId
   if (!message.has_plain_input()) {
     return absl::InvalidArgumentError("a message of secure aggregation, which is off here");
   }
-  DURE_RETURN_IF_ERROR(CheckSizes(message, config_));
+  DURE_RETURN_IF_ERROR(staged == nullptr ? CheckSizes(message, config_)
+                                         : CheckSizes(message, config_, staged->bytes->size()));
   Member& member = found->second;
   std::string& packed = *message.mutable_plain_input()->mutable_packed();
-  const Digest hash = Sha256(AsBytes(packed));
+  const Digest hash = staged != nullptr ? staged->sha256 : Sha256(AsBytes(packed));
   if (member.input == hash) return std::nullopt;  // said again
   if (member.input.has_value()) {
     faults_[sender] = "sent two different inputs";
     return absl::PermissionDeniedError("a second, different input");
   }
   if (finished_) return absl::FailedPreconditionError("the inputs have been added up already");
+  const int bits = static_cast<int>(config_.bits());
+  const uint8_t last_byte =
+      staged != nullptr ? staged->last_byte : static_cast<uint8_t>(packed.back());
   DURE_RETURN_IF_ERROR(
-      CheckPacked(AsBytes(packed), config_.dim(), static_cast<int>(config_.bits())));
+      CheckPackedSize(PackedBytes(config_.dim(), bits), last_byte, config_.dim(), bits));
   member.input = hash;
-  return AcceptedInput{
-      .member = sender, .index = ClientIndex(inputs_++), .packed = std::move(packed)};
+  return AcceptedInput{.member = sender,
+                       .index = ClientIndex(inputs_++),
+                       .packed = std::move(packed),
+                       .staged = staged == nullptr ? nullptr : staged->bytes};
+}
+
+std::optional<uint64_t> PlainServer::ExpectedInput(const MemberId& id) const {
+  const auto found = members_.find(id);
+  if (finished_ || found == members_.end() || found->second.input.has_value()) return std::nullopt;
+  return PackedBytes(config_.dim(), static_cast<int>(config_.bits()));
 }
 
 void PlainServer::Drop(const MemberId& member) {

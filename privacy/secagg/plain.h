@@ -38,7 +38,10 @@ class PlainServer {
   // As Server::Receive. NotFound, InvalidArgument, FailedPrecondition (finished): nothing changes.
   // PermissionDenied: a second, different input; the member is then in faults(), its first input
   // stays in the sum.
-  absl::StatusOr<std::optional<AcceptedInput>> Receive(const MemberId& sender, UpMessage message);
+  absl::StatusOr<std::optional<AcceptedInput>> Receive(const MemberId& sender, UpMessage message,
+                                                       const StagedInput* staged = nullptr);
+  // As Server::ExpectedInput.
+  std::optional<uint64_t> ExpectedInput(const MemberId& member) const;
   void Drop(const MemberId& member);
   std::vector<MemberId> Awaited() const;
 

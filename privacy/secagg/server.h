@@ -40,6 +40,7 @@
 #include "privacy/secagg/identity.h"
 #include "privacy/secagg/member_set.h"
 #include "privacy/secagg/roster.h"
+#include "privacy/secagg/staged_input.h"
 #include "privacy/secagg/thresholds.h"
 #include "privacy/secagg/unmasking.h"
 #include "proto/secagg.pb.h"
@@ -73,7 +74,8 @@ struct AcceptedInput {
   MemberId member;
   ClientIndex index;
   uint32_t group = 0;  // whose sum it goes into; 0 where there is one sum
-  std::string packed;  // PackedBytes(d, b) bytes
+  std::string packed;  // PackedBytes(d, b) bytes; or, if it came in pieces:
+  std::shared_ptr<const ByteSource> staged;
 };
 
 class Server {
@@ -102,7 +104,12 @@ class Server {
   //   FailedPrecondition: nothing of this kind is awaited from the sender now. Nothing changes.
   //   PermissionDenied: the sender is excluded, or now becomes so because it signed two different
   //     messages of one kind; see faults() and evidence().
-  absl::StatusOr<std::optional<AcceptedInput>> Receive(const MemberId& sender, UpMessage message);
+  // `staged`: the input that the message refers to, where it came in pieces.
+  absl::StatusOr<std::optional<AcceptedInput>> Receive(const MemberId& sender, UpMessage message,
+                                                       const StagedInput* staged = nullptr);
+  // How many bytes the input of the member has that this phase waits for; nothing if it waits for
+  // none.
+  std::optional<uint64_t> ExpectedInput(const MemberId& member) const;
 
   // The member declined or was lost: it is not awaited any more. If a valid message of it still
   // comes in time, it counts. Unknown ids are ignored.
@@ -228,18 +235,19 @@ class Server {
 
   // What messages say, checked and then recorded in `member` (server_receive.cc). They return what
   // was signed, if it was a statement that can be contradicted.
+  // `last_byte` is that of the packed input, if there is one.
   absl::StatusOr<SignedStatement> Take(const MemberId& id, Member& member, UpMessage& message,
-                                       const Digest& packed_hash);
+                                       const Digest& packed_hash, uint8_t last_byte);
   absl::StatusOr<SignedStatement> TakeAdvertise(const MemberId& id, Member& member,
                                                 Advertise message);
   absl::StatusOr<SignedStatement> TakeShares(Member& member, Shares message);
   absl::StatusOr<SignedStatement> TakeMaskedInput(Member& member, const MaskedInput& message,
-                                                  const Digest& packed_hash);
+                                                  const Digest& packed_hash, uint8_t last_byte);
   absl::Status TakeConsent(Member& member, const Consent& message);
   absl::Status TakeUnmask(const MemberId& id, Member& member, const Unmask& message);
   absl::Status CheckShareSet(const Member& holder, const Unmask& message) const;
   absl::Status CheckContradiction(const MemberId& id, const Member& member, UpMessage& message,
-                                  const Digest& packed_hash);
+                                  const Digest& packed_hash, uint8_t last_byte);
 
   audit::Contradiction Contradict(UpMessage::KindCase kind, const Member& first,
                                   const Member& second) const;

@@ -64,7 +64,8 @@ void SetShares(const Dealing& dealing, audit::SignedShares* shares) {
 }  // namespace
 
 absl::StatusOr<std::optional<AcceptedInput>> Server::Receive(const MemberId& sender,
-                                                             UpMessage message) {
+                                                             UpMessage message,
+                                                             const StagedInput* staged) {
   auto found = members_.find(sender);
   if (found == members_.end()) {
     return absl::NotFoundError("the sender is not of this session");
@@ -78,20 +79,27 @@ absl::StatusOr<std::optional<AcceptedInput>> Server::Receive(const MemberId& sen
   if (phase() >= Phase::kFinished) {
     return absl::FailedPreconditionError("the session has ended");
   }
-  DURE_RETURN_IF_ERROR(CheckSizes(message, config_));
+  DURE_RETURN_IF_ERROR(staged == nullptr ? CheckSizes(message, config_)
+                                         : CheckSizes(message, config_, staged->bytes->size()));
   Member& member = found->second;
-  const Digest packed_hash =
-      message.has_masked_input() ? Sha256(AsBytes(message.masked_input().packed())) : Digest{};
+  const std::string& packed = message.masked_input().packed();
+  const Digest packed_hash = staged != nullptr            ? staged->sha256
+                             : message.has_masked_input() ? Sha256(AsBytes(packed))
+                                                          : Digest{};
+  const uint8_t last_byte = staged != nullptr ? staged->last_byte
+                            : packed.empty()  ? uint8_t{0}
+                                              : static_cast<uint8_t>(packed.back());
   const Digest fingerprint = Fingerprint(message, packed_hash);
   if (auto before = member.said.find(message.kind_case()); before != member.said.end()) {
     if (before->second.fingerprint == fingerprint) return std::nullopt;
-    return CheckContradiction(sender, member, message, packed_hash);
+    return CheckContradiction(sender, member, message, packed_hash, last_byte);
   }
   if (message.kind_case() != KindOf(phase()) || !Expects(member)) {
     return absl::FailedPreconditionError(
         absl::StrCat("not awaited: the session is collecting ", std::string(PhaseName(phase()))));
   }
-  DURE_ASSIGN_OR_RETURN(SignedStatement statement, Take(sender, member, message, packed_hash));
+  DURE_ASSIGN_OR_RETURN(SignedStatement statement,
+                        Take(sender, member, message, packed_hash, last_byte));
   member.said[message.kind_case()] = {.fingerprint = fingerprint,
                                       .signed_statement = std::move(statement)};
   member.lost = false;
@@ -103,18 +111,28 @@ absl::StatusOr<std::optional<AcceptedInput>> Server::Receive(const MemberId& sen
   return AcceptedInput{.member = sender,
                        .index = *member.index,
                        .group = graph().GroupOf(*member.index),
-                       .packed = std::move(*message.mutable_masked_input()->mutable_packed())};
+                       .packed = std::move(*message.mutable_masked_input()->mutable_packed()),
+                       .staged = staged == nullptr ? nullptr : staged->bytes};
+}
+
+std::optional<uint64_t> Server::ExpectedInput(const MemberId& id) const {
+  const auto found = members_.find(id);
+  if (phase() != Phase::kMaskedInput || found == members_.end() || Excluded(id) ||
+      !Expects(found->second) || HasAnswered(found->second)) {
+    return std::nullopt;
+  }
+  return PackedBytes(config_.dim(), static_cast<int>(config_.bits()));
 }
 
 absl::StatusOr<SignedStatement> Server::Take(const MemberId& id, Member& member, UpMessage& message,
-                                             const Digest& packed_hash) {
+                                             const Digest& packed_hash, uint8_t last_byte) {
   switch (message.kind_case()) {
     case UpMessage::kAdvertise:
       return TakeAdvertise(id, member, std::move(*message.mutable_advertise()));
     case UpMessage::kShares:
       return TakeShares(member, std::move(*message.mutable_shares()));
     case UpMessage::kMaskedInput:
-      return TakeMaskedInput(member, message.masked_input(), packed_hash);
+      return TakeMaskedInput(member, message.masked_input(), packed_hash, last_byte);
     case UpMessage::kConsent:
       DURE_RETURN_IF_ERROR(TakeConsent(member, message.consent()));
       return SignedStatement{};
@@ -125,14 +143,15 @@ absl::StatusOr<SignedStatement> Server::Take(const MemberId& id, Member& member,
 }
 
 absl::Status Server::CheckContradiction(const MemberId& id, const Member& member,
-                                        UpMessage& message, const Digest& packed_hash) {
+                                        UpMessage& message, const Digest& packed_hash,
+                                        uint8_t last_byte) {
   const SignedStatement& first = member.said.at(message.kind_case()).signed_statement;
   const absl::Status refused =
       absl::InvalidArgumentError("the message differs from the sender's first of its kind");
   if (first.statement.empty()) return refused;  // consent and unmasking sign nothing new
   Member second;
   second.index = member.index;
-  auto statement = Take(id, second, message, packed_hash);
+  auto statement = Take(id, second, message, packed_hash, last_byte);
   if (!statement.ok() || statement->statement == first.statement) return refused;
   evidence_.push_back({.signer = member.entry.identity.key,
                        .what = "two different messages of one kind in one session",
@@ -216,9 +235,12 @@ absl::StatusOr<SignedStatement> Server::TakeShares(Member& member, Shares messag
 }
 
 absl::StatusOr<SignedStatement> Server::TakeMaskedInput(Member& member, const MaskedInput& message,
-                                                        const Digest& packed_hash) {
+                                                        const Digest& packed_hash,
+                                                        uint8_t last_byte) {
+  // CheckSizes has seen to its length.
+  const int bits = static_cast<int>(config_.bits());
   DURE_RETURN_IF_ERROR(
-      CheckPacked(AsBytes(message.packed()), config_.dim(), static_cast<int>(config_.bits())));
+      CheckPackedSize(PackedBytes(config_.dim(), bits), last_byte, config_.dim(), bits));
   DURE_ASSIGN_OR_RETURN(MemberSet voids,
                         MemberSet::Parse(message.void_bitmap(), graph().degree(*member.index)));
   const std::vector<ClientIndex> neighbours = graph().Neighbours(*member.index);

@@ -94,6 +94,7 @@ class World {
     int evaluations_that_fail = 0;  // the next so many
     bool slow = false;              // evaluations wait for Measure()
     bool done = false;
+    std::string resume;  // what its newest Hello asked to go on with
     std::optional<absl::Status> refused;  // why it left
     const DataSpent* spent = nullptr;     // on its data
     bool charge_missing = false;
@@ -180,8 +181,9 @@ class World {
 
   void Connect(Node& node) {
     node.connected = true;
-    StepCoordinator(run::Arrived{node.id, node.name, node.role});
+    if (!resumes_) StepCoordinator(run::Arrived{node.id, node.name, node.role});
     StepMember(node, member::Connected{});
+    if (resumes_) StepCoordinator(run::Arrived{node.id, node.name, node.role, node.resume});
   }
   void ConnectAll() {
     for (Node& node : nodes_) Connect(node);
@@ -297,6 +299,7 @@ class World {
       } else if (auto* evidence = std::get_if<member::WriteEvidence>(&output)) {
         node.evidence.push_back(std::move(evidence->contradiction));
       } else if (auto* send = std::get_if<member::Send>(&output)) {
+        if (send->message.has_hello()) node.resume = send->message.hello().resume();
         if (watch_) watch_(node, send->message);
         if (spoil_) spoil_(node, &send->message);
         messages_.push_back([this, &node, message = std::move(send->message)] {
@@ -372,6 +375,9 @@ class World {
   std::function<void(Node&, LocalUpdate*)> poison_;   // what its trainer says
   // In the place of Update: what a trainer makes of this model.
   std::function<LocalUpdate(Node&, const std::vector<float>&, const LocalPlan&)> train_;
+  // Whether a member that lost its connection goes on with its attempt; else it begins anew, as if
+  // the coordinator did not know the attempt any more.
+  bool resumes_ = false;
   bool marked_ = false;  // each member's data speak in a coordinate of its own, MarkOf
   std::vector<std::string> notes_;
   std::vector<run::WriteEvidence> evidence_;  // against members

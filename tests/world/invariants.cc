@@ -370,7 +370,7 @@ void Invariants::Releases(const RunState& state, const RoundReleased& released) 
   session_.over = true;
   released_.insert(session_.id);
   if (!SumsAreTrue(released)) return;
-  DURE_CHECK(optimizer_->Step(0, sums_->update.mean, model_).ok());
+  DURE_CHECK(optimizer_->Step(0, sums_->update.Whole(), model_).ok());
   if (released.model != ParamsToBytes(model_) ||
       released.model_hash != Sha256(AsBytes(released.model))) {
     Break(absl::StrCat("the model of round ", released.round.value(),
