@@ -40,7 +40,6 @@ constexpr int kAllowed[] = {SCMP_SYS(read),
                             SCMP_SYS(close),
                             SCMP_SYS(lseek),
                             SCMP_SYS(fstat),
-                            SCMP_SYS(fcntl),
                             SCMP_SYS(dup),
                             SCMP_SYS(munmap),
                             SCMP_SYS(mremap),
@@ -72,6 +71,9 @@ constexpr int kAllowed[] = {SCMP_SYS(read),
                             SCMP_SYS(uname),
                             SCMP_SYS(exit),
                             SCMP_SYS(exit_group)};
+// Of fcntl: none that takes locks or lets the kernel send signals to others (F_SETOWN).
+constexpr int kDescriptorCommands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,    F_SETFD,
+                                       F_GETFL, F_GET_SEALS,     F_ADD_SEALS};
 constexpr int kOpening[] = {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(creat)};
 
 std::string Words(int error_number) { return std::strerror(error_number); }
@@ -103,6 +105,12 @@ class Filter {
       Note(seccomp_rule_add(context_, SCMP_ACT_ALLOW, call, 1,
                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));
     }
+    for (int command : kDescriptorCommands) {
+      Note(seccomp_rule_add(context_, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+                            SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(command))));
+    }
+    Note(seccomp_rule_add(context_, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2,
+                          SCMP_A1(SCMP_CMP_EQ, F_SETFL), SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0)));
     // Threads, but no processes. The flags of clone3 are in memory, where a filter cannot look:
     // ENOSYS makes the C library use clone.
     Note(seccomp_rule_add(context_, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,

@@ -36,6 +36,15 @@ uint64_t PieceBytes(const FetchRequest& request) {
                                   : std::min<uint64_t>(kFetchPieceBytes, request.max_bytes());
 }
 
+// A Welcome says what time it is here: a member whose clock is wrong is told so by its client.
+std::shared_ptr<const ServerMessage> WithTime(std::shared_ptr<const ServerMessage> message,
+                                              absl::Time now) {
+  if (!message->has_welcome()) return message;
+  auto timed = std::make_shared<ServerMessage>(*message);
+  timed->mutable_welcome()->set_time_unix_ms(absl::ToUnixMillis(now));
+  return timed;
+}
+
 ControlReply ErrorReply(const absl::Status& status) {
   ControlReply reply;
   reply.set_code(static_cast<int>(status.code()));
@@ -376,6 +385,11 @@ bool CoordinatorService::Greet(PeerId peer, const ClientMessage& message) {
   }
   ServerMessage terms;
   *terms.mutable_terms_changed()->mutable_spec() = federation_.spec;
+  if (message.hello().terms_only()) {
+    ServerMessage time;
+    time.mutable_welcome()->set_time_unix_ms(absl::ToUnixMillis(clock_.Now()));
+    server_->Send(peer, std::move(time));
+  }
   server_->Send(peer, std::move(terms));
   if (message.hello().terms_only()) {
     server_->Close(peer, absl::OkStatus());
@@ -395,6 +409,7 @@ void CoordinatorService::Step(run::Input input) {
   NoticeStandstill(now);
   std::vector<run::Output> outputs;
   engine_->set_traffic(traffic_.received, traffic_.sent);
+  standing_.Heard(input);
   engine_->Step(now, std::move(input), &outputs);
   if (options_.alter) options_.alter(&outputs);
   Handle(std::move(outputs));
@@ -415,10 +430,11 @@ void CoordinatorService::Handle(std::vector<run::Output> outputs) {
         LogWarning(absl::StrCat("the model cannot be offered: ", status.message()));
       }
     } else if (const auto* send = std::get_if<run::SendTo>(&output)) {
+      standing_.Sent(*send);
       auto peer = peer_of_.find(send->member);
       if (peer == peer_of_.end()) continue;
       traffic_.sent += send->message->ByteSizeLong();
-      server_->Send(peer->second, send->message);
+      server_->Send(peer->second, WithTime(send->message, clock_.Now()));
     } else if (const auto* evidence = std::get_if<run::WriteEvidence>(&output)) {
       KeepEvidence(*evidence);
     } else if (const auto* expel = std::get_if<run::Expel>(&output)) {
@@ -457,8 +473,23 @@ bool CoordinatorService::Record(const Fact& fact) {
   return false;
 }
 
+// What members that wait are told of how things stand.
+void CoordinatorService::TellStandings() {
+  if (over_) return;
+  const RunStatus status = engine_->Status(RoundNumber(UINT32_MAX), 0);
+  for (StandingNews::News& news : standing_.Due(status, engine_clock_.Now())) {
+    const auto peer = peer_of_.find(news.member);
+    if (peer == peer_of_.end()) continue;
+    ServerMessage message;
+    *message.mutable_standing() = std::move(news.standing);
+    traffic_.sent += message.ByteSizeLong();
+    server_->Send(peer->second, std::move(message));
+  }
+}
+
 // The strand's own sign of life.
 void CoordinatorService::Beat() {
+  TellStandings();
   const absl::Time now = engine_clock_.Now();
   NoticeStandstill(now);
   NotePhase(now);

@@ -19,6 +19,7 @@
 #include "base/strand.h"
 #include "coordinator/federation_engine.h"
 #include "coordinator/service/federation_folder.h"
+#include "coordinator/service/standing.h"
 #include "coordinator/service/published_models.h"
 #include "coordinator/service/registrar.h"
 #include "coordinator/service/staged_inputs.h"
@@ -111,6 +112,7 @@ class CoordinatorService final : private ServerEvents {
   void ArmTimer();
   void Beat();
   void NoticeStandstill(absl::Time now);
+  void TellStandings();
   // The coordinator's own certificate: takes a newer one, and says what ends soon once a day.
   void LookAfterOwnCertificate();
   // Listens anew with the newest certificate; members come back by themselves.
@@ -153,6 +155,9 @@ class CoordinatorService final : private ServerEvents {
 
   std::map<PeerId, Presence> present_;
   std::map<secagg::MemberId, PeerId> peer_of_;
+  StandingNews standing_{federation_.spec.rounds().has_cohort()
+                             ? federation_.spec.rounds().cohort()
+                             : federation_.spec.rounds().minimum()};
   Traffic traffic_;
   absl::Time beat_due_ = absl::InfiniteFuture();  // of engine_clock_
   absl::Time certificate_look_due_ = absl::InfinitePast();    // of engine_clock_
