@@ -299,6 +299,7 @@ void ClientService::FetchModelOf(ServerMessage message) {
   if (!other && fetched_ != nullptr) return ModelFetched(*sha256, fetched_);
   fetched_.reset();
   FetchSource source = SourceOf(node_);
+  download_->set_rate(watch_->limits().max_download);
   download_->Want(source, *sha256, bytes + state);
 }
 
@@ -351,7 +352,12 @@ void ClientService::SendNow(ClientMessage message, std::function<void()> sent) {
   // What cannot be sent because the stream is gone is told by OnClose.
   if (!connected_ || !session_) return;
   std::function<void()> on_strand;
-  if (sent) on_strand = [this, sent = std::move(sent)] { strand_->Post(sent); };
+  if (sent) {
+    // Under a limit of bandwidth what follows waits.
+    on_strand = [this, bytes = message.ByteSizeLong(), sent = std::move(sent)] {
+      strand_->Post([this, bytes, sent] { strand_->PostAfter(watch_->TakeUpload(bytes), sent); });
+    };
+  }
   session_->Send(std::move(message), std::move(on_strand)).IgnoreError();
 }
 

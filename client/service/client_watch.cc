@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "crypto/x509.h"
 #include "transport/connect_fault.h"
 
 namespace dure {
@@ -25,14 +24,7 @@ std::optional<FileStamp> StampOfLimits(const std::string& node_folder) {
 }  // namespace
 
 ClientWatch::ClientWatch(const Node* node, Clock* clock, Owner owner)
-    : node_(node), clock_(clock), owner_(std::move(owner)) {
-  // Also of a certificate that is not of this time: then that is what is to be said.
-  absl::StatusOr<Certificate> own =
-      VerifyCertificateAtAnyTime(node_->certificate, node_->ca_certificate);
-  if (!own.ok()) return;
-  certificate_begins_ = own->validity.not_before;
-  certificate_ends_ = own->validity.not_after;
-}
+    : node_(node), clock_(clock), owner_(std::move(owner)) {}
 
 ClientWatch::~ClientWatch() { End(); }
 
@@ -197,7 +189,23 @@ void ClientWatch::AnnounceNotes() {
   for (const WaitingItem& note : notes) owner_.tell(Level::kWarning, note.text);
 }
 
+// Also of a certificate that is not of this time: then that is what is to be said. It may have been
+// renewed.
+void ClientWatch::ReadCertificate() {
+  if (certificate_ == node_->certificate) return;
+  certificate_ = node_->certificate;
+  absl::StatusOr<Certificate> own =
+      VerifyCertificateAtAnyTime(node_->certificate, node_->ca_certificate);
+  if (own.ok()) validity_ = own->validity;
+}
+
+absl::Duration ClientWatch::TakeUpload(uint64_t bytes) {
+  upload_.SetRate(limits_.max_upload);
+  return upload_.Take(bytes, even_clock_.Now());
+}
+
 ClientFacts ClientWatch::Facts() {
+  ReadCertificate();
   return {.now = clock_->Now(),
           .address = node_->membership.address,
           .connected = connected_,
@@ -210,8 +218,8 @@ ClientFacts ClientWatch::Facts() {
           .measuring = measuring_ > 0,
           .standing = standing_,
           .clock_ahead = clock_ahead_,
-          .certificate_begins = certificate_begins_,
-          .certificate_ends = certificate_ends_,
+          .certificate_begins = validity_.not_before,
+          .certificate_ends = validity_.not_after,
           .evaluator = node_->membership.role == EVALUATOR};
 }
 

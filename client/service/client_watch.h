@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/rate_limit.h"
 #include "base/strand.h"
 #include "client/engine.h"
 #include "client/guest.h"
@@ -21,6 +22,7 @@
 #include "client/service/machine_state.h"
 #include "client/service/node.h"
 #include "client/waiting.h"
+#include "crypto/x509.h"
 #include "proto/control.pb.h"
 #include "proto/wire.pb.h"
 #include "transport/look.h"
@@ -68,6 +70,8 @@ class ClientWatch {
   absl::Status SetPaused(bool paused);
 
   const GuestLimits& limits() const { return limits_; }
+  // Bytes have been sent: how long what follows waits (max_upload).
+  absl::Duration TakeUpload(uint64_t bytes);
   bool paused() const { return pause_.has_value(); }
   WaitingReport Report();
 
@@ -78,6 +82,7 @@ class ClientWatch {
   void TellAvailability();
   void EndTrainingIfItMust(absl::Time now);
   ClientFacts Facts();
+  void ReadCertificate();
   void AnnounceWaiting(member::Tell::Level level);
   void AnnounceNotes();
   void LookWhoIsThere();
@@ -101,8 +106,9 @@ class ClientWatch {
   std::optional<absl::Time> next_try_;
   std::optional<Standing> standing_;
   std::optional<absl::Duration> clock_ahead_;
-  absl::Time certificate_begins_ = absl::InfinitePast();
-  absl::Time certificate_ends_ = absl::InfiniteFuture();
+  std::string certificate_;  // the node's, whose validity this is
+  Validity validity_{absl::InfinitePast(), absl::InfiniteFuture()};
+  RateLimit upload_;
   int training_ = 0;
   int measuring_ = 0;
   bool ended_training_ = false;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/nameless_file.h"
+#include "base/rate_limit.h"
 #include "base/status_macros.h"
 
 namespace dure {
@@ -54,11 +55,14 @@ void ModelDownload::Run(const FetchSource& source, const Digest& sha256, uint64_
         absl::SleepFor(kLook);
       }
     };
+    RateLimit limit(rate_);
     DURE_RETURN_IF_ERROR(FetchPatiently(source, ToString(sha256), bytes, kPieceTimeout,
                                         {.go_on = go_on, .wait = wait}, random_,
                                         [&](std::string_view piece) -> absl::Status {
                                           DURE_RETURN_IF_ERROR(file->Append(AsBytes(piece)));
                                           received_ = file->size();
+                                          limit.SetRate(rate_);
+                                          wait(limit.Take(piece.size(), absl::Now()));
                                           return absl::OkStatus();
                                         }));
     if (file->size() == bytes) return std::shared_ptr<const ByteSource>(std::move(file));

@@ -38,6 +38,9 @@ class ModelDownload {
   // FetchPatiently, or of the disk.
   void Want(const FetchSource& source, const Digest& sha256, uint64_t bytes);
 
+  // Bytes a second of what comes from here on; 0: no limit.
+  void set_rate(uint64_t bytes_per_second) { rate_ = bytes_per_second; }
+
   // Of what is coming, or came last.
   uint64_t received_bytes() const { return received_; }
 
@@ -51,6 +54,7 @@ class ModelDownload {
   std::optional<Digest> coming_;
   std::atomic<uint64_t> wanted_ = 0;
   std::atomic<uint64_t> received_ = 0;
+  std::atomic<uint64_t> rate_ = 0;
   // On the thread: the newest that is whole.
   Digest sha256_{};
   std::shared_ptr<const ByteSource> file_;
