@@ -18,8 +18,12 @@ void AddCoordinatorCommand(CLI::App& app, int* exit_code);
 void AddFederationCommands(CLI::App& app, int* exit_code);
 // statistics.
 void AddStatisticsCommand(CLI::App& app, int* exit_code);
+// join.
+void AddJoinCommand(CLI::App& app, int* exit_code);
 // join, client.
 void AddMemberCommands(CLI::App& app, int* exit_code);
+// sign.
+void AddSignCommand(CLI::App& app, int* exit_code);
 // policy show|set.
 void AddPolicyCommand(CLI::App& app, int* exit_code);
 // terms show|approve|reject.

@@ -26,6 +26,8 @@
 #include "coordinator/service/federation_folder.h"
 #include "coordinator/service/federation_schema.h"
 #include "coordinator/service/membership.h"
+#include "coordinator/service/own_certificate.h"
+#include "coordinator/service/signing_folder.h"
 #include "coordinator/service/store.h"
 #include "federation/spec.h"
 #include "nlohmann/json.hpp"
@@ -109,6 +111,28 @@ absl::StatusOr<MembersReply> MembersAnyhow(const std::string& folder) {
   return ListMembers(**store);
 }
 
+// Who has asked to join and waits for the CA's signature.
+void PrintWaiting(const std::string& folder, bool as_json) {
+  for (const WaitingRequest& waiting : ListWaiting(FederationPrivateFolder(folder))) {
+    const SigningRequest& request = waiting.request;
+    if (request.role == CertificateRole::kCoordinator || request.invitation.empty()) continue;
+    const std::string role(RoleName(request.role));
+    if (as_json) {
+      std::printf("%s\n", json({{"name", request.name},
+                                {"organisation", request.organisation},
+                                {"role", role},
+                                {"state", "unsigned"},
+                                {"last_seen_unix", absl::ToUnixSeconds(request.asked)},
+                                {"request", waiting.path}})
+                              .dump()
+                              .c_str());
+    } else {
+      absl::PrintF("%-20s  %-20s  %-9s  %-9s  dure sign CA_DIR %s\n", request.name,
+                   request.organisation, role, "unsigned", waiting.path);
+    }
+  }
+}
+
 int RunMembers(const std::string& folder, bool as_json) {
   absl::StatusOr<MembersReply> reply = MembersAnyhow(folder);
   if (!reply.ok()) return Fail(reply.status());
@@ -135,6 +159,7 @@ int RunMembers(const std::string& folder, bool as_json) {
                    state, seen);
     }
   }
+  PrintWaiting(folder, as_json);
   return kSuccess;
 }
 
@@ -182,7 +207,12 @@ int RunRevoke(const std::string& folder, const std::string& name) {
   absl::Status status = reply.status();
   if (absl::IsUnavailable(status)) {
     absl::StatusOr<Stopped> stopped = OpenStopped(folder);
-    status = stopped.ok() ? stopped->store->Revoke(name, absl::Now()).status() : stopped.status();
+    status = stopped.status();
+    if (stopped.ok()) {
+      const size_t waited = WithdrawWaiting(FederationPrivateFolder(folder), name);
+      status = stopped->store->Revoke(name, absl::Now()).status();
+      if (absl::IsNotFound(status) && waited > 0) status = absl::OkStatus();
+    }
   }
   if (!status.ok()) return Fail(status);
   std::printf("%s is no member any more, and no token of that name works\n", name.c_str());
@@ -263,12 +293,26 @@ int WatchStatus(const std::string& folder) {
   return kSuccess;
 }
 
+// What ends soon, and what waits for the CA's signature.
+void PrintCertificateNotes(const std::string& folder) {
+  const absl::StatusOr<FederationFolder> federation = ReadFederationFolder(folder);
+  if (!federation.ok()) return;  // told by others
+  for (const std::string& warning : CertificateWarnings(*federation, absl::Now())) {
+    std::printf("note: %s\n", warning.c_str());
+  }
+  const size_t waiting = ListWaiting(FederationPrivateFolder(folder)).size();
+  if (waiting == 0) return;
+  std::printf("note: %zu of %s/requests wait for a signature: see dure sign --help\n", waiting,
+              FederationPrivateFolder(folder).c_str());
+}
+
 int RunStatusCommand(const std::string& folder, bool as_json, bool watch) {
   if (watch) return WatchStatus(folder);
   absl::StatusOr<RunStatus> status = StatusAnyhow(folder, 0);
   if (!status.ok()) return Fail(status.status());
   std::fputs(as_json ? (StatusToJson(*status) + "\n").c_str() : StatusToText(*status).c_str(),
              stdout);
+  if (!as_json) PrintCertificateNotes(folder);
   return kSuccess;
 }
 

@@ -108,6 +108,7 @@ int main(int argc, char** argv) {
   int exit_code = kSuccess;
   AddOrganiserCommands(app, &exit_code);
   AddFederationCommands(app, &exit_code);
+  AddSignCommand(app, &exit_code);
   AddStatisticsCommand(app, &exit_code);
   AddMemberCommands(app, &exit_code);
   AddDataCommands(app, &exit_code);

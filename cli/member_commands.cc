@@ -2,11 +2,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -14,15 +11,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/paragraph.h"
-#include "base/printable.h"
 #include "base/status_macros.h"
 #include "base/terminal.h"
-#include "cli/ask.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/join_command.h"
 #include "cli/log_flag.h"
 #include "cli/node_folder.h"
 #include "cli/programs.h"
@@ -30,161 +25,20 @@
 #include "cli/stop_signal.h"
 #include "client/service/client_service.h"
 #include "client/service/node.h"
-#include "client/service/node_files.h"
-#include "crypto/x509.h"
 #include "federation/spec.h"
 #include "federation/spec_fields.h"
 #include "federation/terms/check.h"
 #include "nlohmann/json.hpp"
-#include "transport/client.h"
 #include "transport/control_socket.h"
-#include "transport/token.h"
 
 namespace dure::cli {
 namespace {
 
 using json = nlohmann::ordered_json;
 
-constexpr absl::Duration kCallTimeout = absl::Seconds(20);
 constexpr absl::Duration kRefresh = absl::Milliseconds(250);
 // Piped, a client says how it is getting on this often.
 constexpr uint32_t kProgressEvery = 50;
-
-// ---- dure join ----
-
-struct JoinFlags {
-  std::string token;
-  std::string node = DefaultNodeFolder();
-  bool yes = false;
-};
-
-absl::StatusOr<std::string> ReadToken(const std::string& argument) {
-  if (argument != "-") return argument;
-  std::string text;
-  char buffer[4096];
-  while (std::cin.read(buffer, sizeof(buffer)) || std::cin.gcount() > 0) {
-    text.append(buffer, static_cast<size_t>(std::cin.gcount()));
-    if (text.size() > kMaxTokenBytes) break;  // DecodeToken says so
-  }
-  return text;
-}
-
-// What the coordinator says, checked: nothing below trusts it.
-struct Offered {
-  DescribeReply reply;
-  FederationSpec spec;
-  CheckReport report;
-  std::string files;  // that come with the terms, in words
-};
-
-absl::StatusOr<Offered> AskForTerms(const Invitation& invitation) {
-  Offered offered;
-  DURE_ASSIGN_OR_RETURN(offered.reply, Describe(invitation, kCallTimeout));
-  offered.spec = offered.reply.spec();
-  DURE_RETURN_IF_ERROR(ValidateFederation(offered.spec));
-  DURE_ASSIGN_OR_RETURN(offered.report, CheckFederation(offered.spec));
-  DURE_RETURN_IF_ERROR(VerifyCoordinatorCertificate(offered.reply.coordinator_certificate(),
-                                                    invitation.ca_certificate(), absl::Now())
-                           .status());
-  DURE_ASSIGN_OR_RETURN(offered.files, FilesInWords(offered.spec, SourceOf(invitation)));
-  return offered;
-}
-
-void PrintTerms(const Invitation& invitation, const Offered& offered) {
-  const FederationSection& federation = offered.spec.federation();
-  absl::PrintF("You are invited to \"%s\" as %s \"%s\"%s.\n", federation.name(),
-               offered.reply.role() == EVALUATOR ? "evaluator" : "member",
-               Printable(offered.reply.name()),
-               offered.reply.organisation().empty()
-                   ? ""
-                   : absl::StrCat(" of ", Printable(offered.reply.organisation())));
-  absl::PrintF("  purpose      %s\n  licence      %s, of the resulting model\n",
-               federation.purpose(), federation.license());
-  absl::PrintF("  coordinator  %s\n  CA           %s\n", invitation.address(),
-               CertificateFingerprint(invitation.ca_certificate()));
-  std::printf(
-      "               compare it with what the organiser tells you by another way,\n               "
-      "such as the telephone\n\n");
-  std::fputs(CheckToText(offered.report).c_str(), stdout);
-  std::printf("%s\n", offered.files.c_str());
-}
-
-absl::Status Join(const JoinFlags& flags, const Invitation& invitation, const Offered& offered) {
-  SystemRandom random;
-  Node node{.folder = flags.node,
-            .membership = {.address = invitation.address(),
-                           .name = offered.reply.name(),
-                           .organisation = offered.reply.organisation(),
-                           .role = offered.reply.role()},
-            .spec = offered.spec,
-            .spec_digest = SpecDigest(offered.spec),
-            .ca_certificate = invitation.ca_certificate(),
-            .coordinator_certificate = offered.reply.coordinator_certificate(),
-            .key = SigningKey::Generate(random)};
-  node.origins.approved = DayOf(absl::Now());
-  // A folder that cannot be written must not cost the token.
-  DURE_RETURN_IF_ERROR(PrepareNode(node));
-  DURE_RETURN_IF_ERROR(FetchFiles(node.spec, node.folder, SourceOf(invitation)));
-  EnrolRequest request;
-  request.set_certificate_request(MakeCertificateRequest(node.key));
-  request.set_spec_digest(ToString(node.spec_digest));
-  DURE_ASSIGN_OR_RETURN(EnrolReply reply, Enrol(invitation, std::move(request), kCallTimeout));
-  const absl::Status certified =
-      VerifyMemberCertificate(reply.certificate(), invitation.ca_certificate(), absl::Now())
-          .status();
-  // A clock that is wrong can be put right later; the token cannot be used again.
-  const bool wrong_time = absl::IsFailedPrecondition(certified);
-  if (!certified.ok() && !wrong_time) return certified;
-  node.certificate = reply.certificate();
-  absl::Status finished = FinishNode(node);
-  if (finished.ok() && wrong_time) {
-    std::fprintf(stderr, "dure: joined, but %s\n", std::string(certified.message()).c_str());
-  }
-  if (finished.ok()) return finished;
-  return absl::Status(finished.code(), absl::StrCat(finished.message(),
-                                                    "; the token has been used up: ask the "
-                                                    "organiser for one with another name"));
-}
-
-int RunJoin(const JoinFlags& flags) {
-  std::atomic<bool> begun = false;
-  UndoOnSignal undo([&] {
-    if (begun) ForgetPreparedNode(flags.node);
-  });
-  absl::StatusOr<std::string> text = ReadToken(flags.token);
-  if (!text.ok()) return Fail(text.status());
-  absl::StatusOr<Invitation> invitation = DecodeToken(*text);
-  if (!invitation.ok()) return Fail(invitation.status());
-  if (IsNode(flags.node)) {
-    return Fail(absl::FailedPreconditionError(
-        absl::StrCat(flags.node, " is a member's folder already: choose another with --node")));
-  }
-  absl::StatusOr<Offered> offered = AskForTerms(*invitation);
-  if (!offered.ok()) {
-    return absl::IsInvalidArgument(offered.status()) ? Fail(offered.status(), kFailure)
-                                                     : Fail(offered.status());
-  }
-  PrintTerms(*invitation, *offered);
-  if (!flags.yes) {
-    if (flags.token == "-") {
-      return Fail(absl::InvalidArgumentError(
-          "the token came on standard input, so nobody can be asked: add --yes to agree"));
-    }
-    if (!AskForYes("Join on these terms?")) {
-      return Fail(absl::PermissionDeniedError("not joined; the token still works"), kRefused);
-    }
-  }
-  begun = true;
-  if (absl::Status status = Join(flags, *invitation, *offered); !status.ok()) {
-    ForgetPreparedNode(flags.node);
-    return absl::IsUnavailable(status) ? Fail(status, kUnreachable) : Fail(status, kFailure);
-  }
-  const std::string node = flags.node == DefaultNodeFolder() ? "" : " --node " + flags.node;
-  std::printf(
-      "Joined. The key stays in %s/private.\nNext: dure data add PATH%s, then dure client%s\n",
-      flags.node.c_str(), node.c_str(), node.c_str());
-  return kSuccess;
-}
 
 // ---- dure client ----
 
@@ -241,6 +95,7 @@ class Narrator {
 };
 
 int RunClient(const ClientFlags& flags) {
+  if (absl::Status status = AwaitMembership(flags.node); !status.ok()) return Fail(status);
   if (IsJsonLog(flags.log)) SetLogFormat(LogFormat::kJson);
   absl::StatusOr<std::string> program =
       flags.trainer.empty() ? FindProgram("dure-trainer") : flags.trainer;
@@ -344,18 +199,9 @@ int RunClientStatus(const ClientFlags& flags) {
 }  // namespace
 
 void AddMemberCommands(CLI::App& app, int* exit_code) {
-  auto join = std::make_shared<JoinFlags>();
-  CLI::App* command =
-      AddCommand(app, "join", "Shows what a federation asks, and joins it if you say yes",
-                 "dure join dure1:...");
-  command->add_option("TOKEN", join->token, "from the organiser; - reads it from standard input")
-      ->required();
-  AddNodeOption(command, &join->node);
-  command->add_flag("--yes", join->yes, "agree without being asked");
-  command->callback([join, exit_code] { *exit_code = RunJoin(*join); });
-
+  AddJoinCommand(app, exit_code);
   auto client = std::make_shared<ClientFlags>();
-  command = AddCommand(app, "client", "Takes part, until the run is over", "dure client");
+  CLI::App* command = AddCommand(app, "client", "Takes part, until the run is over", "dure client");
   AddNodeOption(command, &client->node);
   command->add_option("--trainer", client->trainer,
                       "program that trains in the place of dure-trainer: one of your own");

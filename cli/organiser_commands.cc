@@ -22,6 +22,7 @@
 #include "cli/simulated_here.h"
 #include "cli/stop_signal.h"
 #include "coordinator/service/federation_folder.h"
+#include "crypto/pem_files.h"
 #include "crypto/x509.h"
 #include "federation/model_parts.h"
 #include "federation/spec.h"
@@ -45,6 +46,7 @@ struct InitFlags {
   std::string name;
   std::string address;
   std::string trainer;  // a program of one's own, which knows a model of its own
+  std::string ca;       // certificate of an enrolment CA whose key is elsewhere
 };
 
 // Runs `dure model init`, or the same of a trainer of one's own, which says on standard error what
@@ -76,8 +78,9 @@ absl::StatusOr<int> MakeInitialWeights(const InitFlags& flags, const std::string
 
 // federation.toml comes last: a folder without it is no federation, and can be tried again. A
 // signal leaves no new folder behind. `code` is that of `dure model init`.
-absl::StatusOr<FederationFolder> MakeFederation(const InitFlags& flags, const std::string& example,
-                                                const FederationSpec& spec, int* code) {
+// The certificate of the federation's CA, DER.
+absl::StatusOr<std::string> MakeFederation(const InitFlags& flags, const std::string& example,
+                                           const FederationSpec& spec, int* code) {
   namespace fs = std::filesystem;
   const bool fresh = !FileExists(flags.folder);
   UndoOnSignal undo([&] {
@@ -95,7 +98,17 @@ absl::StatusOr<FederationFolder> MakeFederation(const InitFlags& flags, const st
   if (*code != kSuccess) return absl::AbortedError("dure model init failed, and said why");
   DURE_RETURN_IF_ERROR(CopyAttachments(spec, fs::path(example).parent_path(), flags.folder));
   SystemRandom random;
-  return MakeFederationFolder(flags.folder, spec, absl::Now(), random);
+  if (!flags.ca.empty()) {
+    DURE_ASSIGN_OR_RETURN(const std::string ca, ReadCertificateFile(flags.ca));
+    DURE_ASSIGN_OR_RETURN(
+        const std::string request,
+        MakeFederationFolderWithoutCaKey(flags.folder, spec, ca, absl::Now(), random));
+    std::printf("The coordinator's certificate waits for the CA's signature: %s\n", request.c_str());
+    return ca;
+  }
+  DURE_ASSIGN_OR_RETURN(FederationFolder made,
+                        MakeFederationFolder(flags.folder, spec, absl::Now(), random));
+  return std::move(made.ca_certificate);
 }
 
 int RunInit(const InitFlags& flags) {
@@ -114,9 +127,9 @@ int RunInit(const InitFlags& flags) {
     return Fail(absl::InvalidArgumentError(absl::StrCat(*example, ": ", status.message())));
   }
   int code = kSuccess;
-  absl::StatusOr<FederationFolder> federation = MakeFederation(flags, *example, *spec, &code);
+  const absl::StatusOr<std::string> ca = MakeFederation(flags, *example, *spec, &code);
   if (code != kSuccess) return code;
-  if (!federation.ok()) return Fail(federation.status());
+  if (!ca.ok()) return Fail(ca.status());
   std::printf(
       "A federation called \"%s\" is in %s.\n"
       "  federation.toml            its terms: read them, change them now; later they are fixed\n"
@@ -124,8 +137,8 @@ int RunInit(const InitFlags& flags) {
       "  model/initial.safetensors  the weights that training starts from\n"
       "Fingerprint of its enrolment CA, for members to compare:\n  %s\n"
       "Next: dure check %s, then dure coordinator %s\n",
-      federation->spec.federation().name().c_str(), flags.folder.c_str(),
-      CertificateFingerprint(federation->ca_certificate).c_str(),
+      spec->federation().name().c_str(), flags.folder.c_str(),
+      CertificateFingerprint(*ca).c_str(),
       FederationFilePath(flags.folder).c_str(), flags.folder.c_str());
   return kSuccess;
 }
@@ -179,6 +192,8 @@ void AddOrganiserCommands(CLI::App& app, int* exit_code) {
       ->capture_default_str();
   command->add_option("--name", init->name, "of the federation");
   command->add_option("--address", init->address, "HOST:PORT that members will dial");
+  command->add_option("--ca", init->ca,
+                      "ca.pem of an enrolment CA on another machine: see dure sign init");
   command->add_option("--trainer", init->trainer,
                       "trainer program of your own, which writes the first weights of its model");
   command->callback([init, exit_code] { *exit_code = RunInit(*init); });
