@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "base/version.h"
 #include "crypto/x509.h"
@@ -28,6 +29,10 @@ class Answer final : public SessionEvents {
         "organiser, and join again if it is meant"));
   }
   void OnMessage(ServerMessage message, std::shared_ptr<void>) override {
+    if (const int64_t time = message.welcome().time_unix_ms(); time != 0) {
+      std::lock_guard lock(mutex_);
+      clock_ahead_ = absl::Now() - absl::FromUnixMillis(time);
+    }
     if (message.has_terms_changed()) {
       Take(std::move(*message.mutable_terms_changed()->mutable_spec()));
     }
@@ -45,6 +50,11 @@ class Answer final : public SessionEvents {
         absl::StrCat("no answer of the coordinator within ", absl::FormatDuration(timeout)));
   }
 
+  std::optional<absl::Duration> clock_ahead() {
+    std::lock_guard lock(mutex_);
+    return clock_ahead_;
+  }
+
  private:
   // The first counts.
   void Take(absl::StatusOr<FederationSpec> answer) {
@@ -57,11 +67,13 @@ class Answer final : public SessionEvents {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<absl::StatusOr<FederationSpec>> answer_;
+  std::optional<absl::Duration> clock_ahead_;
 };
 
 }  // namespace
 
-absl::StatusOr<FederationSpec> AskForTerms(const Node& node, absl::Duration timeout) {
+absl::StatusOr<FederationSpec> AskForTerms(const Node& node, absl::Duration timeout,
+                                           std::optional<absl::Duration>* clock_ahead) {
   DURE_ASSIGN_OR_RETURN(const PublicKey coordinator, CertificateKey(node.coordinator_certificate));
   Answer answer(coordinator);
   DURE_ASSIGN_OR_RETURN(std::unique_ptr<Session> session,
@@ -78,6 +90,7 @@ absl::StatusOr<FederationSpec> AskForTerms(const Node& node, absl::Duration time
   DURE_RETURN_IF_ERROR(session->Send(std::move(hello)));
   absl::StatusOr<FederationSpec> spec = answer.Wait(timeout);
   session.reset();
+  if (clock_ahead != nullptr) *clock_ahead = answer.clock_ahead();
   DURE_RETURN_IF_ERROR(spec.status());
   DURE_RETURN_IF_ERROR(ValidateFederation(*spec));
   return spec;

@@ -3,6 +3,8 @@
 #ifndef DURE_CLIENT_SERVICE_TERMS_REQUEST_H_
 #define DURE_CLIENT_SERVICE_TERMS_REQUEST_H_
 
+#include <optional>
+
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/service/node.h"
@@ -13,7 +15,10 @@ namespace dure {
 // Not while a client runs on the node: the coordinator keeps one connection of each member.
 // Unavailable or DeadlineExceeded if nobody answers within `timeout`; Unauthenticated if it is not
 // the pinned coordinator; InvalidArgument if the terms make no sense; else the coordinator's words.
-absl::StatusOr<FederationSpec> AskForTerms(const Node& node, absl::Duration timeout);
+// `clock_ahead`, if it is given: how far this machine's clock is ahead of the coordinator's, if
+// that says what time it is.
+absl::StatusOr<FederationSpec> AskForTerms(const Node& node, absl::Duration timeout,
+                                           std::optional<absl::Duration>* clock_ahead = nullptr);
 
 }  // namespace dure
 
