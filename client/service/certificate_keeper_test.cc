@@ -96,7 +96,7 @@ TEST_F(CertificateKeeperTest, AsksWhenItIsTimeAndNotTwiceAtOnce) {
   keeper.Answered(first);
   keeper.Look(node_, due + CertificateKeeper::kFirstPause / 2);  // not yet again
   keeper.Look(node_, due + CertificateKeeper::kFirstPause);
-  await(2);
+  EXPECT_TRUE(await(2).ok());
   EXPECT_EQ(asked, 2);
 }
 

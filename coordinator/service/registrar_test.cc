@@ -266,7 +266,7 @@ TEST_F(RegistrarTest, TheEndOfTheCaIsToldAYearBefore) {
   Begin(true);
   EXPECT_THAT(CertificateWarnings(*federation_, now_), IsEmpty());
   EXPECT_THAT(CertificateWarnings(*federation_, now_ + 3300 * kDay),
-              testing::Contains(HasSubstr("enrolment CA ends")));
+              ::testing::Contains(HasSubstr("enrolment CA ends")));
 }
 
 TEST_F(RegistrarTest, AFolderWithoutACertificateSaysWhatToSign) {
