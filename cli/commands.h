@@ -4,6 +4,7 @@
 #define DURE_CLI_COMMANDS_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "CLI/CLI.hpp"
@@ -22,6 +23,13 @@ void AddStatisticsCommand(CLI::App& app, int* exit_code);
 void AddJoinCommand(CLI::App& app, int* exit_code);
 // join, client.
 void AddMemberCommands(CLI::App& app, int* exit_code);
+// leave.
+void AddLeaveCommand(CLI::App& app, int* exit_code);
+// preflight.
+void AddPreflightCommand(CLI::App& app, int* exit_code);
+// pause, resume, install and uninstall below `client`; `parents_node` is its --node.
+void AddGuestCommands(CLI::App& client, const std::function<std::string()>& parents_node,
+                      int* exit_code);
 // sign.
 void AddSignCommand(CLI::App& app, int* exit_code);
 // policy show|set.

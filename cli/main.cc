@@ -113,6 +113,8 @@ int main(int argc, char** argv) {
   AddMemberCommands(app, &exit_code);
   AddDataCommands(app, &exit_code);
   AddPolicyCommand(app, &exit_code);
+  AddPreflightCommand(app, &exit_code);
+  AddLeaveCommand(app, &exit_code);
   AddTermsCommand(app, &exit_code);
   AddAuditCommands(app, &exit_code);
   AddModelCommand(app, &exit_code);

@@ -122,7 +122,7 @@ int RunClient(const ClientFlags& flags) {
                service.node().membership.name, service.node().spec.federation().name(),
                Counted(service.data().records, "record"), *service.node().data_folder);
   for (const SandboxLayer& layer : service.sandbox()) {
-    if (layer.applied) continue;
+    if (layer.applied || IsSpareLayer(layer.name)) continue;
     const std::string text = absl::StrCat("the trainer runs without one layer of its sandbox (",
                                           layer.name, "): ", layer.detail);
     if (CurrentLogFormat() == LogFormat::kJson) {
@@ -149,6 +149,18 @@ int RunClient(const ClientFlags& flags) {
   return kSuccess;
 }
 
+json WaitingToJson(const WaitingReport::Item& item) {
+  return {{"reason", item.reason()},
+          {"text", item.text()},
+          {"until_unix", item.until_unix() == 0 ? json(nullptr) : json(item.until_unix())}};
+}
+
+json NotesToJson(const WaitingReport& waiting) {
+  json notes = json::array();
+  for (const WaitingReport::Item& note : waiting.notes()) notes.push_back(WaitingToJson(note));
+  return notes;
+}
+
 int RunClientStatus(const ClientFlags& flags) {
   if (absl::Status status = ReadNode(flags.node).status(); !status.ok()) return Fail(status);
   ControlRequest request;
@@ -165,6 +177,11 @@ int RunClientStatus(const ClientFlags& flags) {
     std::printf("%s\n",
                 json({{"federation", status.federation()},
                       {"state", status.state()},
+                      {"waiting", WaitingToJson(status.waiting().now())},
+                      {"notes", NotesToJson(status.waiting())},
+                      {"clock_ahead_seconds", status.waiting().clock_known()
+                                                  ? json(status.waiting().clock_ahead_ms() / 1000.0)
+                                                  : json(nullptr)},
                       {"round", status.round()},
                       {"rounds", status.rounds()},
                       {"charged_attempts", status.attempt()},
@@ -178,8 +195,11 @@ int RunClientStatus(const ClientFlags& flags) {
                     .c_str());
     return kSuccess;
   }
-  absl::PrintF("%s: %s, round %d of %d\n", status.federation(), status.phase(), status.round(),
+  absl::PrintF("%s: %s; round %d of %d\n", status.federation(), status.phase(), status.round(),
                status.rounds());
+  for (const WaitingReport::Item& note : status.waiting().notes()) {
+    absl::PrintF("note: %s\n", note.text());
+  }
   PrivacySection section;
   const Field& unit = *PrivacySection::descriptor()->FindFieldByName("unit");
   if (!SetChoice(status.unit(), &section, unit)) section.set_unit(PrivacySection::RECORD);
@@ -220,6 +240,7 @@ void AddMemberCommands(CLI::App& app, int* exit_code) {
     if (status->count("--node") == 0) status_flags->node = client->node;
     *exit_code = RunClientStatus(*status_flags);
   });
+  AddGuestCommands(*command, [client] { return client->node; }, exit_code);
   command->callback([client, command, exit_code] {
     if (command->get_subcommands().empty()) *exit_code = RunClient(*client);
   });
