@@ -34,8 +34,14 @@ inline constexpr size_t kInputPiecesAtATime = 4;
 inline constexpr size_t kMaxQueuedBytes = size_t{32} << 20;
 inline constexpr size_t kMaxQueuedMessages = 1024;
 
+// Connections of which no call has yet shown whose they are: in all, from one address, and for how
+// long. Enough for hundreds of members that come back at one moment.
+inline constexpr size_t kMaxStrangers = 512;
+inline constexpr size_t kMaxStrangersOfAddress = 64;
+inline constexpr absl::Duration kStrangerPatience = absl::Seconds(20);
+
 // Open sessions and unanswered Describe and Enrol requests of one server.
-inline constexpr size_t kMaxSessions = 4096;
+inline constexpr size_t kMaxSessions = 100'000;
 inline constexpr size_t kMaxPendingRequests = 64;
 // Calls that one connection may have open at once; a member needs one.
 inline constexpr int kMaxCallsPerConnection = 4;

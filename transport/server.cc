@@ -11,6 +11,7 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/slice.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -29,6 +30,7 @@
 #include "base/status_macros.h"
 #include "proto/wire.grpc.pb.h"
 #include "transport/address.h"
+#include "transport/doorkeeper.h"
 #include "transport/quiet.h"
 #include "transport/stream_pump.h"
 #include "transport/token_limit.h"
@@ -72,6 +74,14 @@ std::shared_ptr<const grpc::ByteBuffer> ToBytes(const google::protobuf::MessageL
       const_cast<char*>(text.data()), text.size(),
       [](void* owned) { delete static_cast<std::string*>(owned); }, serialised.release());
   return std::make_shared<const grpc::ByteBuffer>(&slice, 1);
+}
+
+// Each connection is one: as many as the system allows this process at most.
+void AllowManyFiles() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int Milliseconds(absl::Duration duration) {
@@ -213,7 +223,7 @@ bool ParseBytes(grpc::ByteBuffer* bytes, Message* message) {
 template <typename Message, typename Reply, typename Deliver>
 grpc::ServerUnaryReactor* Take(grpc::CallbackServerContext* context, const grpc::ByteBuffer& bytes,
                                grpc::ByteBuffer* reply, const std::shared_ptr<Requests>& requests,
-                               Deliver deliver) {
+                               const std::shared_ptr<Doorkeeper>& door, Deliver deliver) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (size_t size = bytes.Length(); size > kMaxEnrolmentBytes) {
     reactor->Finish(ToGrpc(absl::ResourceExhaustedError(
@@ -237,7 +247,10 @@ grpc::ServerUnaryReactor* Take(grpc::CallbackServerContext* context, const grpc:
   std::shared_ptr<void> last_copy(nullptr, [request](std::nullptr_t) {
     request->Fail(absl::UnavailableError("the coordinator did not answer; try again"));
   });
-  deliver(message, [request, last_copy](absl::StatusOr<Reply> answer) {
+  // Whoever gets an answer has shown an invitation or a certificate.
+  const std::string peer = AddressForPeople(context->peer());
+  deliver(message, [request, last_copy, door, peer](absl::StatusOr<Reply> answer) {
+    if (answer.ok()) door->Known(peer);
     request->Answer(std::move(answer));
   });
   return reactor;
@@ -267,7 +280,7 @@ class Server::Impl final
                                      const grpc::ByteBuffer* request,
                                      grpc::ByteBuffer* reply) override {
     return Take<DescribeRequest, DescribeReply>(
-        context, *request, reply, requests_, [this, context](auto message, auto callback) {
+        context, *request, reply, requests_, door_, [this, context](auto message, auto callback) {
           const std::string address = HostForLimit(context->peer());
           if (absl::Status wait = CheckGuesses(address); !wait.ok()) return callback(wait);
           events_->OnDescribe(std::move(message),
@@ -278,7 +291,7 @@ class Server::Impl final
                                   const grpc::ByteBuffer* request,
                                   grpc::ByteBuffer* reply) override {
     return Take<EnrolRequest, EnrolReply>(
-        context, *request, reply, requests_, [this, context](auto message, auto callback) {
+        context, *request, reply, requests_, door_, [this, context](auto message, auto callback) {
           const std::string address = HostForLimit(context->peer());
           if (absl::Status wait = CheckGuesses(address); !wait.ok()) return callback(wait);
           events_->OnEnrol(std::move(message), Watched<EnrolReply>(address, std::move(callback)));
@@ -288,7 +301,7 @@ class Server::Impl final
                                   const grpc::ByteBuffer* request,
                                   grpc::ByteBuffer* reply) override {
     return Take<RenewRequest, RenewReply>(
-        context, *request, reply, requests_, [&](auto message, auto callback) {
+        context, *request, reply, requests_, door_, [&](auto message, auto callback) {
           absl::StatusOr<Peer> peer = Authenticate(*context);
           if (!peer.ok()) return callback(peer.status());
           events_->OnRenew(std::move(message), std::move(peer->certificate), std::move(callback));
@@ -298,7 +311,7 @@ class Server::Impl final
                                   const grpc::ByteBuffer* request,
                                   grpc::ByteBuffer* reply) override {
     return Take<FetchRequest, FetchReply>(
-        context, *request, reply, requests_, [&](auto message, auto callback) {
+        context, *request, reply, requests_, door_, [&](auto message, auto callback) {
           if (!message.secret().empty()) {
             const std::string address = HostForLimit(context->peer());
             if (absl::Status wait = CheckGuesses(address); !wait.ok()) return callback(wait);
@@ -367,6 +380,7 @@ class Server::Impl final
   std::weak_ptr<const ServerMessage> serialised_;
   std::weak_ptr<const grpc::ByteBuffer> serialised_bytes_;
 
+  std::shared_ptr<Doorkeeper> door_;  // callbacks may outlive the server
   std::unique_ptr<grpc::Server> server_;
 };
 
@@ -588,6 +602,7 @@ grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Server::Impl::Sessi
   };
   absl::StatusOr<Peer> peer = Authenticate(*context);
   if (!peer.ok()) return new Refusal(peer.status());
+  door_->Known(peer->address);
   auto stream = std::make_shared<Stream>(this, context, *std::move(peer));
   if (absl::Status status = Admit(stream); !status.ok()) return new Refusal(status);
   return stream.get();  // streams_ holds it until OnDone
@@ -685,6 +700,7 @@ void Server::Impl::Shutdown(absl::Duration grace) {
     }
   }
   if (server_ != nullptr) {
+    door_->Stop();
     requests_->FailAll(Stopping());
     for (const std::shared_ptr<Stream>& stream : open) stream->Close(Stopping());
     for (const std::shared_ptr<Stream>& stream : waiting) stream->Refuse(Stopping());
@@ -704,14 +720,17 @@ absl::Status Server::Impl::Listen(const ServerOptions& options, const Address& a
   tls.pem_key_cert_pairs.push_back({options.key_pem, options.certificate_pem});
   grpc::ServerBuilder builder;
   builder.RegisterService(this);
-  builder.AddListeningPort(address.ToString(), grpc::SslServerCredentials(tls), &port_);
+  DURE_ASSIGN_OR_RETURN(door_, Doorkeeper::Open(address, options.door));
+  std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor =
+      builder.experimental().AddExternalConnectionAcceptor(
+          grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+          grpc::SslServerCredentials(tls));
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_received_bytes));
   builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
   // A message that grows when it is unpacked would pass the limits.
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
   builder.SetResourceQuota(grpc::ResourceQuota("dure").Resize(options.max_buffered_bytes));
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kReadChunkBytes);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsPerConnection);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(kKeepaliveInterval));
@@ -723,8 +742,14 @@ absl::Status Server::Impl::Listen(const ServerOptions& options, const Address& a
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, Milliseconds(kMaxConnectionIdle));
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, Milliseconds(kHandshakeTimeout));
   server_ = builder.BuildAndStart();
-  if (server_ != nullptr && port_ != 0) return absl::OkStatus();
-  return ExplainListenFault(address);
+  if (server_ == nullptr) return absl::UnavailableError("gRPC does not begin to serve");
+  port_ = door_->port();
+  door_->Begin([acceptor](FileDescriptor connection) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+    parameters.fd = connection.Release();
+    acceptor->HandleNewConnection(&parameters);
+  });
+  return absl::OkStatus();
 }
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -734,6 +759,7 @@ Server::~Server() { Shutdown(absl::Seconds(1)); }
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       ServerEvents* events) {
   QuietLibraries();
+  AllowManyFiles();
   DURE_ASSIGN_OR_RETURN(Address address, ParseAddress(options.listen));
   DURE_ASSIGN_OR_RETURN(std::string ca_der, CertificateFromPem(options.ca_pem));
   DURE_ASSIGN_OR_RETURN(std::string der, CertificateFromPem(options.certificate_pem));

@@ -18,6 +18,7 @@
 #include "base/strong_id.h"
 #include "crypto/x509.h"
 #include "proto/wire.pb.h"
+#include "transport/doorkeeper.h"
 #include "transport/limits.h"
 
 namespace dure {
@@ -87,6 +88,7 @@ struct ServerOptions {
   size_t max_queued_messages = kMaxQueuedMessages;
   size_t max_sessions = kMaxSessions;
   absl::Duration close_grace = kCloseGrace;
+  Doorkeeper::Options door;
   size_t max_buffered_bytes = kMaxBufferedBytes;  // of all connections together
 };
 

@@ -352,7 +352,7 @@ TEST_F(SessionTest, AMessageAboveTheLimitEndsThatStreamOnly) {
 
 TEST_F(SessionTest, OwnMessagesHaveTheSameLimit) {
   ServerOptions options = Options();
-  options.max_received_bytes = 1000;
+  options.max_message_bytes = 1000;
   StartServer(options);
   SessionRecorder recorder;
   SessionOptions session_options = SessionOf(ca_.Member("clinic-3"));

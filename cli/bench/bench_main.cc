@@ -28,12 +28,14 @@ struct Flags {
   std::vector<std::string> filters;
   bool json = false;
   bool quick = false;
+  bool load = false;
+  LoadOptions load_options;
 };
 
 std::vector<Benchmark> AllBenchmarks() {
   std::vector<Benchmark> all;
   for (auto part : {ComputeBenchmarks, RuleBenchmarks, EncodeBenchmarks, SecaggBenchmarks,
-                    RoundBenchmarks, StartBenchmarks, SimulateBenchmarks}) {
+                    RoundBenchmarks, StartBenchmarks, SimulateBenchmarks, LoadBenchmarks}) {
     for (Benchmark& benchmark : part()) all.push_back(std::move(benchmark));
   }
   return all;
@@ -151,7 +153,9 @@ void Print(const Benchmark& benchmark, const Figure& figure, bool json) {
 }
 
 int Run(const Flags& flags) {
-  absl::StatusOr<std::vector<Benchmark>> chosen = Chosen(flags.filters);
+  absl::StatusOr<std::vector<Benchmark>> chosen =
+      flags.load ? std::vector<Benchmark>{LoadBenchmark(flags.load_options)}
+                 : Chosen(flags.filters);
   if (!chosen.ok()) return cli::Fail(chosen.status());
   const cli::StopSignal stop;
   absl::StatusOr<TemporaryFolder> folder = TemporaryFolder::Make();
@@ -198,6 +202,28 @@ int main(int argc, char** argv) {
       ->delimiter(',');
   app.add_flag("--json", flags.json, "one JSON object a line");
   app.add_flag("--quick", flags.quick, "one run of each, for trying out: no figures to quote");
+  CLI::App* load = app.add_subcommand(
+      "load", "a coordinator with many members that speak the real protocol; its peak memory");
+  load->footer(
+      "Example:\n  dure bench load --members 1000 --cohort 200\n"
+      "  dure bench load --members 5000 --rounds 0");
+  bench::LoadOptions& options = flags.load_options;
+  load->add_option("--members", options.members, "connected members")
+      ->capture_default_str()
+      ->check(CLI::Range(3, 60000));
+  load->add_option("--cohort", options.cohort, "members of a round")
+      ->capture_default_str()
+      ->check(CLI::Range(3, 4096));
+  load->add_option("--parameters", options.parameters, "of the model, in steps of 16")
+      ->capture_default_str()
+      ->check(CLI::Range(32, 10'000'000));
+  load->add_option("--rounds", options.rounds, "to run; 0: the members only connect")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1000));
+  load->add_option("--deadline", options.deadline_seconds, "of a phase, in seconds")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 3600));
+  load->add_flag("--json", flags.json, "one JSON object");
   if (PrintedCommandTree(argc, argv, app)) return 0;
   try {
     app.parse(argc, argv);
@@ -206,5 +232,6 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "dure: %s; see dure bench --help\n", cli::OneLine(error.what()).c_str());
     return cli::kUsage;
   }
+  flags.load = load->parsed();
   return bench::Run(flags);
 }

@@ -3,6 +3,7 @@
 #ifndef DURE_CLI_BENCH_FIGURE_H_
 #define DURE_CLI_BENCH_FIGURE_H_
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <utility>
@@ -45,6 +46,17 @@ std::vector<Benchmark> SecaggBenchmarks();
 std::vector<Benchmark> RoundBenchmarks();
 std::vector<Benchmark> StartBenchmarks();
 std::vector<Benchmark> SimulateBenchmarks();
+std::vector<Benchmark> LoadBenchmarks();
+
+// `dure bench load`.
+struct LoadOptions {
+  uint32_t members = 1000;
+  uint32_t cohort = 200;
+  uint32_t parameters = 100'000;
+  uint32_t rounds = 5;  // 0: the members connect and nothing else happens
+  uint32_t deadline_seconds = 60;
+};
+Benchmark LoadBenchmark(const LoadOptions& options);
 
 }  // namespace dure::bench
 

@@ -1,5 +1,6 @@
 #include "cli/bench/fixture.h"
 
+#include <fstream>
 #include <limits>
 #include <utility>
 
@@ -39,7 +40,7 @@ classes = %u
 count = %u
 cohort = %u
 minimum = %u
-deadline = "600s"
+deadline = "%us"
 [local]
 sampling_rate = 0.01
 [server]
@@ -51,7 +52,7 @@ total_records = 60000
 max_records_per_member = 15000
 )",
       options.features, options.classes, options.rounds, options.cohort,
-      std::max(3u, (options.cohort * 4 + 4) / 5));
+      std::max(3u, (options.cohort * 4 + 4) / 5), options.deadline_seconds);
 }
 
 // The same federation without noise; epsilon is then infinite.
@@ -60,7 +61,19 @@ void TakeNoiseAway(FederationSpec* spec) {
   spec->mutable_privacy()->set_max_epsilon(std::numeric_limits<double>::infinity());
 }
 
-absl::Status EnrolMember(uint32_t member, const std::string& folder,
+std::string IdentityPath(const std::string& folder, uint32_t member) {
+  return absl::StrCat(folder, "/identity-", member, ".pem");
+}
+
+// Of thousands nobody minds if one is lost with the machine.
+absl::Status WriteIdentity(const std::string& path, const Node& node) {
+  std::ofstream file(path);
+  file << ToString(node.key.ToPem().view()) << CertificateToPem(node.certificate);
+  file.close();
+  return file ? absl::OkStatus() : absl::UnknownError(absl::StrCat("cannot write ", path));
+}
+
+absl::Status EnrolMember(uint32_t member, const std::string& folder, bool nodes,
                          const FederationFolder& federation, const CertificateIssuer& issuer,
                          Store& store, Random& random) {
   const absl::Time now = absl::Now();
@@ -79,9 +92,13 @@ absl::Status EnrolMember(uint32_t member, const std::string& folder,
       issuer.IssueMember({.role = CertificateRole::kMember, .name = node.membership.name},
                          node.key.public_key(), {now - kClockTolerance, now + kMemberValidity},
                          random));
-  DURE_RETURN_IF_ERROR(PrepareNode(node));
-  DURE_RETURN_IF_ERROR(FinishNode(node));
-  DURE_RETURN_IF_ERROR(WriteDataFolder(node.folder, node.folder));
+  if (nodes) {
+    DURE_RETURN_IF_ERROR(PrepareNode(node));
+    DURE_RETURN_IF_ERROR(FinishNode(node));
+    DURE_RETURN_IF_ERROR(WriteDataFolder(node.folder, node.folder));
+  } else {
+    DURE_RETURN_IF_ERROR(WriteIdentity(IdentityPath(folder, member), node));
+  }
   Digest secret_hash;
   random.Fill(secret_hash);
   DURE_RETURN_IF_ERROR(store.AddInvitation(
@@ -121,7 +138,8 @@ absl::Status MakeFixture(const FixtureOptions& options) {
                         CertificateIssuer::Create(federation.ca_certificate, &*federation.ca_key));
   federation.spec = spec;  // nodes are files, too
   for (uint32_t i = 0; i < options.members; ++i) {
-    DURE_RETURN_IF_ERROR(EnrolMember(i, options.folder, federation, issuer, *store, random));
+    DURE_RETURN_IF_ERROR(
+        EnrolMember(i, options.folder, options.nodes, federation, issuer, *store, random));
   }
   return absl::OkStatus();
 }
@@ -134,6 +152,16 @@ absl::StatusOr<FederationFolder> ReadFixtureFederation(const std::string& folder
     federation.spec_digest = SpecDigest(federation.spec);
   }
   return federation;
+}
+
+absl::StatusOr<LoadIdentity> ReadLoadIdentity(const std::string& folder, uint32_t member) {
+  DURE_ASSIGN_OR_RETURN(const std::string pem, ReadFile(IdentityPath(folder, member), 1 << 16));
+  const size_t certificate = pem.find("-----BEGIN CERTIFICATE");
+  if (certificate == std::string::npos)
+    return absl::DataLossError("an identity without certificate");
+  DURE_ASSIGN_OR_RETURN(SigningKey key, SigningKey::FromPem(pem.substr(0, certificate)));
+  DURE_ASSIGN_OR_RETURN(std::string der, CertificateFromPem(pem.substr(certificate)));
+  return LoadIdentity{.key = std::move(key), .certificate = std::move(der)};
 }
 
 absl::StatusOr<Node> ReadFixtureNode(const std::string& folder, uint32_t member) {

@@ -20,7 +20,16 @@ struct FixtureOptions {
   uint32_t cohort = 10;
   uint32_t rounds = 20;
   bool noiseless = false;
+  uint32_t deadline_seconds = 600;
+  bool nodes = true;  // a node for each member; else its key and certificate alone
 };
+
+struct LoadIdentity {
+  SigningKey key;
+  std::string certificate;  // DER
+};
+// Of a member of a fixture without nodes.
+absl::StatusOr<LoadIdentity> ReadLoadIdentity(const std::string& folder, uint32_t member);
 
 absl::Status MakeFixture(const FixtureOptions& options);
 

@@ -19,6 +19,7 @@ int Play(const std::vector<std::string>& arguments) {
   const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
   if (arguments[0] == kCoordinatorRole) return RunCoordinator(rest);
   if (arguments[0] == kMemberRole) return RunMember(rest);
+  if (arguments[0] == kLoadMembersRole) return RunLoadMembers(rest);
   if (arguments[0] == kEncodeRole) return RunEncode(rest);
   if (arguments[0] == kStreamServerRole) return RunStreamServer(rest);
   if (arguments[0] == kStreamClientRole) return RunStreamClient(rest);

@@ -11,6 +11,7 @@ namespace dure::bench {
 inline constexpr char kRoleWord[] = "role";
 inline constexpr char kCoordinatorRole[] = "coordinator";
 inline constexpr char kMemberRole[] = "member";
+inline constexpr char kLoadMembersRole[] = "load-members";
 inline constexpr char kEncodeRole[] = "encode";
 inline constexpr char kStreamServerRole[] = "stream-server";
 inline constexpr char kStreamClientRole[] = "stream-client";
@@ -20,10 +21,13 @@ int RunRole(const std::vector<std::string>& arguments);
 
 // FOLDER: a coordinator of the federation there. Prints "listening ADDRESS"; "member" for each that
 // is here; "round SECONDS RECEIVED SENT" for each that is released, the time since the last, bytes
-// since the beginning; "end MESSAGE" or "failed MESSAGE"; then waits to be killed.
+// since the beginning; "failed-attempt" for each that came to nothing; "end MESSAGE" or "failed MESSAGE"; then waits to be killed.
 int RunCoordinator(const std::vector<std::string>& arguments);
 // NODE ADDRESS: a member whose trainer returns zeros at once. Prints "connected", "end" as above.
 int RunMember(const std::vector<std::string>& arguments);
+// FOLDER FIRST COUNT ADDRESS: so many members of a fixture without nodes. Prints "here N" for each
+// that is connected.
+int RunLoadMembers(const std::vector<std::string>& arguments);
 // Encodes an update once, beside a model. Prints the bytes by which that raised its peak memory.
 int RunEncode(const std::vector<std::string>& arguments);
 // FOLDER: the server of the bare stream (mtls_limit.h). Prints "listening ADDRESS".

@@ -56,6 +56,7 @@ class RoundClock {
     }
     const auto* write = std::get_if<run::Write>(&output);
     if (write == nullptr) return;
+    if (std::holds_alternative<AttemptFailed>(write->fact)) Say("failed-attempt");
     const auto* released = std::get_if<RoundReleased>(&write->fact);
     if (released == nullptr) return;
     const double now = Now();

@@ -7,6 +7,8 @@
 //     While the file FOLDER/silence is there, nothing passes and nobody is told: with "hold" in it
 //     bytes wait for its end, with "swallow" they are lost, and connections that lost some are
 //     closed when it ends.
+//     While the file FOLDER/cut is there, with a number N in it, each connection is cut after N
+//     bytes in one direction, and N grows by a prime number from one connection to the next.
 //   wiretap tls FILE...
 //     Succeeds if each file is TLS records from its first byte to its last (a connection that was
 //     cut may end in the middle of one), and some of them carry encrypted application data.
@@ -21,6 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -41,6 +44,8 @@ constexpr size_t kBlock = 16;
 constexpr size_t kLeastValues = 4;
 // How often a silence is looked at.
 constexpr int kPollMs = 20;
+// By how many bytes later the next connection is cut.
+constexpr size_t kCutStep = 4099;
 
 [[noreturn]] void Die(const std::string& what) {
   std::fprintf(stderr, "wiretap: %s\n", what.c_str());
@@ -83,16 +88,16 @@ void AwaitSound(const std::string& folder) {
 }
 
 // Until one of the ends closes; then both are told. The bytes are kept before they are passed on.
-void Pump(int from, int to, int record, const std::string& folder) {
+void Pump(int from, int to, int record, const std::string& folder, size_t most) {
   char buffer[1 << 16];
   bool lost = false;
-  for (;;) {
+  for (size_t passed = 0; passed < most;) {
     pollfd ready = {from, POLLIN, 0};
     const bool readable = poll(&ready, 1, lost ? kPollMs : -1) > 0;
     const std::string silence = Silence(folder);
     if (lost && silence.empty()) break;
     if (!readable) continue;
-    const ssize_t size = read(from, buffer, sizeof(buffer));
+    const ssize_t size = read(from, buffer, std::min(sizeof(buffer), most - passed));
     if (silence == "hold") AwaitSound(folder);
     if (silence == "swallow") lost = true;
     if (lost && size > 0) continue;
@@ -101,6 +106,7 @@ void Pump(int from, int to, int record, const std::string& folder) {
     std::string_view bytes(buffer, static_cast<size_t>(size));
     if (!WriteAll(record, bytes)) Die("cannot keep what passes");
     if (!WriteAll(to, bytes)) break;
+    passed += bytes.size();
   }
   shutdown(from, SHUT_RDWR);
   shutdown(to, SHUT_RDWR);
@@ -117,8 +123,12 @@ void Serve(int near, const std::string& folder, int number) {
     int up = open((name + ".up").c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
     int down = open((name + ".down").c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
     if (up < 0 || down < 0) Die("cannot write to " + folder);
-    std::thread back(Pump, far, near, down, folder);
-    Pump(near, far, up, folder);
+    size_t most = SIZE_MAX;
+    if (size_t first = 0; std::ifstream(folder + "/cut") >> first) {
+      most = first + kCutStep * static_cast<size_t>(number);
+    }
+    std::thread back(Pump, far, near, down, folder, most);
+    Pump(near, far, up, folder, most);
     back.join();
     close(up);
     close(down);
