@@ -19,6 +19,7 @@
 #include "client/member_list.h"
 #include "client/policy_keys.h"
 #include "client/service/data_ledger_file.h"
+#include "client/service/guest_file.h"
 #include "client/service/ledger_file.h"
 #include "client/service/node.h"
 #include "client/service/spending.h"
@@ -37,6 +38,7 @@ constexpr char kMembers[] = "members";
 // What a member's folder says, beside a client that may be running.
 struct Overview {
   Node node;
+  GuestFile guest;
   uint32_t charges = 0;
   double epsilon = 0;  // in the federation
   std::optional<DataSpending> data;
@@ -44,7 +46,8 @@ struct Overview {
 
 absl::StatusOr<Overview> ReadOverview(const std::string& folder) {
   DURE_ASSIGN_OR_RETURN(Node node, ReadNode(folder));
-  Overview overview{.node = std::move(node)};
+  DURE_ASSIGN_OR_RETURN(GuestFile guest, ReadGuestFile(folder));
+  Overview overview{.node = std::move(node), .guest = std::move(guest)};
   DURE_ASSIGN_OR_RETURN(const Ledger ledger, LedgerFile::Read(LedgerPath(folder)));
   overview.charges = ledger.charges();
   std::unique_ptr<DataLedgerFile> data;
@@ -66,6 +69,11 @@ const std::string& OriginOf(const Node& node, const std::string& key) {
   return found == node.origins.of.end() ? unknown : found->second;
 }
 
+std::string GuestOriginOf(const GuestFile& guest, const std::string& key) {
+  const auto found = guest.origins.find(key);
+  return found == guest.origins.end() ? "default" : found->second;
+}
+
 // A value as JSON has it.
 json ValueOf(const Policy& policy, const PolicyKey& key) {
   const std::string text = PolicyValue(policy, key.name);
@@ -81,9 +89,15 @@ void PrintJson(const Overview& overview) {
   for (const PolicyKey& key : PolicyKeys()) {
     limits[key.name] = {{"value", ValueOf(node.policy, key)}, {"origin", OriginOf(node, key.name)}};
   }
+  json machine = json::object();
+  for (const GuestKey& key : GuestKeys()) {
+    machine[key.name] = {{"value", GuestValue(overview.guest.limits, key.name)},
+                         {"origin", GuestOriginOf(overview.guest, key.name)}};
+  }
   json out = {
       {"federation", node.spec.federation().name()},
       {"limits", limits},
+      {"machine", machine},
       {"member_list", nullptr},
       {"spent",
        {{"unit", ChoiceName(*PrivacySection::Unit_descriptor(), node.spec.privacy().unit())},
@@ -135,6 +149,12 @@ void PrintText(const Overview& overview) {
     std::printf("%-27s %-26s %s\n", key.name.c_str(), ShownValue(node.policy, key.name).c_str(),
                 OriginOf(node, key.name).c_str());
   }
+  std::printf("\n%-27s %-26s %s\n", "of this machine", "value", "from");
+  for (const GuestKey& key : GuestKeys()) {
+    std::printf("%-27s %-26s %s\n", key.name.c_str(),
+                GuestValue(overview.guest.limits, key.name).c_str(),
+                GuestOriginOf(overview.guest, key.name).c_str());
+  }
   std::printf("\n");
   if (node.membership.role == MEMBER) PrintMembers(node.policy);
   std::printf(
@@ -164,9 +184,10 @@ struct SetFlags {
 };
 
 absl::Status CheckKey(const std::string& key) {
-  if (FindPolicyKey(key) != nullptr) return absl::OkStatus();
+  if (FindPolicyKey(key) != nullptr || FindGuestKey(key) != nullptr) return absl::OkStatus();
   std::vector<std::string> names;
   for (const PolicyKey& known : PolicyKeys()) names.push_back(known.name);
+  for (const GuestKey& known : GuestKeys()) names.push_back(known.name);
   return absl::InvalidArgumentError(NoSuchWord("limit", key, names));
 }
 
@@ -177,6 +198,13 @@ absl::Status CheckFlags(const SetFlags& flags) {
         absl::StrCat(flags.key, ": either a value or --default, not both"));
   }
   if (flags.to_default) return absl::OkStatus();
+  if (const GuestKey* guest = FindGuestKey(flags.key); guest != nullptr) {
+    GuestLimits ignored;
+    if (!flags.value.empty()) return SetGuestValue(flags.key, flags.value, &ignored);
+    return absl::InvalidArgumentError(
+        absl::StrCat(flags.key, " has no value: it must be ", guest->limits,
+                     "; --default goes back to what holds when nobody sets it"));
+  }
   Policy ignored;
   if (flags.key == kMembers && !flags.value.empty()) return absl::OkStatus();  // a file
   if (flags.value.empty()) {
@@ -240,8 +268,34 @@ int RunSetMembers(const SetFlags& flags, const Node& node) {
   return kSuccess;
 }
 
+// A limit of what the client takes of this machine.
+int RunSetGuest(const SetFlags& flags) {
+  if (absl::Status node = ReadNode(flags.node).status(); !node.ok()) return Fail(node);
+  absl::StatusOr<GuestFile> guest = ReadGuestFile(flags.node);
+  if (!guest.ok()) return Fail(guest.status(), kFailure);
+  const std::string value = flags.to_default ? GuestValue(GuestLimits(), flags.key) : flags.value;
+  if (absl::Status wrong = SetGuestValue(flags.key, value, &guest->limits); !wrong.ok()) {
+    return Fail(wrong);
+  }
+  if (flags.to_default) {
+    guest->origins.erase(flags.key);
+  } else {
+    guest->origins[flags.key] = "set here " + DayOf(absl::Now());
+  }
+  if (absl::Status written = WriteGuestFile(flags.node, *guest); !written.ok()) {
+    return Fail(written, kFailure);
+  }
+  const bool of_trainer = flags.key == "max_threads" || flags.key == "max_memory";
+  std::printf("%s = %s (%s); %s\n", flags.key.c_str(), GuestValue(guest->limits, flags.key).c_str(),
+              GuestOriginOf(*guest, flags.key).c_str(),
+              of_trainer ? "it holds from the client's next start on"
+                         : "a client that runs takes it within half a minute");
+  return kSuccess;
+}
+
 int RunSet(const SetFlags& flags) {
   if (absl::Status wrong = CheckFlags(flags); !wrong.ok()) return Fail(wrong);
+  if (FindGuestKey(flags.key) != nullptr) return RunSetGuest(flags);
   absl::StatusOr<Node> node = ReadNode(flags.node);
   if (!node.ok()) return Fail(node.status());
   if (flags.key == kMembers) return RunSetMembers(flags, *node);
@@ -276,7 +330,13 @@ std::string KeyTable() {
   for (const PolicyKey& key : PolicyKeys()) {
     absl::StrAppendFormat(&text, "  %-27s %s; %s\n", key.name, key.meaning, key.limits);
   }
-  return text + "Example:\n  dure policy set max_epsilon 2";
+  text += "Limits of what the client takes of this machine:\n";
+  for (const GuestKey& key : GuestKeys()) {
+    absl::StrAppendFormat(&text, "  %-27s %s; %s\n", key.name, key.meaning, key.limits);
+  }
+  return text +
+         "Examples:\n  dure policy set max_epsilon 2\n"
+         "  dure policy set hours \"mon-fri 20:00-06:00,sat,sun\"";
 }
 
 }  // namespace
