@@ -97,9 +97,7 @@ void LogDebug(std::string_view text) { Log(LogLevel::kDebug, text); }
 void LogInfo(std::string_view text) { Log(LogLevel::kInfo, text); }
 void LogWarning(std::string_view text) { Log(LogLevel::kWarning, text); }
 void LogError(std::string_view text) { Log(LogLevel::kError, text); }
-void LogInfo(std::string_view text, std::string_view member) {
-  Log(LogLevel::kInfo, text, member);
-}
+void LogInfo(std::string_view text, std::string_view member) { Log(LogLevel::kInfo, text, member); }
 void LogWarning(std::string_view text, std::string_view member) {
   Log(LogLevel::kWarning, text, member);
 }

@@ -15,6 +15,8 @@ namespace dure::cli {
 // init, check, coordinator.
 void AddOrganiserCommands(CLI::App& app, int* exit_code);
 void AddCoordinatorCommand(CLI::App& app, int* exit_code);
+// backup, restore.
+void AddBackupCommands(CLI::App& app, int* exit_code);
 // invite, members, revoke, status, pause, resume, stop.
 void AddFederationCommands(CLI::App& app, int* exit_code);
 // statistics.

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "base/terminal.h"
+#include "cli/check_folder.h"
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/federation_files.h"
@@ -34,6 +35,8 @@ constexpr absl::Duration kRefresh = absl::Milliseconds(250);
 struct CoordinatorFlags {
   CoordinatorOptions options;
   std::string web;
+  bool check = false;
+  bool as_json = false;
   std::string log = "text";
 };
 
@@ -57,15 +60,13 @@ void FollowAttempts(const run::Output& output) {
 }
 
 absl::StatusOr<std::unique_ptr<WebServer>> StartWeb(const WebAddress& address,
-                                                    CoordinatorService& service,
-                                                    Clock* clock) {
+                                                    CoordinatorService& service, Clock* clock) {
   const FederationSection& federation = service.spec().federation();
   return WebServer::Start(
       {.address = address,
        .views = {.federation = {.purpose = federation.purpose(), .license = federation.license()},
                  .status = [&service](RoundNumber after) { return service.Status(after); },
-                 .members =
-                     [&service] { return service.Members().value_or(MembersReply()); },
+                 .members = [&service] { return service.Members().value_or(MembersReply()); },
                  .clock = clock}});
 }
 
@@ -192,7 +193,13 @@ void AddCoordinatorCommand(CLI::App& app, int* exit_code) {
   command->add_option("--web", flags->web,
                       "PORT of a web page, for this machine alone, or HOST:PORT for others too");
   AddLogOption(command, &flags->log);
-  command->callback([=] { *exit_code = RunCoordinator(*flags); });
+  auto* check = command->add_flag("--check", flags->check,
+                                  "only look whether all of DIR is whole and fits together");
+  command->add_flag("--json", flags->as_json, "of --check: one JSON object")->needs(check);
+  command->callback([=] {
+    *exit_code =
+        flags->check ? CheckFolder(flags->options.folder, flags->as_json) : RunCoordinator(*flags);
+  });
 }
 
 }  // namespace dure::cli

@@ -110,6 +110,7 @@ int main(int argc, char** argv) {
   AddFederationCommands(app, &exit_code);
   AddSignCommand(app, &exit_code);
   AddStatisticsCommand(app, &exit_code);
+  AddBackupCommands(app, &exit_code);
   AddMemberCommands(app, &exit_code);
   AddDataCommands(app, &exit_code);
   AddPolicyCommand(app, &exit_code);

@@ -57,7 +57,10 @@ bool CoordinatorIsTrusted(const RunStatus& status) {
 
 std::string PrivacyOfStatus(const RunStatus& status) {
   const std::string attempts =
-      absl::StrCat(status.attempt(), " of ", Counted(status.max_attempts(), "attempt"));
+      absl::StrCat(status.attempt(), " of ", Counted(status.max_attempts(), "attempt"),
+                   status.failed_attempts() == 0
+                       ? ""
+                       : absl::StrCat(" (", status.failed_attempts(), " failed)"));
   if (UnitOf(status) == PrivacySection::NONE) {
     return absl::StrCat(NoPrivacyInWords(status.secure_aggregation()), "; ", attempts);
   }
@@ -101,7 +104,10 @@ std::string StatusToText(const RunStatus& status) {
     AppendParagraph(absl::StrCat("  ", label), words, kIndent, &text);
   };
   line("now", absl::StrCat(status.phase(), status.awaited().empty() ? "" : "; waiting for ",
-                           absl::StrJoin(status.awaited(), ", ")));
+                           absl::StrJoin(status.awaited(), ", "),
+                           status.phase_seconds() < 1
+                               ? ""
+                               : absl::StrCat("; for ", SecondsInWords(status.phase_seconds()))));
   if (!status.text().empty()) line("because", status.text());
   line("here", absl::StrFormat("%s of a cohort of %d (at least %d), %s",
                                Counted(status.connected(), "member"), status.cohort(),
@@ -126,6 +132,8 @@ std::string StatusToJson(const RunStatus& status) {
                  {"rounds", status.rounds()},
                  {"attempts", status.attempt()},
                  {"max_attempts", status.max_attempts()},
+                 {"failed_attempts", status.failed_attempts()},
+                 {"phase_seconds", status.phase_seconds()},
                  {"members_connected", status.connected()},
                  {"evaluators_connected", status.evaluators()},
                  {"cohort", status.cohort()},

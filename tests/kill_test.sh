@@ -2,7 +2,8 @@
 # Processes that are killed with SIGKILL: the coordinator before and after each kind of fact that it
 # writes down and of message that it sends, and at random, 50 times in one run; members and trainers
 # at random. After each the same command is typed again. What must hold: whatever anybody was told,
-# by `dure status` or by a message, stays true; the run goes on and comes to its end by itself.
+# by `dure status` or by a message, stays true; `dure coordinator --check` passes after each kill; the
+# run goes on and comes to its end by itself. At every operation on the disk: state_kills_main.cc.
 #
 #   tests/kill_test.sh BUILD_FOLDER [--minutes N] [--seed S] [--real]
 #
@@ -72,6 +73,21 @@ look() {
       fail "entries of a ledger are gone: $ledger"
     mv "$old.new" "$old"
   done
+}
+# check_state: with the coordinator gone, everything in its folder is whole; now and then a backup of
+# it is, too, which must come back with the same history.
+checks=0
+check_state() {
+  dure coordinator "$federation" --check >"$federation.check" 2>&1 ||
+    fail "--check: $(grep -v '^PASS' "$federation.check")"
+  checks=$((checks + 1))
+  [ $((checks % 20)) -eq 0 ] || return 0
+  rm -rf "$federation-back" "$federation.tar"
+  dure backup "$federation" "$federation.tar" >"$federation.check" 2>&1 &&
+    dure restore "$federation.tar" "$federation-back" >"$federation.check" 2>&1 ||
+    fail "the backup does not come back: $(cat "$federation.check")"
+  [ "$(dure status "$federation-back" --json | jq -c .history)" = \
+    "$(dure status "$federation" --json | jq -c .history)" ] || fail "a backup has another history"
 }
 finished() { ! runs coordinator; }
 # ends_well: the run comes to its end by itself, and every process with it.
@@ -147,6 +163,7 @@ dies() {
     return
   fi
   [ "$code" -eq 137 ] || fail "the coordinator ended with $code, not $1 $2"
+  check_state
   look
 }
 at_every_moment() {
@@ -218,6 +235,7 @@ at_random() {
     fi
     kill_one coordinator
     kills=$((kills + 1))
+    check_state
     [ $((RANDOM % 2)) -eq 0 ] || look
     start coordinator dure coordinator "$federation"
   done

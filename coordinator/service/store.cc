@@ -158,6 +158,15 @@ absl::StatusOr<std::unique_ptr<Store>> Store::OpenForReading(const std::string& 
   return store;
 }
 
+absl::Status Store::MigrateCopy(const std::string& folder) {
+  sqlite3* database = nullptr;
+  const std::string path = DatabasePath(folder);
+  const int code = sqlite3_open_v2(path.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr);
+  Store store(folder, std::nullopt, database);
+  if (code != SQLITE_OK) return SqlStatus(database, "the database cannot be opened");
+  return store.Migrate();
+}
+
 absl::Status Store::CheckDatabase() {
   Statement check(database_, "PRAGMA integrity_check(1)");
   DURE_RETURN_IF_ERROR(check.Step().status());

@@ -68,6 +68,9 @@ class Store {
   // Opens what is there for LoadRun and Members only, beside a coordinator that may be running.
   // NotFound if no coordinator has run in the folder yet; DataLoss as above.
   static absl::StatusOr<std::unique_ptr<Store>> OpenForReading(const std::string& folder);
+  // Brings the database in `folder`, a copy that nobody else has open, to this version's schema:
+  // OpenForReading does not. FailedPrecondition if a newer dure wrote it.
+  static absl::Status MigrateCopy(const std::string& folder);
   ~Store();
 
   // AlreadyExists if a member or an open invitation has that name.

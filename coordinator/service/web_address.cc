@@ -77,10 +77,10 @@ absl::StatusOr<WebAddress> ParseWebAddress(std::string_view text) {
       address.host = std::move(host);
     }
   }
-  const bool digits = !port.empty() && port.size() <= 5 &&
-                      std::all_of(port.begin(), port.end(), [](char c) {
-                        return absl::ascii_isdigit(static_cast<unsigned char>(c));
-                      });
+  const bool digits =
+      !port.empty() && port.size() <= 5 && std::all_of(port.begin(), port.end(), [](char c) {
+        return absl::ascii_isdigit(static_cast<unsigned char>(c));
+      });
   if (!digits || !absl::SimpleAtoi(port, &address.port) || address.port > 65535) {
     return Wrong(text);
   }

@@ -48,16 +48,15 @@ json RoundsOf(const RunStatus& status) {
   for (const size_t i : Thinned(static_cast<size_t>(status.history_size()), kMaxCurvePoints)) {
     const int index = static_cast<int>(i);
     const RoundReport& round = status.history(index);
-    rounds.push_back(
-        {{"round", round.round()},
-         {"attempt", round.attempt()},
-         {"survivors", round.survivors()},
-         {"cohort", round.cohort()},
-         {"epsilon", NumberOrNull(round.epsilon())},
-         {"duration_seconds",
-          round.seconds() - (index == 0 ? 0 : status.history(index - 1).seconds())},
-         {"bytes_received", round.bytes_received()},
-         {"bytes_sent", round.bytes_sent()}});
+    rounds.push_back({{"round", round.round()},
+                      {"attempt", round.attempt()},
+                      {"survivors", round.survivors()},
+                      {"cohort", round.cohort()},
+                      {"epsilon", NumberOrNull(round.epsilon())},
+                      {"duration_seconds",
+                       round.seconds() - (index == 0 ? 0 : status.history(index - 1).seconds())},
+                      {"bytes_received", round.bytes_received()},
+                      {"bytes_sent", round.bytes_sent()}});
   }
   return rounds;
 }
@@ -81,7 +80,9 @@ json MembersOf(const MembersReply& members) {
     list.push_back({{"name", member.name()},
                     {"organisation", member.organisation()},
                     {"role", member.role() == EVALUATOR ? "evaluator" : "member"},
-                    {"state", member.revoked() ? "revoked" : member.connected() ? "here" : "away"},
+                    {"state", member.revoked()     ? "revoked"
+                              : member.connected() ? "here"
+                                                   : "away"},
                     {"doing", member.doing()},
                     {"enrolled_unix", member.enrolled_unix()},
                     {"last_seen_unix", member.last_seen_unix()}});

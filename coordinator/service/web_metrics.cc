@@ -44,8 +44,7 @@ void AddProgress(Registry& registry, const RunStatus& status) {
                     .Name("dure_run_state")
                     .Help("1 for the state that the run is in.")
                     .Register(registry);
-  for (const char* name :
-       {"waiting", "running", "paused", "evaluating", "finished", "failed"}) {
+  for (const char* name : {"waiting", "running", "paused", "evaluating", "finished", "failed"}) {
     state.Add({{"state", name}}).Set(status.state() == name ? 1 : 0);
   }
   Gauge(registry, "dure_phase_duration_seconds", "How long the phase under way has lasted.",
@@ -63,8 +62,8 @@ void AddProgress(Registry& registry, const RunStatus& status) {
           .Name("dure_round_duration_seconds")
           .Help("Time that released rounds took, failed attempts included.")
           .Register(registry)
-          .Add({}, prometheus::Histogram::BucketBoundaries{0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600,
-                                                           1800, 3600, 14400, 86400});
+          .Add({}, prometheus::Histogram::BucketBoundaries{0.1, 0.5, 1, 5, 10, 30, 60, 120, 300,
+                                                           600, 1800, 3600, 14400, 86400});
   double before = 0;
   for (const RoundReport& round : status.history()) {
     duration.Observe(round.seconds() - before);
@@ -80,7 +79,7 @@ void AddMembers(Registry& registry, const WebView& view) {
   } counts[] = {{"member", MEMBER}, {"evaluator", EVALUATOR}};
   for (const MembersReply::Member& member : view.members.members()) {
     for (auto& count : counts) {
-      if (count.is != member.role()) continue;
+      if ((count.is == EVALUATOR) != (member.role() == EVALUATOR)) continue;
       count.revoked += member.revoked() ? 1 : 0;
       count.enrolled += member.revoked() ? 0 : 1;
       count.connected += member.connected() ? 1 : 0;

@@ -192,10 +192,9 @@ class WebServer::Http final : public httplib::Server {
     if (!request.has_header("Host")) return Plain(400, "the Host header is missing", response);
     if (request.get_header_value_count("Host") > 1 ||
         !HostIsAllowed(web_->address_, request.get_header_value("Host"))) {
-      return Plain(403,
-                   "this page answers to the names of its own machine only: open it as " +
-                       web_->url(),
-                   response);
+      return Plain(
+          403, "this page answers to the names of its own machine only: open it as " + web_->url(),
+          response);
     }
     if (request.method != "GET" && request.method != "HEAD") {
       response->set_header("Allow", "GET, HEAD");
@@ -221,7 +220,11 @@ class WebServer::Http final : public httplib::Server {
       return response->set_content(Bytes(kWebIconSvg, kWebIconSvgSize), "image/svg+xml");
     }
     if (path == "/chart.js") {
-      if (!web_->has_charts()) return Plain(404, "install Debian's libjs-chart.js", response);
+      if (!web_->has_charts()) {
+        response->status = 404;
+        return response->set_content("// Install Debian's libjs-chart.js.\n",
+                                     "text/javascript; charset=utf-8");
+      }
       return response->set_content(web_->chart_script_, "text/javascript; charset=utf-8");
     }
     if (path != "/status.json" && path != "/metrics") {

@@ -17,8 +17,7 @@ constexpr size_t kMostDrained = 64 * 1024;
 
 // Not the system's time, which may jump.
 absl::Time EvenNow() {
-  return absl::UnixEpoch() +
-         absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
 }
 
 }  // namespace

@@ -96,12 +96,14 @@ MembersReply SomeMembers() {
   MembersReply members;
   MembersReply::Member* member = members.add_members();
   member->set_name("clinic-1");
+  member->set_role(MEMBER);
   member->set_organisation("</script><script>alert(1)</script>");
   member->set_connected(true);
   member->set_doing("is awaited");
   member->set_last_seen_unix(1'700'000'000);
   member = members.add_members();
   member->set_name("clinic-2");
+  member->set_role(MEMBER);
   member->set_revoked(true);
   member = members.add_members();
   member->set_name("hospital");
@@ -178,8 +180,8 @@ class WebTest : public ::testing::Test {
   }
   Reply Get(const std::string& path, const std::string& method = "GET",
             const std::string& host = "localhost", const std::string& more = "") {
-    return Parse(Raw(absl::StrCat(method, " ", path, " HTTP/1.1\r\nHost: ", host, "\r\n", more,
-                                  "\r\n")));
+    return Parse(
+        Raw(absl::StrCat(method, " ", path, " HTTP/1.1\r\nHost: ", host, "\r\n", more, "\r\n")));
   }
 
   StoppedClock stopped_;
@@ -213,9 +215,9 @@ TEST(WebAddressTest, OnlyOwnNamesAreAnswered) {
                            "127.1.2.3", "[::1]:8080", "[::1]"}) {
     EXPECT_TRUE(HostIsAllowed(loopback, host)) << host;
   }
-  for (const char* host : {"", "evil.example", "evil.example:8080", "localhost.evil.example",
-                           "127.0.0.1.evil.example", "192.168.1.4", "[::2]", "[::1", "[evil]",
-                           ":8080", "[", "[]", "::1"}) {
+  for (const char* host :
+       {"", "evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example",
+        "192.168.1.4", "[::2]", "[::1", "[evil]", ":8080", "[", "[]", "::1"}) {
     EXPECT_FALSE(HostIsAllowed(loopback, host)) << host;
   }
   const WebAddress stated = *ParseWebAddress("monitor.example.org:8080");
@@ -232,14 +234,13 @@ TEST_F(WebTest, EveryAnswerHasThePolicy) {
   for (const char* path : {"/", "/page.css", "/page.js", "/icon.svg", "/status.json", "/metrics",
                            "/nothing", "/../../etc/passwd", "/%2e%2e/x"}) {
     const Reply reply = Get(path);
-    EXPECT_EQ(reply.code, absl::StrContains(path, "not") || path[1] == '.' || path[1] == '%' ? 404
-                                                                                             : 200)
+    EXPECT_EQ(reply.code,
+              absl::StrContains(path, "not") || path[1] == '.' || path[1] == '%' ? 404 : 200)
         << path;
     const std::string policy = reply.headers.at("content-security-policy");
-    for (const char* part :
-         {"default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'",
-          "img-src 'self' data:", "base-uri 'none'", "form-action 'none'",
-          "frame-ancestors 'none'"}) {
+    for (const char* part : {"default-src 'none'", "script-src 'self'", "style-src 'self'",
+                             "connect-src 'self'", "img-src 'self' data:", "base-uri 'none'",
+                             "form-action 'none'", "frame-ancestors 'none'"}) {
       EXPECT_THAT(policy, HasSubstr(part));
     }
     EXPECT_THAT(policy, Not(HasSubstr("unsafe")));
@@ -355,8 +356,10 @@ TEST(WebJsonTest, EveryStateIsASentence) {
   status.clear_awaited();
   status.set_text("no budget is left");
   const std::pair<const char*, const char*> states[] = {
-      {"waiting", "Waiting: uploading"}, {"paused", "Paused by the organiser: uploading"},
-      {"evaluating", "All rounds are done: uploading"}, {"finished", "Finished after 5 of 20"},
+      {"waiting", "Waiting: uploading"},
+      {"paused", "Paused by the organiser: uploading"},
+      {"evaluating", "All rounds are done: uploading"},
+      {"finished", "Finished after 5 of 20"},
       {"failed", "Stopped after round 5 of 20"}};
   for (const auto& [state, words] : states) {
     status.set_state(state);
