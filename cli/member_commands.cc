@@ -11,6 +11,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/paragraph.h"
 #include "base/status_macros.h"
@@ -24,6 +26,7 @@
 #include "cli/spending_text.h"
 #include "cli/stop_signal.h"
 #include "client/service/client_service.h"
+#include "client/service/last_end.h"
 #include "client/service/node.h"
 #include "federation/spec.h"
 #include "federation/spec_fields.h"
@@ -111,8 +114,13 @@ int RunClient(const ClientFlags& flags) {
        .tell = [narrator](const member::Tell& tell) { (*narrator)(tell); },
        .on_receive = IsJsonLog(flags.log) ? FollowOffers : nullptr});
   if (!started.ok()) {
+    // Not that another one runs there.
+    if (IsNode(flags.node) && FileLock::Acquire(PrivateFolder(flags.node) + "/lock").ok()) {
+      KeepLastEnd(flags.node, std::string(started.status().message()), absl::Now());
+    }
     return Fail(started.status(), IsRefusal(started.status()) ? kRefused : kFailure);
   }
+  ForgetLastEnd(flags.node);
   StopSignal stop;  // from here on there is something to bring to an end
   ClientService& service = **started;
   SetLogFederation(service.node().spec.federation().name());
@@ -142,6 +150,10 @@ int RunClient(const ClientFlags& flags) {
     EndSoon(kSuccess);
     return kSuccess;
   }
+  KeepLastEnd(flags.node,
+              end->ok() ? absl::StrCat("the run is over: ", service.end_text())
+                        : std::string(end->message()),
+              absl::Now());
   if (!end->ok()) {
     return Fail(*end, absl::IsPermissionDenied(*end) ? kRefused : kFailure);
   }
@@ -167,9 +179,12 @@ int RunClientStatus(const ClientFlags& flags) {
   request.mutable_status();
   absl::StatusOr<ControlReply> reply = CallControl(PrivateFolder(flags.node), request);
   if (absl::IsUnavailable(reply.status())) {
+    const std::string last = LastEnd(flags.node);
     return Fail(absl::UnavailableError(
-        absl::StrCat("no client is running in ", flags.node, ": start it with `dure client --node ",
-                     flags.node, "`; what was spent: `dure policy show --node ", flags.node, "`")));
+        absl::StrCat("no client is running in ", flags.node,
+                     last.empty() ? "" : absl::StrCat(", the last one ended on ", last),
+                     ": start it with `dure client --node ", flags.node,
+                     "`; what was spent: `dure policy show --node ", flags.node, "`")));
   }
   if (!reply.ok()) return Fail(reply.status());
   const RunStatus& status = reply->status();
@@ -240,7 +255,8 @@ void AddMemberCommands(CLI::App& app, int* exit_code) {
     if (status->count("--node") == 0) status_flags->node = client->node;
     *exit_code = RunClientStatus(*status_flags);
   });
-  AddGuestCommands(*command, [client] { return client->node; }, exit_code);
+  AddGuestCommands(
+      *command, [client] { return client->node; }, exit_code);
   command->callback([client, command, exit_code] {
     if (command->get_subcommands().empty()) *exit_code = RunClient(*client);
   });

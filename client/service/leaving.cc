@@ -36,8 +36,10 @@ constexpr std::string_view kPrivate = "private/";
 constexpr std::string_view kFiles[] = {
     "membership.json", "federation.toml", "ca.pem",      "coordinator.pem", "member.pem",
     "reserved",        "data.json",       "policy.json", "guest.json",      "paused",
-    "offered.toml",    "ledger",          "ended.json"};
-constexpr std::string_view kFolders[] = {kPrivate, "files/", "evidence/", "data/"};
+    "offered.toml",    "ledger",          "ended"};
+// Those that begin so are copies of data that `dure data add` has made.
+constexpr std::string_view kCopies = "data-";
+constexpr std::string_view kFolders[] = {kPrivate, "files/", "evidence/"};
 // What is of no use to anybody without the membership, and must not be left behind.
 constexpr std::string_view kOfMembership[] = {"membership.json", "member.pem", "reserved",
                                               "paused"};
@@ -49,6 +51,7 @@ bool IsOf(std::string_view name, bool purge) {
   return std::any_of(std::begin(kFiles), std::end(kFiles), is) ||
          std::any_of(std::begin(kFolders), std::end(kFolders),
                      [&](std::string_view folder) { return name.starts_with(folder); }) ||
+         (name.starts_with(kCopies) && name.find('/') != std::string_view::npos) ||
          (name.starts_with("members-") && name.ends_with(".list"));
 }
 
@@ -180,17 +183,14 @@ absl::Status Forget(const std::string& node_folder, const ForgetPlan& plan) {
   }
   // Folders that are empty now, the deepest first; others stay.
   std::vector<std::string> folders;
-  std::error_code error;
-  for (std::string_view folder : kFolders) {
-    const std::string path =
-        absl::StrCat(node_folder, "/", std::string(folder.substr(0, folder.size() - 1)));
-    folders.push_back(path);
-    for (fs::recursive_directory_iterator at(path, error), end; !error && at != end;
-         at.increment(error)) {
-      if (at->is_directory(error)) folders.push_back(at->path().string());
+  for (const std::string& name : plan.files) {
+    for (size_t end = name.rfind('/'); end != std::string::npos && end > 0;
+         end = name.rfind('/', end - 1)) {
+      folders.push_back(absl::StrCat(node_folder, "/", name.substr(0, end)));
     }
   }
   std::sort(folders.rbegin(), folders.rend());
+  folders.erase(std::unique(folders.begin(), folders.end()), folders.end());
   for (const std::string& folder : folders) rmdir(folder.c_str());
   rmdir(node_folder.c_str());
   return first;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "audit/evidence_folder.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "base/status_macros.h"
 #include "coordinator/service/federation_schema.h"
 #include "coordinator/service/membership.h"
@@ -211,6 +212,12 @@ void CoordinatorService::OnMessage(PeerId peer, ClientMessage message, ReadCredi
     auto present = present_.find(peer);
     if (present == present_.end()) return;
     if (!present->second.arrived && !Greet(peer, *shared)) return;
+    if (shared->has_decline() && shared->decline().session_id().empty() &&
+        present->second.role == MEMBER) {
+      // Of no attempt: somebody has typed `dure leave`.
+      LogWarning(absl::StrCat(present->second.name, ": ", Printable(shared->decline().text()),
+                              "; `dure revoke` ends its certificate"));
+    }
     Take(peer, present->second.member, std::move(*shared));
   });
 }
