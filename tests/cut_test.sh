@@ -17,6 +17,8 @@ for i in 1 2 3; do
   records "data-$i" 40 "$i" 28 28 "$((i * 60))"
 done
 
+running() { dure status "$1" >out 2>err; }
+
 # run NAME SECURE: a federation of two rounds, its members behind a relay that cuts.
 run() {
   local name=$1 secure=$2 relay coordinator clients=()
@@ -54,7 +56,7 @@ TOML
   dure coordinator "$name" >"$name.out" 2>"$name.err" </dev/null &
   coordinator=$!
   pids+=("$coordinator")
-  wait_for "the coordinator listens" dure status "$name"
+  wait_for "the coordinator listens" running "$name"
   for i in 1 2 3; do
     must dure invite "$name" --name "m$i"
     must dure join "$(grep -o 'dure1:[A-Za-z0-9_-]*' out)" --node "$name-$i" --yes

@@ -336,6 +336,8 @@ class IncomingFile {
     return line.Rubbish("what it sent is not the file that was asked for: its SHA-256 is another");
   }
   bool done() const { return done_; }
+  // A line that was cut may not last for a piece as long as the last one.
+  void AfterCut() { piece_bytes_ = std::max(piece_bytes_ / 4, kLeastFetchPieceBytes); }
 
  private:
   void FitPieceTo(absl::Duration took) {
@@ -375,6 +377,7 @@ absl::Status FetchPatiently(const FetchSource& source, std::string_view sha256, 
     if (status.ok()) {
       backoff.Reset();
     } else if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
+      file.AfterCut();
       patience.wait(backoff.Next());
       DURE_ASSIGN_OR_RETURN(line, FetchLine::Open(source, timeout));
     } else {
