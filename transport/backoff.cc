@@ -11,7 +11,8 @@ absl::Duration Backoff::Next() {
   random_->Fill(bytes);
   double fraction = (bytes[0] * 256 + bytes[1]) / 65536.0;
   absl::Duration wait = wait_;
-  wait_ = std::min(2 * wait_, kLongest);
+  if (tries_ < kEagerTries) ++tries_;
+  wait_ = std::min(2 * wait_, tries_ < kEagerTries ? kLongest : kLongestLater);
   return wait / 2 + fraction * (wait / 2);
 }
 

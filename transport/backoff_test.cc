@@ -36,6 +36,20 @@ TEST(BackoffTest, IsDrawnFromTheUpperHalf) {
   EXPECT_LT(wait, Backoff::kLongest);
 }
 
+TEST(BackoffTest, AfterSomeMinutesItIsAMinute) {
+  ConstantRandom random(0);
+  Backoff backoff(&random);
+  for (int i = 0; i < Backoff::kEagerTries; ++i) EXPECT_LE(backoff.Next(), absl::Seconds(5));
+  for (int seconds : {10, 20, 30, 30}) EXPECT_EQ(backoff.Next(), absl::Seconds(seconds));
+  // For ever: about 2,000 tries a day.
+  absl::Duration waited;
+  int tries = 0;
+  for (; waited < absl::Hours(24 * 30); ++tries) waited += backoff.Next();
+  EXPECT_EQ(tries, 24 * 30 * 60 * 2);
+  backoff.Reset();
+  EXPECT_EQ(backoff.Next(), Backoff::kFirst / 2);
+}
+
 TEST(BackoffTest, IsShortAgainAfterASuccess) {
   ConstantRandom random(0);
   Backoff backoff(&random);

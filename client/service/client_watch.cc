@@ -62,7 +62,7 @@ void ClientWatch::Look() {
   const MachineState state =
       owner_.look_at_machine ? owner_.look_at_machine(limits_)
                              : LookAtMachine(node_->folder, limits_, clock_->Now(), RealPlaces());
-  const absl::Time now = even_clock_.Now();
+  const absl::Time now = EvenNow();
   std::optional<Pause> pause =
       WhyPaused(limits_, IsPausedHere(node_->folder), state, absl::LocalTimeZone());
   const bool was_paused = pause_.has_value();
@@ -120,7 +120,7 @@ void ClientWatch::Connected(const std::string& words) {
   looked_ = absl::InfinitePast();
   next_try_.reset();
   standing_.reset();
-  if (connection_said_.Say("connected", even_clock_.Now())) {
+  if (connection_said_.Say("connected", EvenNow())) {
     owner_.tell(Level::kNote, absl::StrCat("connected to ", node_->membership.address, words));
   }
   TellAvailability();
@@ -140,12 +140,12 @@ void ClientWatch::Disconnected(const absl::Status& why, absl::Duration next_try)
 
 void ClientWatch::AnnounceWaiting(Level level) {
   const WaitingItem waiting = WaitingFor(Facts());
-  if (!connection_said_.Say(waiting.reason, even_clock_.Now())) return;
+  if (!connection_said_.Say(waiting.reason, EvenNow())) return;
   owner_.tell(level, absl::StrCat(waiting.text, "; it is tried again for as long as it takes"));
 }
 
 void ClientWatch::LookWhoIsThere() {
-  const absl::Time now = even_clock_.Now();
+  const absl::Time now = EvenNow();
   if (!alive_ || looking_ || now - looked_ < kLookAgain) return;
   looking_ = true;
   looked_ = now;
@@ -185,7 +185,7 @@ void ClientWatch::AnnounceNotes() {
     return pause_ && note.reason == PauseWord(pause_->why);  // said when it began
   });
   for (const WaitingItem& note : notes) absl::StrAppend(&reasons, note.reason, " ");
-  if (reasons.empty() || !notes_said_.Say(reasons, even_clock_.Now())) return;
+  if (reasons.empty() || !notes_said_.Say(reasons, EvenNow())) return;
   for (const WaitingItem& note : notes) owner_.tell(Level::kWarning, note.text);
 }
 
@@ -201,7 +201,7 @@ void ClientWatch::ReadCertificate() {
 
 absl::Duration ClientWatch::TakeUpload(uint64_t bytes) {
   upload_.SetRate(limits_.max_upload);
-  return upload_.Take(bytes, even_clock_.Now());
+  return upload_.Take(bytes, EvenNow());
 }
 
 ClientFacts ClientWatch::Facts() {

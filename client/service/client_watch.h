@@ -44,6 +44,7 @@ class ClientWatch {
     // For tests; else absent.
     std::function<AddressLook()> look_at_address;
     std::function<MachineState(const GuestLimits&)> look_at_machine;
+    std::function<absl::Time()> even_now;
   };
 
   // `node` is borrowed. The clock tells this machine's time.
@@ -81,6 +82,8 @@ class ClientWatch {
   void ReadLimits();
   void TellAvailability();
   void EndTrainingIfItMust(absl::Time now);
+  // For pauses and announcements: it does not jump.
+  absl::Time EvenNow() { return owner_.even_now ? owner_.even_now() : even_clock_.Now(); }
   ClientFacts Facts();
   void ReadCertificate();
   void AnnounceWaiting(member::Tell::Level level);
@@ -89,7 +92,7 @@ class ClientWatch {
 
   const Node* const node_;
   Clock* const clock_;
-  EvenClock even_clock_;  // for pauses and announcements: it does not jump
+  EvenClock even_clock_;
   const Owner owner_;
   GuestLimits limits_;
   std::optional<FileStamp> stamp_;
