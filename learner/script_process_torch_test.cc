@@ -116,6 +116,11 @@ TEST_F(ScriptProcessTest, HostileModulesAreSaidAndTheNodeLivesOn) {
   ExpectNoStart("gives [1, 2] where [1, 3] is needed");
   WriteModule("    y = y + torch.from_file(\"/etc/passwd\", False, 1).sum()\n");
   ExpectNoStart("/etc/passwd");
+  // What it writes goes nowhere, whether LibTorch complains of that or not.
+  const std::string left = folder_ + "/left-behind";
+  WriteModule("    torch.save(y, \"" + left + "\")\n");
+  TrainerProcess::Start(options_).status().IgnoreError();
+  EXPECT_FALSE(std::filesystem::exists(left));
   if (!kSanitized) {
     WriteModule("    y = y + torch.zeros([100000000000]).sum()\n");
     ExpectNoStart("memory");
