@@ -116,10 +116,12 @@ _dure_complete() {
 }
 
 _dure() {
-  local action current=${COMP_WORDS[COMP_CWORD]} previous= path=dure word option count=0
+  local action current=${COMP_WORDS[COMP_CWORD]} previous= path=dure word attached= count=0
   local -i i
-  # bash splits --option=value at the sign.
-  if [[ $current == '=' ]]; then
+  # bash splits --option=value at the sign, unless somebody has told it not to.
+  if [[ $current == --*=* ]]; then
+    attached=${current%%=*}= previous=${current%%=*} current=${current#*=}
+  elif [[ $current == '=' ]]; then
     previous=${COMP_WORDS[COMP_CWORD - 1]} current=
   elif ((COMP_CWORD > 1)) && [[ ${COMP_WORDS[COMP_CWORD - 1]} == '=' ]]; then
     previous=${COMP_WORDS[COMP_CWORD - 2]}
@@ -128,7 +130,9 @@ _dure() {
   fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
-    if [[ $word == -* ]]; then
+    if [[ $word == --*=* ]]; then
+      continue
+    elif [[ $word == -* ]]; then
       # An option's value is no argument.
       if _dure_action "$path|$word"; then
         if [[ ${COMP_WORDS[i + 1]} == '=' ]]; then i+=2; else i+=1; fi
@@ -144,6 +148,7 @@ _dure() {
   done
   if [[ $previous == -* ]] && _dure_action "$path|$previous"; then
     _dure_complete "$current"
+    for ((i = 0; i < ${#COMPREPLY[@]}; i++)); do COMPREPLY[i]=$attached${COMPREPLY[i]}; done
   elif [[ $current == -* ]]; then
     _dure_action "$path|options" && _dure_complete "$current"
   else

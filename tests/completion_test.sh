@@ -53,7 +53,8 @@ offers --name --org --role --help -- dure invite --
 refuses --name -- dure status --
 offers member evaluator -- dure invite clinics --role ''
 offers evaluator -- dure invite --role = ev
-offers evaluator -- dure invite --role=ev
+offers --role=evaluator -- dure invite --role=ev
+offers --json -- dure invite --role=member --j
 offers clinics "two words" -- dure status ''
 refuses model.pt -- dure status ''
 offers status -- dure client --node clinics ''
