@@ -63,7 +63,7 @@ TEST(LocalStateTest, LengthsVersionsAndNumbersAreChecked) {
   EXPECT_THAT(Fault(Rehashed(bytes)), HasSubstr("version 2, this program reads 1"));
   bytes = EncodeLocalState(Some(), kModel);
   bytes[51] = 0x40;  // 2^62 numbers and more
-  EXPECT_THAT(Fault(Rehashed(bytes)), HasSubstr("each at most 268435456"));
+  EXPECT_THAT(Fault(Rehashed(bytes)), HasSubstr("each at most 2147483648"));
   LocalState state = Some();
   state.control[1] = std::numeric_limits<float>::infinity();
   EXPECT_THAT(Fault(EncodeLocalState(state, kModel)), HasSubstr("not finite"));

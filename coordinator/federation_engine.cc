@@ -84,11 +84,6 @@ absl::StatusOr<std::unique_ptr<FederationEngine>> FederationEngine::Create(Optio
                                                                            RunState state) {
   const uint64_t whole = options.initial_model.size();
   const uint64_t dim = options.parts ? options.parts->travelling().dim() : whole;
-  if (dim < whole && whole * sizeof(float) > kMaxPayloadBytes) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("evaluators would be sent a model of ", whole * sizeof(float),
-                     " bytes, the limit is ", kMaxPayloadBytes, ": choose a smaller model"));
-  }
   const RoundsSection& rounds = options.spec.rounds();
   DURE_ASSIGN_OR_RETURN(
       RoundTerms terms,

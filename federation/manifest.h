@@ -11,8 +11,8 @@
 
 namespace dure {
 
-// Most parameters of a model: 1 GiB of float32.
-inline constexpr uint64_t kMaxModelParams = uint64_t{1} << 28;
+// Most parameters of a model: 8 GiB of float32.
+inline constexpr uint64_t kMaxModelParams = uint64_t{1} << 31;
 // Most numbers in one record, sizes in its shape, and classes.
 inline constexpr uint64_t kMaxRecordSize = uint64_t{1} << 24;
 inline constexpr int kMaxRecordRank = 3;

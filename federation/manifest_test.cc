@@ -141,7 +141,7 @@ TEST(ManifestTest, WhatCannotBeAModelIsRefused) {
   ExpectRefused(Model(ModelSection::MLP, {3, 0}, 2), "a record must have 1 to");
   ExpectRefused(Model(ModelSection::MLP, {UINT32_MAX, UINT32_MAX, UINT32_MAX}, 2),
                 "a record must have 1 to");
-  ExpectRefused(Model(ModelSection::MLP, {4096, 4096}, 2), "parameters, limit 268435456");
+  ExpectRefused(Model(ModelSection::MLP, {4096, 4096}, 2), "parameters, limit 2147483648");
   ExpectRefused(Model(ModelSection::MLP, {65536, 4096}, 2), "a record must have 1 to 16777216");
   ExpectRefused(Model(ModelSection::MLP, {1, 1, 1, 1}, 2), "1 to 3 sizes");
   ExpectRefused(Model(ModelSection::MLP, {3}, 4097), "classes is 4097; it must be 2 to 4096");

@@ -115,7 +115,7 @@ TEST(ModelFileTest, BadTensorsAreErrors) {
                             "[4294967296,4294967296]"}) {
     EXPECT_THAT(
         error(std::string(R"({"dtype":"F32","shape":)") + shape + R"(,"data_offsets":[0,8]})"),
-        HasSubstr("1 to 268435456 elements"))
+        HasSubstr("1 to 2147483648 elements"))
         << shape;
   }
   for (const char* offsets : {"[0]", "[0,8,8]", "[-1,7]", "8", "[0,\"8\"]", "[0,8.0]"}) {

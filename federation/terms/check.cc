@@ -231,11 +231,6 @@ absl::StatusOr<CheckReport> CheckFederation(const FederationSpec& spec,
   report.parameters = parts.whole().dim();
   report.model_bytes = report.parameters * sizeof(float);
   for (const ParamEntry& param : parts.personal().params) report.personal.push_back(param.name);
-  if (!report.personal.empty() && report.model_bytes > kMaxPayloadBytes) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("evaluators would be sent a model of ", report.model_bytes,
-                     " bytes, the limit is ", kMaxPayloadBytes, ": choose a smaller model"));
-  }
   report.members_known = spec.rounds().has_cohort();
   report.local = spec.local();
   report.server = spec.server();

@@ -68,11 +68,6 @@ absl::Status MakeExact(RoundTerms* terms) {
   terms->coordinates = terms->dim;
   terms->upload_bytes =
       terms->coordinates / 8 * terms->bits + (terms->coordinates % 8 * terms->bits + 7) / 8;
-  if (terms->upload_bytes > kMaxPayloadBytes) {
-    return absl::FailedPreconditionError(absl::StrCat(terms->coordinates, " sums need messages of ",
-                                                      terms->upload_bytes, " bytes, the limit is ",
-                                                      kMaxPayloadBytes, ": count fewer columns"));
-  }
   return absl::OkStatus();
 }
 

@@ -111,7 +111,8 @@ absl::Status DeriveGroups(const FederationSpec& spec, RoundTerms* terms) {
 
 absl::Status DeriveMembers(const FederationSpec& spec, RoundTerms* terms) {
   const uint32_t invited = terms->invited;
-  if (invited < secagg::kMinMembers) {
+  // Where the coordinator reads every input, two are as well off as three.
+  if (invited < (terms->secure_aggregation ? secagg::kMinMembers : 2)) {
     return absl::FailedPreconditionError(
         absl::StrCat(invited, " members: a private sum needs at least ", secagg::kMinMembers,
                      ", or each would learn the other's part; invite more"));
@@ -312,14 +313,6 @@ absl::Status DeriveUpload(const FederationSpec& spec, double clip_norm, RoundTer
       terms->coordinates / 8 * terms->bits + (terms->coordinates % 8 * terms->bits + 7) / 8;
   terms->download = spec.communication().download();
   terms->download_bytes = terms->update_dim * BytesOfNumber(terms->download);
-  // Evaluators get models as they are.
-  const uint64_t largest =
-      std::max({terms->upload_bytes, terms->download_bytes, terms->dim * sizeof(float)});
-  if (largest > kMaxPayloadBytes) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("a model of ", terms->dim, " parameters needs messages of ", largest,
-                     " bytes, the limit is ", kMaxPayloadBytes, ": choose a smaller model"));
-  }
   return absl::OkStatus();
 }
 

@@ -20,10 +20,6 @@ namespace dure {
 // counted and told to the member.
 inline constexpr uint64_t kFixedGridRange = 8;
 
-// Longest model and longest masked input, in bytes. They travel in pieces, so that this is no limit
-// of a message; a model of so many parameters as a session can have is below it.
-inline constexpr uint64_t kMaxPayloadBytes = uint64_t{1} << 35;
-
 // What the inputs of an attempt are.
 enum class SumsKind {
   kTraining,    // updates of the model

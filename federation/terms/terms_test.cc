@@ -172,6 +172,11 @@ TEST(TermsTest, UploadBytesRoundUp) {
 TEST(TermsTest, WhatCannotWorkIsRefusedWithNumbersAndRemedy) {
   FederationSpec spec = Demo();
   ExpectRefused(spec, 2, "2 members: a private sum needs at least 3");
+  FederationSpec plain = Demo();
+  plain.mutable_secure_aggregation()->Clear();
+  plain.mutable_secure_aggregation()->set_enabled(false);
+  plain.mutable_rounds()->set_minimum(2);
+  EXPECT_TRUE(DeriveTerms(plain, 100, 2).ok()) << DeriveTerms(plain, 100, 2).status();
   ExpectRefused(spec, 7, "rounds.minimum is 8, but there are 7 members");
   // More members would mean less noise from each than was agreed to.
   ExpectRefused(spec, 11, "11 members are invited, but rounds.cohort is 10");
@@ -212,8 +217,8 @@ TEST(TermsTest, ArithmeticThatDoesNotFitIsRefused) {
                 uint64_t{1} << 28);
 }
 
-TEST(TermsTest, WhatDoesNotFitAMessageIsRefused) {
-  ExpectRefused(Demo(), 10, "choose a smaller model", 16'000'000'000);
+TEST(TermsTest, AModelThatASessionCannotHaveIsRefused) {
+  ExpectRefused(Demo(), 10, "dim = 16000000000 is outside 1 to 4294967296", 16'000'000'000);
 }
 
 TEST(TermsTest, ARoundNeedsARecordToLearnFrom) {
