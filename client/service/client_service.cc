@@ -154,6 +154,7 @@ absl::Status ClientService::Open() {
                                         .charge_missing = options_.charge_missing},
                   ledgers_->ledger());
   strand_ = std::make_unique<Strand>();
+  strand_->PostAndWait([this] { BeginWatch(); });
   worker_ = std::make_unique<Strand>();
   download_ = std::make_unique<ModelDownload>(
       node_.folder, &random_,
@@ -167,7 +168,6 @@ absl::Status ClientService::Open() {
         strand_->PostAndWait([&] { reply = Control(request); });
         return reply;
       }));
-  strand_->PostAndWait([this] { BeginWatch(); });
   BeginKeeping();
   strand_->Post([this] { Dial(); });
   return absl::OkStatus();
