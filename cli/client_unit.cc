@@ -143,7 +143,8 @@ absl::StatusOr<ClientUnit> MakeClientUnit(const Node& node, const ClientUnitOpti
       "# The trainer leaves the network for namespaces of its own.\n"
       "RestrictNamespaces=user net ipc uts\n"
       "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK\n"
-      "SystemCallArchitectures=native\nSystemCallFilter=@system-service @sandbox\n"
+      "SystemCallArchitectures=native\nSystemCallFilter=@system-service landlock_create_ruleset "
+      "landlock_restrict_self seccomp\n"
       "SystemCallErrorNumber=EPERM\n\n"
       "[Install]\nWantedBy=default.target\n");
   return unit;

@@ -7,7 +7,7 @@ set -euo pipefail
 umask 022
 
 build=$(cd "$1" && pwd)
-patience_s=60
+patience_s=120
 . "$(dirname "$0")/support/commands.sh"
 unset XDG_CONFIG_HOME XDG_DATA_HOME DURE_DATA_LEDGERS
 mkdir -p "$HOME"
@@ -104,8 +104,9 @@ must dure client install --node node
 unit=$HOME/.config/systemd/user/dure-client-node.service
 [ -f "$unit" ] || fail 'no unit was written'
 grep -q 'systemctl --user enable --now dure-client-node.service' out || fail "install says $(cat out)"
+mkdir run
 if command -v systemd-analyze >/dev/null; then
-  systemd-analyze verify --user --man=no "$unit" >verify.log 2>&1 || true
+  XDG_RUNTIME_DIR=$dir/run systemd-analyze verify --user --man=no "$unit" >verify.log 2>&1 || true
   ! grep -i 'dure-client' verify.log || fail "systemd does not understand the unit: $(cat verify.log)"
 fi
 must dure client uninstall --node node

@@ -34,7 +34,9 @@ absl::StatusOr<TrainerOptions> TrainerOptionsOf(const Node& node, const std::str
                          .schema_file = file_of("data.schema"),
                          .threads = most == 0 ? threads : std::min(most, threads),
                          .memory_bytes = guest.limits.max_memory,
-                         .background = true};
+                         .background = true,
+                         // Behind everything else a busy machine does.
+                         .load_timeout = absl::Minutes(3)};
   if (HasSums(node.spec, SumsKind::kEvaluation)) {
     options.most_sums = ShapeOfEvaluation(node.spec).sums;
   }
