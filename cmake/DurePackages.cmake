@@ -37,6 +37,8 @@ install(FILES ${PROJECT_SOURCE_DIR}/deploy/systemd/dure-coordinator@.service
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME dure)
 set(CPACK_PACKAGE_VENDOR dure)
+# Else CPack puts it before the first line of every package's own description.
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")
 set(CPACK_PACKAGE_CONTACT "${DURE_MAINTAINER}")
 set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/packages)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
