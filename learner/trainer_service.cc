@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/printable.h"
 #include "base/status_macros.h"
@@ -24,7 +25,18 @@ constexpr uint32_t kMaxThreads = 256;
 // A reply is small; a client that takes none for so long is not there.
 constexpr absl::Duration kReplyTimeout = absl::Seconds(30);
 
+// What LibTorch and the C++ library say of an allocation that was refused, wherever it happened.
+bool IsOutOfMemory(const absl::Status& status) {
+  const absl::string_view text = status.message();
+  return absl::StrContains(text, "allocate memory") || absl::StrContains(text, "bad_alloc");
+}
+
 TrainerReply ErrorReply(const absl::Status& status) {
+  if (!absl::IsResourceExhausted(status) && IsOutOfMemory(status)) {
+    return ErrorReply(absl::ResourceExhaustedError(
+        "the model needs more memory than this member allows its trainer: raise the limit with "
+        "`dure policy set max_memory SIZE`, or leave the federation"));
+  }
   TrainerReply reply;
   reply.mutable_error()->set_code(static_cast<int>(status.code()));
   reply.mutable_error()->set_text(std::string(status.message().substr(0, kMaxTrainerTextBytes)));
