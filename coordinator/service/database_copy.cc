@@ -117,6 +117,7 @@ absl::StatusOr<DatabaseCopy> DatabaseCopy::Take(const std::string& folder) {
     // Of one file, which nothing is written beside.
     DURE_ASSIGN_OR_RETURN(const Database database,
                           OpenDatabase(copy.path(), SQLITE_OPEN_READWRITE));
+    DURE_RETURN_IF_ERROR(Statement(database.get(), "PRAGMA synchronous = OFF").Run());
     DURE_RETURN_IF_ERROR(Statement(database.get(), "PRAGMA journal_mode = DELETE").Run());
   }
   fs::create_directory_symlink(fs::absolute(folder, error) / "models", fs::path(made) / "models",

@@ -51,10 +51,13 @@ std::string Day(absl::Time time) { return absl::FormatTime("%Y-%m-%d", time, abs
 
 // ---- federation.toml and the first weights ----
 
+absl::StatusOr<FederationSpec> ReadTerms(const std::string& folder) {
+  DURE_RETURN_IF_ERROR(ExpectFederation(folder));
+  return ReadFederationFile(FederationFilePath(folder));
+}
+
 absl::StatusOr<FederationSpec> CheckTerms(const std::string& folder, FolderReport* report) {
-  absl::Status expected = ExpectFederation(folder);
-  absl::StatusOr<FederationSpec> spec = expected;
-  if (expected.ok()) spec = ReadFederationFile(FederationFilePath(folder));
+  absl::StatusOr<FederationSpec> spec = ReadTerms(folder);
   report->Add("terms", spec.status(),
               spec.ok() ? absl::StrCat("federation.toml of \"", spec->federation().name(),
                                        "\" and the files that it names are in order")
@@ -280,10 +283,19 @@ absl::StatusOr<Database> OpenCopy(const std::string& path) {
 
 absl::Status CheckBound(Store& store, const Digest& digest, const std::string& folder) {
   DURE_ASSIGN_OR_RETURN(const Digest bound, store.BoundDigest());
-  if (bound == digest) return absl::OkStatus();
+  // A coordinator binds at its first start, after it has made the database.
+  if (bound == digest || bound == Digest{}) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "federation.toml is not what members agreed to: change it back, or `dure coordinator ",
       folder, " --new-terms` asks every member"));
+}
+
+absl::StatusOr<std::string> LookAtPages(const absl::StatusOr<DatabaseCopy>& copy) {
+  DURE_RETURN_IF_ERROR(copy.status());
+  DURE_ASSIGN_OR_RETURN(const Database database, OpenCopy(copy->path()));
+  DURE_ASSIGN_OR_RETURN(std::string found, CheckEveryPage(database.get()));
+  if (copy->running()) absl::StrAppend(&found, "; a coordinator is running");
+  return found;
 }
 
 struct Terms {
@@ -301,19 +313,13 @@ bool CheckState(const std::string& folder, const Terms& terms, bool last_look,
     report->Pass("database", std::string(copy.status().message()));
     return true;
   }
-  absl::StatusOr<Database> database = copy.status();
-  if (copy.ok()) database = OpenCopy(copy->path());
-  absl::StatusOr<std::string> pages = database.status();
-  if (database.ok()) pages = CheckEveryPage(database->get());
-  if (pages.ok() && copy->running()) absl::StrAppend(&*pages, "; a coordinator is running");
-  AddText("database", pages, report);
-  if (!pages.ok()) return true;
-  database->reset();
+  AddText("database", LookAtPages(copy), report);
+  if (report->Find("database")->result == Result::kFail) return true;
   const absl::Status migrated = Store::MigrateCopy(copy->folder());
   report->Add("schema", migrated, "of a version that this dure knows");
   if (!migrated.ok()) return true;
   absl::StatusOr<std::unique_ptr<Store>> store = Store::OpenForReading(copy->folder());
-  database = OpenCopy(copy->path());
+  absl::StatusOr<Database> database = OpenCopy(copy->path());
   if (!store.ok() || !database.ok()) {
     report->Add("store", store.ok() ? database.status() : store.status(), "");
     return true;

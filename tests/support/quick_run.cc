@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -157,7 +158,7 @@ class Runner {
     for (const MemberRecord& member : members) {
       inputs_.push_back(run::Arrived{member.client_id, member.name, member.role});
     }
-    while (!end_ && engine_->Status(RoundNumber(0), 0).round() < until_) {
+    while (!end_ && Round() < until_) {
       run::Input input = run::Tick{};
       if (!inputs_.empty()) {
         input = std::move(inputs_.front());
@@ -175,6 +176,10 @@ class Runner {
   }
 
  private:
+  uint32_t Round() const {
+    return engine_->Status(RoundNumber(std::numeric_limits<uint32_t>::max()), 0).round();
+  }
+
   absl::Status Handle(const run::Output& output) {
     if (const auto* write = std::get_if<run::Write>(&output)) {
       DURE_RETURN_IF_ERROR(store_->Record(write->fact));

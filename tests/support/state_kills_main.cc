@@ -47,9 +47,18 @@ namespace fs = std::filesystem;
 constexpr uint32_t kEnd = std::numeric_limits<uint32_t>::max();
 constexpr uint32_t kRoundsAfterwards = 10;
 constexpr uint32_t kRandomRounds = 20'000;  // more than there is time for
+constexpr char kInMemory[] = "/dev/shm";
 constexpr uint64_t kMaxToldBytes = 16 << 20;
 
+// Removed in the end, whatever the end.
+std::string& Folder() {
+  static std::string folder;
+  return folder;
+}
+
 [[noreturn]] void Die(const std::string& what) {
+  std::error_code ignored;
+  if (!Folder().empty()) fs::remove_all(Folder(), ignored);
   std::fprintf(stderr, "state_kills: %s\n", what.c_str());
   std::exit(1);
 }
@@ -78,9 +87,15 @@ class Killer {
  public:
   Killer(std::string program, std::string library)
       : program_(std::move(program)), library_(std::move(library)) {
-    std::string made = fs::temp_directory_path() / "state-kills-XXXXXX";
+    // In memory, where there is such a place: what is seen is the order of operations, not the
+    // disk.
+    const bool memory = access(kInMemory, W_OK) == 0;
+    std::string made =
+        (memory ? fs::path(kInMemory) : fs::temp_directory_path()) / "state-kills-XXXXXX";
     if (mkdtemp(made.data()) == nullptr) Die("no folder");
     dir_ = fs::canonical(made);
+    Folder() = dir_;
+    setenv("TMPDIR", dir_.c_str(), 1);
   }
   ~Killer() { fs::remove_all(dir_); }
 

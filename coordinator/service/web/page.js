@@ -49,7 +49,8 @@ function epsilon(value) {
   if (value === null || value === undefined) return "∞";
   return (Math.ceil(value * 1e4) / 1e4).toFixed(4);
 }
-function when(unix) { return new Date(unix * 1000).toLocaleString([], {dateStyle: "medium", timeStyle: "short"}); }
+function power(value) { return value !== 0 && value < 1e-3 ? value.toExponential() : String(value); }
+function when(unix) { return new Date(unix * 1000).toLocaleString("en-GB", {dateStyle: "medium", timeStyle: "short"}); }
 function newest(points) { return points.length ? points[points.length - 1][1] : null; }
 function titleOf(name) { return FIGURES[name] || name; }
 
@@ -57,13 +58,13 @@ function showNow(status) {
   const [word, kind] = STATES[status.state] || [status.state, ""];
   document.title = word + ", round " + status.round + "/" + status.rounds + " – " + status.federation.name;
   setText("name", status.federation.name);
-  setText("purpose", status.federation.purpose + " Licence of the model: " + status.federation.license + ".");
+  setText("purpose", status.federation.purpose + " · licence of the model: " + status.federation.license);
   setText("state", word);
   element("state").className = "badge " + kind;
   setText("sentence", status.sentence);
   element("progress").max = Math.max(1, status.rounds);
   element("progress").value = status.round;
-  setText("progress-text", "Round " + status.round + " of " + status.rounds + " is released" +
+  setText("progress-text", (status.round === 0 ? "No round of " + status.rounds + " is released yet" : "Round " + status.round + " of " + status.rounds + " is released") +
       (status.state === "running" || status.state === "waiting" ? "; this phase has lasted " + duration(status.phase_seconds) : ""));
 }
 
@@ -77,7 +78,7 @@ function showCards(status) {
     show("privacy-progress", false);
   } else {
     setText("privacy-figure", "ε " + epsilon(privacy.epsilon));
-    setText("privacy-text", "of at most " + privacy.max_epsilon + " for each " + (privacy.unit === "client" ? "member" : "record") + ", δ " + privacy.delta);
+    setText("privacy-text", "of at most " + privacy.max_epsilon + " for each " + (privacy.unit === "client" ? "member" : "record") + ", δ " + power(privacy.delta));
     show("privacy-progress", true);
     element("privacy-progress").max = privacy.max_epsilon;
     element("privacy-progress").value = privacy.epsilon === null ? privacy.max_epsilon : Math.min(privacy.epsilon, privacy.max_epsilon);
@@ -243,13 +244,13 @@ function showStatus(status) {
   showCurves(status);
   showPeople(status);
   showRounds(status);
-  setText("updated", "as of " + new Date(status.now_unix * 1000).toLocaleTimeString() + ", dure " + status.dure);
+  setText("updated", "as of " + new Date(status.now_unix * 1000).toLocaleTimeString("en-GB") + ", dure " + status.dure);
 }
 
 function showLoss() {
   show("lost", true);
   setText("lost", "The coordinator does not answer" +
-      (shownStatus ? "; this is how it was at " + new Date(shownStatus.now_unix * 1000).toLocaleTimeString() : "") +
+      (shownStatus ? "; this is how it was at " + new Date(shownStatus.now_unix * 1000).toLocaleTimeString("en-GB") : "") +
       ". Asking again every two seconds.");
 }
 
