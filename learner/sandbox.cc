@@ -155,10 +155,11 @@ SandboxLayer LookAtNetwork() {
       absl::StrCat("this system allows no namespaces here: the interface ", up, " is in sight"));
 }
 
-// Never above a limit that is there already.
-uint64_t MostMemory(uint64_t wanted) {
+// A limit that is there already is the member's own (client/guest.h), and may be higher.
+uint64_t MostMemory(uint64_t otherwise) {
   rlimit limit;
-  return getrlimit(RLIMIT_DATA, &limit) == 0 ? std::min<uint64_t>(wanted, limit.rlim_max) : wanted;
+  const bool limited = getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_max != RLIM_INFINITY;
+  return limited ? limit.rlim_max : otherwise;
 }
 
 // Tries to open a socket of each kind that could reach anybody.

@@ -22,7 +22,8 @@ inline constexpr bool kSanitized = false;
 #endif
 
 struct SandboxOptions {
-  uint64_t memory_bytes = uint64_t{8} << 30;  // RLIMIT_DATA: private memory that can be written
+  // RLIMIT_DATA, private memory that can be written, where the process has no limit of it yet.
+  uint64_t memory_bytes = uint64_t{8} << 30;
   uint64_t descriptors = 32;                  // RLIMIT_NOFILE
 };
 
