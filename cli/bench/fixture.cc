@@ -26,8 +26,9 @@ std::string NodeFolder(const std::string& folder, uint32_t member) {
 std::string MarkerPath(const std::string& folder) { return folder + "/noiseless"; }
 
 std::string Toml(const FixtureOptions& options) {
-  return absl::StrFormat(
-      R"([federation]
+  const uint32_t minimum =
+      options.plain ? options.cohort : std::max(3u, (options.cohort * 4 + 4) / 5);
+  return absl::StrCat(absl::StrFormat(R"([federation]
 name = "bench"
 purpose = "Measure rounds"
 address = "127.0.0.1:0"
@@ -41,7 +42,20 @@ count = %u
 cohort = %u
 minimum = %u
 deadline = "%us"
-[local]
+)",
+                                      options.features, options.classes, options.rounds,
+                                      options.cohort, minimum, options.deadline_seconds),
+                      options.plain ? R"([local]
+mode = "epochs"
+learning_rate = 0.1
+[server]
+optimizer = "fedavg"
+[privacy]
+unit = "none"
+[secure_aggregation]
+enabled = false
+)"
+                                    : R"([local]
 sampling_rate = 0.01
 [server]
 optimizer = "fedadam"
@@ -50,9 +64,7 @@ noise_multiplier = 1.0
 max_epsilon = 1000.0
 total_records = 60000
 max_records_per_member = 15000
-)",
-      options.features, options.classes, options.rounds, options.cohort,
-      std::max(3u, (options.cohort * 4 + 4) / 5), options.deadline_seconds);
+)");
 }
 
 // The same federation without noise; epsilon is then infinite.

@@ -20,6 +20,7 @@ struct FixtureOptions {
   uint32_t cohort = 10;
   uint32_t rounds = 20;
   bool noiseless = false;
+  bool plain = false;  // local training without privacy and without secure aggregation
   uint32_t deadline_seconds = 600;
   bool nodes = true;  // a node for each member; else its key and certificate alone
 };
