@@ -128,7 +128,7 @@ absl::StatusOr<EnrolReply> Registrar::Admit(const InvitationRecord& invitation,
   member.role = invitation.role;
   member.certificate = std::move(certificate);
   DURE_RETURN_IF_ERROR(store_->Enrol(invitation.secret_hash, member, now, asked));
-  LogInfo(absl::StrCat(member.name, " has joined"));
+  LogInfo(absl::StrCat(member.name, " has joined"), member.name);
   EnrolReply reply;
   reply.set_certificate(member.certificate);
   return reply;
