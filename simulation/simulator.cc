@@ -133,6 +133,7 @@ absl::Status Simulator::Prepare(SimulationState state) {
     return StartRound(now, std::move(round), out);
   };
   options.hash_models = false;
+  options.most_inline_bytes = std::numeric_limits<uint64_t>::max();  // nobody fetches
   options.cohorts = [this](absl::Time now, AttemptNumber attempt, size_t most) {
     return DrawCohort(now, attempt, most);
   };
