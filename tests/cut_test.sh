@@ -81,7 +81,7 @@ TOML
   wait "$coordinator" || fail "the run of $name failed: $(tail -n 5 "$name.err")"
   for pid in "${clients[@]}"; do wait "$pid" || fail "a member failed: $(tail -n 3 "$name"-*.out)"; done
   must dure status "$name" --json
-  jq -e '.round == 2 and .attempt == 2 and ([.history[] | .survivors] == [3, 3])' out >/dev/null ||
+  jq -e '.round == 2 and .attempts == 2 and ([.history[] | .survivors] == [3, 3])' out >/dev/null ||
     fail "$name: a round was lost to a cut: $(cat out)"
   local connections
   connections=$(ls "$name-relay" | grep -c '\.up$')
