@@ -133,7 +133,7 @@ check_page() {
   local below
   while read -r below; do
     [ -z "$below" ] || check_page "$@" "$below"
-  done < <(sed -n '/^Subcommands:/,$p' <<<"$help" | sed -nE 's/^  ([a-z][a-z-]*).*/\1/p')
+  done < <(sed -n '/^Subcommands:/,/^Example/p' <<<"$help" | sed -nE 's/^  ([a-z][a-z-]*).*/\1/p')
 }
 pages=0
 check_page dure
