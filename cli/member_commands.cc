@@ -39,7 +39,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-constexpr absl::Duration kRefresh = absl::Milliseconds(250);
+constexpr absl::Duration kRefresh = absl::Milliseconds(500);
 // Piped, a client says how it is getting on this often.
 constexpr uint32_t kProgressEvery = 50;
 

@@ -33,10 +33,13 @@ constexpr size_t kMaxFiles = 10'000;
 constexpr std::string_view kPrivate = "private/";
 
 // What dure puts into a node's folder, beside folders.
-constexpr std::string_view kFiles[] = {
-    "membership.json", "federation.toml", "ca.pem",      "coordinator.pem", "member.pem",
-    "reserved",        "data.json",       "policy.json", "guest.json",      "paused",
-    "offered.toml",    "ledger",          "ended"};
+constexpr std::string_view kFiles[] = {"membership.json", "federation.toml",
+                                       "ca.pem",          "coordinator.pem",
+                                       "member.pem",      "reserved",
+                                       "data.json",       "policy.json",
+                                       "guest.json",      "paused",
+                                       "offered.toml",    "ledger",
+                                       "ledger.count",    "ended"};
 // Those that begin so are copies of data that `dure data add` has made.
 constexpr std::string_view kCopies = "data-";
 constexpr std::string_view kFolders[] = {kPrivate, "files/", "evidence/"};
