@@ -148,6 +148,7 @@ absl::Status MakeFixture(const FixtureOptions& options) {
                         Store::Open(federation.folder + "/state", federation.spec_digest));
   DURE_ASSIGN_OR_RETURN(CertificateIssuer issuer,
                         CertificateIssuer::Create(federation.ca_certificate, &*federation.ca_key));
+  if (options.paused) DURE_RETURN_IF_ERROR(store->SavePaused(true));
   federation.spec = spec;  // nodes are files, too
   for (uint32_t i = 0; i < options.members; ++i) {
     DURE_RETURN_IF_ERROR(

@@ -21,6 +21,7 @@ struct FixtureOptions {
   uint32_t rounds = 20;
   bool noiseless = false;
   bool plain = false;  // local training without privacy and without secure aggregation
+  bool paused = false;  // the run begins when the organiser says so
   uint32_t deadline_seconds = 600;
   bool nodes = true;  // a node for each member; else its key and certificate alone
 };

@@ -80,7 +80,7 @@ absl::StatusOr<Figure> Measure(const Settings& settings, const LoadOptions& load
                          .rounds = std::max(1u, load.rounds),
                          .deadline_seconds = load.deadline_seconds,
                          .nodes = false};
-  if (load.rounds == 0) options.cohort = load.members + 1;  // never enough: all of them idle
+  options.paused = load.rounds == 0;
   DURE_RETURN_IF_ERROR(MakeFixture(options));
   DURE_ASSIGN_OR_RETURN(std::unique_ptr<Child> coordinator,
                         Child::StartRole(settings, kCoordinatorRole, {options.folder}));
