@@ -147,7 +147,6 @@ void MemberEngine::OnMessage(const ServerMessage& message, Outputs* out) {
       return;
     case ServerMessage::kSendInput:
     case ServerMessage::kStanding:
-    case ServerMessage::kSendLongMessage:  // for the transport
     case ServerMessage::KIND_NOT_SET:      // a newer coordinator may say more
       return;
   }

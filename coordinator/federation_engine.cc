@@ -224,6 +224,10 @@ void FederationEngine::OnLeft(absl::Time now, const run::Left& left, Outputs* ou
   evaluating_.erase(left.member);
   if (left.lost) lost_[left.member] = now;
   if (!round_) return;
+  // What is in a sum cannot be taken out of it.
+  if (left.revoked && round_->HasInput(left.member)) {
+    return FailAttempt(now, "a member was revoked whose input was in the sum", out);
+  }
   // Who keeps its part of the attempt in memory may be back in a moment.
   const std::vector<secagg::MemberId> awaited = round_->awaited();
   if (left.lost && std::find(awaited.begin(), awaited.end(), left.member) != awaited.end()) {
@@ -338,10 +342,9 @@ void FederationEngine::OnSaid(absl::Time now, run::Said said, Outputs* out) {
     case ClientMessage::kAvailability:
       person->second.available = said.message.availability().available();
       return;
-    case ClientMessage::kInputAhead:
+    case ClientMessage::kInputAhead:  // for the driver
     case ClientMessage::kInputPiece:
-    case ClientMessage::kLongMessageAhead:  // for the transport
-    case ClientMessage::KIND_NOT_SET:       // a newer member may say more
+    case ClientMessage::KIND_NOT_SET:  // a newer member may say more
       return;
   }
 }

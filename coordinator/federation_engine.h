@@ -55,7 +55,8 @@ struct Arrived {
 };
 struct Left {
   secagg::MemberId member;
-  bool lost = true;  // false: it said goodbye
+  bool lost = true;      // false: it said goodbye
+  bool revoked = false;  // the organiser ended its membership
 };
 struct Said {
   secagg::MemberId member;

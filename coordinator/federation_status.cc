@@ -142,7 +142,9 @@ RunStatus FederationEngine::Status(RoundNumber after_round, size_t max_rounds) c
   }
   status.set_patience(options_.spec.evaluation().patience());
   status.set_without_improvement(progress_.without_improvement());
-  const uint32_t last = status.more() ? status.history().rbegin()->round() : rounds.count();
+  const uint32_t last = !status.more()             ? rounds.count()
+                        : status.history().empty() ? after_round.value()
+                                                   : status.history().rbegin()->round();
   for (const EvaluationReceived& evaluation : state_.evaluations) {
     if (evaluation.round <= after_round || evaluation.round.value() > last) continue;
     Evaluation* report = status.add_evaluations();

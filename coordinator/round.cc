@@ -86,6 +86,10 @@ absl::StatusOr<std::optional<secagg::AcceptedInput>> Round::Receive(
                     session_);
 }
 
+bool Round::HasInput(const secagg::MemberId& member) const {
+  return std::visit([&](const auto& server) { return server.HasInput(member); }, session_);
+}
+
 bool Round::AwaitsFirstAnswer(const secagg::MemberId& member) const {
   const auto* server = std::get_if<secagg::Server>(&session_);
   if (ended_ || (server != nullptr && server->phase() != secagg::Phase::kAdvertise)) return false;

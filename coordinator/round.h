@@ -40,6 +40,7 @@ class Round final : public RoundMachine {
   absl::Time next_deadline() const override;
   std::string_view phase() const override;
   std::vector<secagg::MemberId> awaited() const override;
+  bool HasInput(const secagg::MemberId& member) const override;
   bool AwaitsFirstAnswer(const secagg::MemberId& member) const override;
   std::optional<uint64_t> ExpectedInput(const secagg::MemberId& member) const override;
   const std::map<secagg::MemberId, std::string>& faults() const override;

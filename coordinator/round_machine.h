@@ -99,6 +99,8 @@ class RoundMachine {
 
   virtual std::string_view phase() const = 0;
   virtual std::vector<secagg::MemberId> awaited() const = 0;
+  // Whether the member's input is in the sum.
+  virtual bool HasInput(const secagg::MemberId&) const { return false; }
   // Whether the answer to the offer is awaited from the member: it can still begin.
   virtual bool AwaitsFirstAnswer(const secagg::MemberId&) const { return false; }
   // How many bytes the input of the member has that is awaited now; nothing if none is.

@@ -1,6 +1,8 @@
 // Members whose connection is cut, after each message of an attempt and on either side of it, and
 // who come back: the attempt goes on with them, nothing is said twice in different words, nothing
 // is charged twice, and their input is in the sum.
+#include <utility>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/steps.h"
@@ -140,6 +142,28 @@ TEST(ForgetTest, SecretsOfAnInterruptedAttemptAreNotKeptForEver) {
   EXPECT_EQ(world.nodes_[1].resume, "");
   world.RunUntilReleased(1);
   EXPECT_EQ(world.state_.history[0].survivors, 4u);
+}
+
+// Whose input is in a sum cannot be taken out of it: the attempt is given up.
+TEST(RevokedTest, TheAttemptUnderWayHasNoPartOfARevokedMember) {
+  for (const bool summed : {false, true}) {
+    World world(SmallFederation(1), 5);
+    world.marked_ = true;
+    bool revoked = false;
+    world.tamper_ = [&](World::Node&, ServerMessage* message) {
+      const bool now = summed ? message->secagg().has_survivors() : message->secagg().has_dealt();
+      if (!now || std::exchange(revoked, true)) return;
+      world.nodes_[1].connected = false;
+      world.StepCoordinator(
+          run::Left{.member = world.nodes_[1].id, .lost = false, .revoked = true});
+    };
+    world.ConnectAll();
+    world.RunUntilReleased(1);
+    EXPECT_TRUE(revoked);
+    EXPECT_EQ(world.attempts_failed_, summed ? 1u : 0u);
+    EXPECT_EQ(world.state_.history[0].survivors, 4u);
+    EXPECT_NEAR(Model(world)[World::MarkOf(world.nodes_[1])], 0, 0.01);
+  }
 }
 
 }  // namespace

@@ -646,7 +646,7 @@ absl::Status CoordinatorService::Revoke(const std::string& name) {
   peer_of_.erase(found);
   present_.erase(peer);
   server_->Close(peer, absl::PermissionDeniedError("this membership was ended by the organiser"));
-  if (arrived) Step(run::Left{.member = *member, .lost = false});
+  if (arrived) Step(run::Left{.member = *member, .lost = false, .revoked = true});
   return absl::OkStatus();
 }
 

@@ -42,6 +42,10 @@ class PlainServer {
                                                        const StagedInput* staged = nullptr);
   // As Server::ExpectedInput.
   std::optional<uint64_t> ExpectedInput(const MemberId& member) const;
+  bool HasInput(const MemberId& member) const {
+    const auto found = members_.find(member);
+    return found != members_.end() && found->second.input.has_value();
+  }
   void Drop(const MemberId& member);
   std::vector<MemberId> Awaited() const;
 

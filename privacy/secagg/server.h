@@ -110,6 +110,11 @@ class Server {
   // How many bytes the input of the member has that this phase waits for; nothing if it waits for
   // none.
   std::optional<uint64_t> ExpectedInput(const MemberId& member) const;
+  // Whether an input of the member was accepted.
+  bool HasInput(const MemberId& member) const {
+    const auto found = members_.find(member);
+    return found != members_.end() && found->second.upload.has_value();
+  }
 
   // The member declined or was lost: it is not awaited any more. If a valid message of it still
   // comes in time, it counts. Unknown ids are ignored.
