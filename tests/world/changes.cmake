@@ -48,8 +48,8 @@ dure_change(record_inputs client/member_session.cc
   world::Recorder::Get().Give(session_id(), input);
 ]=])
 dure_change(record_sums coordinator/mean_update.cc
-[=[absl::StatusOr<MeanUpdate> ToMeanUpdate(const std::vector<GroupSum>& sums, const RoundTerms& terms,]=]
-[=[absl::StatusOr<MeanUpdate> UnrecordedMeanUpdate(const std::vector<GroupSum>& sums, const RoundTerms& terms,]=])
+[=[absl::StatusOr<MeanUpdate> ToMeanUpdate(std::vector<GroupSum> sums, const RoundTerms& terms,]=]
+[=[absl::StatusOr<MeanUpdate> UnrecordedMeanUpdate(std::vector<GroupSum> sums, const RoundTerms& terms,]=])
 
 # Mistakes.
 dure_change(consent_before_its_entry client/engine.cc
