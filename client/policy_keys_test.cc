@@ -41,7 +41,7 @@ TEST(PolicyKeysTest, WhatIsNoValueIsRefusedByName) {
     }
   }
   Policy policy;
-  for (auto [key, value] : {std::pair{"min_cohort", "2"},
+  for (auto [key, value] : {std::pair{"min_cohort", "1"},
                             {"min_cohort", "4097"},
                             {"min_cohort", "3.0"},
                             {"max_epsilon", "0"},

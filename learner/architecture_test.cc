@@ -73,7 +73,7 @@ TEST(ArchitectureTest, WhatDoesNotFitIsRefused) {
                 "[channels, height, width]");
   ExpectRefused(Model(ModelSection::CNN, {1, 13, 28}, 10), kFailedPrecondition, "at least 14x14");
   ExpectRefused(Model(ModelSection::MLP, {0}, 10), kFailedPrecondition, "1 to 16777216 numbers");
-  ExpectRefused(Model(ModelSection::MLP, {1u << 22}, 10), kFailedPrecondition, "parameters, limit");
+  ExpectRefused(Model(ModelSection::MLP, {1u << 24}, 10), kFailedPrecondition, "parameters, limit");
   ExpectRefused(Model(ModelSection::MLP, {1, 1, 1, 1}, 10), kFailedPrecondition, "1 to 3 sizes");
   ExpectRefused(Model(ModelSection::MLP, {4}, 1), kFailedPrecondition, "2 to 4096");
   EXPECT_EQ(MakeArchitecture("vit", {4}, 2).status().code(), kInvalidArgument);

@@ -74,7 +74,7 @@ expect 2 'either a value or --default' dure policy set max_epsilon 1 --default -
 expect 2 '"--nope" was not expected' dure policy set max_epsilon 1 --nope --node "$node"
 expect 2 'there is no command "sett": did you mean "set"?' dure policy sett
 for value in 0 1e-400 1001; do expect 2 'max_epsilon = ' dure policy set max_epsilon "$value" --node "$node"; done
-for value in 2 4097 3.5; do expect 2 'min_cohort = ' dure policy set min_cohort "$value" --node "$node"; done
+for value in 1 4097 3.5; do expect 2 'min_cohort = ' dure policy set min_cohort "$value" --node "$node"; done
 
 # ---- values that are set ----
 must dure policy set max_epsilon 1.5 --node "$node"

@@ -70,8 +70,10 @@ sed -i -e 's/^shape = .*/shape = [1, 28, 28]/; s/^classes = .*/classes = 10/' \
   -e 's/^sampling_rate = .*/sampling_rate = 0.02/; s/^total_records = .*/total_records = 6000/' \
   -e 's/^max_records_per_member = .*/max_records_per_member = 2500/' terms.toml
 
+# First weights that take a moment.
+sed 's/^architecture = .*/architecture = "mlp"\nhidden = [9000, 9000]/' terms.toml >slow.toml
 for signal in INT TERM; do
-  run init dure init fed --from terms.toml
+  run init dure init fed --from slow.toml
   wait_for "the folder is begun" test -d fed/private
   stopped_by "$signal" init "$(code_of "$signal")"
   absent fed
