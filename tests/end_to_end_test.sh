@@ -259,7 +259,7 @@ destroy coordinator
 mv "$logs/coordinator.log" "$logs/coordinator-killed.log"
 release museum-04
 for name in "${members[@]}"; do
-  wait_for "$name notices" log_has "$name" "trying again until it answers"
+  wait_for "$name notices" log_has "$name" "tried again for as long as it takes"
 done
 is '.state == "stopped" and .round == 2 and .attempts == 3' ||
   fail "the state on disk is not that of round 2"
