@@ -203,6 +203,7 @@ revive() {
   [ -n "$real" ] || return 0
   for name in "${people[@]}"; do
     runs "$name" && continue
+    tail -n 1 "$logs/$name.log" | grep -q 'the run is over' && continue
     end_of "$name"
     tail -n 1 "$logs/$name.log" | grep -q 'the trainer failed while loading' ||
       fail "$name ended by itself with exit code $code: $(tail -n 1 "$logs/$name.log")"
